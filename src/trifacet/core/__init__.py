@@ -1,0 +1,1 @@
+"""What flows between rooms: schema, manifest, predictions, run. Knows numpy, polars and pydantic, never torch."""

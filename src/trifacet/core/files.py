@@ -1,0 +1,151 @@
+"""Files that are written whole or not at all, and the hashes that name them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trifacet.core.errors import TrifacetError, error
+
+
+def is_disk_full(problem: BaseException) -> bool:
+    """Whether an exception of any library says that no space is left on the device.
+
+    A full disk arrives as OSError, RuntimeError or a library's own type, so its words are read as well.
+    """
+    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "no space left on device" in str(problem).lower() or "os error 28" in str(problem).lower()
+
+
+def _cannot_write(path: Path, problem: OSError) -> TrifacetError:
+    return error("TRI901", "cannot write here", where=str(path), got=problem.strerror or str(problem))
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in `folder` survive a power cut. Windows cannot sync folders and needs not."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder, moved onto `path` when the block ends well and removed when it does not.
+
+    Raises:
+        MachineError: TRI900 disk full, TRI901 not writable.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix or ".part", dir=path.parent)
+    except OSError as problem:
+        if is_disk_full(problem):
+            raise error("TRI900", "no space left", where=str(path)) from problem
+        raise _cannot_write(path, problem) from problem
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        temporary.chmod(0o666 & ~_umask())
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except Exception as problem:
+        if is_disk_full(problem):
+            raise error("TRI900", "no space left", where=str(path)) from problem
+        if isinstance(problem, PermissionError):
+            raise _cannot_write(path, problem) from problem
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes `content` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes UTF-8 text to `path`, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes indented JSON (NaN refused) to `path`, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
+    """Adds one line of JSON to `path` and syncs it: a killed process leaves at most one torn last line."""
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        with path.open("a", encoding="utf-8") as log:
+            log.write(line)
+            log.flush()
+            os.fsync(log.fileno())
+    except OSError as problem:
+        if is_disk_full(problem):
+            raise error("TRI900", "no space left", where=str(path)) from problem
+        raise _cannot_write(path, problem) from problem
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSONL file; a torn last line (a killed writer) is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]
+
+
+def read_json(path: Path, *, code: str = "TRI102") -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        TrifacetError: `code`, missing, not JSON, or not an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error(code, "no such file", where=str(path)) from None
+    except (ValueError, OSError) as problem:
+        raise error(code, "cannot be read as JSON", where=str(path), got=str(problem)) from problem
+    if not isinstance(content, dict):
+        raise error(code, "must hold one JSON object", where=str(path), got=type(content).__name__)
+    return content
+
+
+def sha256_bytes(content: bytes) -> str:
+    """The SHA-256 of `content`, 64 hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's content, 64 hex digits."""
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def sha256_json(content: Any) -> str:
+    """The SHA-256 of `content` as canonical JSON (sorted keys, no spaces), 64 hex digits."""
+    return sha256_bytes(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())

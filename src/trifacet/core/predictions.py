@@ -1,0 +1,275 @@
+"""Predictions: joint probabilities and the year distribution per photo, and the rule that makes classes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from trifacet.core.errors import error, first_few
+from trifacet.core.files import read_json, write_json
+from trifacet.core.schema import FloatArray, IntArray, LabelSchema, require_same_schema
+from trifacet.core.tables import Provenance, TableKind, read_table, write_table
+
+Float32Array = npt.NDArray[np.float32]
+ImageArray = npt.NDArray[np.uint8]  # (H, W, 3) RGB, upright
+
+KIND = TableKind(name="predictions", format=1, columns={"photo_id": pl.String(), "error": pl.String()}, migrations={})
+
+SUM_TOLERANCE = 1e-3  # float32 sums over 18 classes or 101 years stay within 1e-5; wider means wrong mathematics
+
+
+class DecisionRule(BaseModel):
+    """How probabilities become classes, fitted once and stored as `decision.json`.
+
+    Each attribute's log-probabilities are divided by its temperature; then tau times the log prior of
+    its classes is subtracted (0: plain argmax, 1: as if classes were equally common).
+    Source: Guo et al. 2017 (temperature); Menon et al. 2021, eq. 8 (logit adjustment after training).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label_schema: LabelSchema
+    temperature: dict[str, float] = {}
+    tau: dict[str, float] = {}
+    priors: dict[str, tuple[float, ...]] = {}
+    fitted_on: str = "nothing"
+    n_photos: int = 0
+    n_persons: int | None = None
+    notes: dict[str, Any] = Field(default={}, description="scores of the candidates it was chosen from")
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        known = {a.name: len(a.classes) for a in self.label_schema.attributes}
+        for name in {*self.temperature, *self.tau, *self.priors}:
+            if name not in known:
+                raise ValueError(f"no attribute {name!r} in the schema")
+        if any(t <= 0 for t in self.temperature.values()):
+            raise ValueError("temperatures must be above 0")
+        for name, prior in self.priors.items():
+            if len(prior) != known[name] or any(p < 0 for p in prior):
+                raise ValueError(f"prior of {name} must hold {known[name]} numbers of at least 0")
+        if lacking := [name for name, tau in self.tau.items() if tau and name not in self.priors]:
+            raise ValueError(f"tau without a prior for {lacking}")
+        return self
+
+
+def argmax_rule(schema: LabelSchema) -> DecisionRule:
+    """The rule that changes nothing: the most probable class."""
+    return DecisionRule(label_schema=schema)
+
+
+def write_decision(path: Path, rule: DecisionRule) -> None:
+    """Writes a rule as JSON, whole or not at all."""
+    write_json(path, rule.model_dump(mode="json"))
+
+
+def read_decision(path: Path) -> DecisionRule:
+    """The rule stored at `path`. Raises PredictionsError TRI300."""
+    try:
+        return DecisionRule.model_validate(read_json(path, code="TRI300"))
+    except ValueError as problem:
+        raise error("TRI300", "not a decision rule", where=str(path), got=str(problem).replace("\n", " ")) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model says of photos, each exactly once, in the asked order.
+
+    ids: N photo ids. probs: (N, K) float32, joint, rows sum to 1. age_probs: (N, A) float32 over `schema.year_grid`,
+    or None without an age attribute. A photo that could not be read has its status in `errors` and NaN in its rows.
+    """
+
+    ids: Sequence[str]
+    probs: Float32Array
+    age_probs: Float32Array | None
+    errors: Sequence[str | None]
+    schema: LabelSchema
+    made_by: dict[str, str] = field(default_factory=dict)
+    decision: DecisionRule | None = None
+    stamps: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n, k, a = len(self.ids), self.schema.n_joint, len(self.schema.year_grid)
+        if self.probs.shape != (n, k) or len(self.errors) != n:
+            raise ValueError(f"expected probs {(n, k)} and {n} errors, got {self.probs.shape} and {len(self.errors)}")
+        if self.age_probs is not None and self.age_probs.shape != (n, a):
+            raise ValueError(f"expected age_probs {(n, a)}, got {self.age_probs.shape}")
+        if len(set(self.ids)) != n:
+            raise ValueError("ids must be distinct")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def is_read(self) -> npt.NDArray[np.bool_]:
+        """(N,) True where the photo could be read and so was predicted."""
+        return np.array([e is None for e in self.errors], dtype=bool)
+
+    @property
+    def marginals(self) -> dict[str, FloatArray]:
+        """Probabilities (N, C) per attribute."""
+        return {name: self.schema.marginal(self.probs, name) for name in self.schema.names}
+
+    @property
+    def age_years(self) -> FloatArray:
+        """Expected age (N,) in years: the mean of the year distribution at mid-year; NaN where there is none."""
+        if self.age_probs is None:
+            return np.full(len(self), np.nan)
+        return self.age_probs @ (self.schema.year_grid + 0.5)
+
+    @property
+    def classes(self) -> IntArray:
+        """Joint class ids (N,) under the rule it carries (argmax when none); MISSING where unread."""
+        return decide(self, self.decision)
+
+    @property
+    def confidence(self) -> FloatArray:
+        """Probability (N,) of the predicted class, after temperature; NaN where unread."""
+        calibrated = calibrated_probs(self, self.decision)
+        return np.take_along_axis(calibrated, np.maximum(self.classes, 0)[:, None], axis=1)[:, 0]
+
+
+class Predictor(Protocol):
+    """Something that reads images: a trained network, an ensemble, later a bundle."""
+
+    @property
+    def schema(self) -> LabelSchema:
+        """The labels it predicts."""
+        ...
+
+    @property
+    def decision(self) -> DecisionRule:
+        """Its own decision rule."""
+        ...
+
+    def probs(self, images: Sequence[ImageArray]) -> tuple[Float32Array, Float32Array | None]:
+        """Joint probabilities (N, K) and the year distribution (N, A) of upright RGB images of any size."""
+        ...
+
+
+def _log(probs: FloatArray) -> FloatArray:
+    return np.asarray(np.log(np.maximum(probs, 1e-12)))
+
+
+def calibrated_probs(predictions: Predictions, rule: DecisionRule | None) -> FloatArray:
+    """Joint probabilities (N, K) after the rule's temperatures; the rows sum to 1.
+
+    With p = p(joint) and m_a its marginals, each attribute's share of log p is rescaled:
+    log q = log p + sum_a (1/T_a - 1) log m_a, which is exact for independent attributes.
+    """
+    if rule is None or not rule.temperature:
+        return predictions.probs
+    require_same_schema(predictions.schema, rule.label_schema, where="decision rule")
+    schema, logs = predictions.schema, _log(predictions.probs)
+    for name, temperature in rule.temperature.items():
+        logs = logs + _spread(schema, name, (1 / temperature - 1) * _log(schema.marginal(predictions.probs, name)))
+    logs = logs - logs.max(axis=1, keepdims=True)
+    scaled: FloatArray = np.exp(logs)
+    return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
+
+
+def decide(predictions: Predictions, rule: DecisionRule | None) -> IntArray:
+    """Joint class ids (N,) int64 under `rule` (None: argmax); MISSING where the photo was not read.
+
+    Raises:
+        PredictionsError: TRI301, the rule belongs to another schema.
+    """
+    scores = _log(np.nan_to_num(calibrated_probs(predictions, rule)))
+    if rule is not None:
+        require_same_schema(predictions.schema, rule.label_schema, where="decision rule")
+        for name, tau in rule.tau.items():
+            if tau:
+                prior = _log(np.array(rule.priors[name])[None, :])
+                scores = scores - tau * _spread(predictions.schema, name, prior)
+    return np.where(predictions.is_read, scores.argmax(axis=1), -1).astype(np.int64)
+
+
+def _spread(schema: LabelSchema, name: str, values: FloatArray) -> FloatArray:
+    """Values (N, C) of one attribute's classes copied onto the joint classes, (N, K)."""
+    return values[:, schema.decode(np.arange(schema.n_joint))[:, schema.names.index(name)]]
+
+
+def check_predictions(predictions: Predictions, *, where: str) -> None:
+    """Refuses probabilities that are not. Raises PredictionsError TRI300."""
+    rows = {"p": predictions.probs, "age": predictions.age_probs}
+    for what, values in rows.items():
+        if values is None:
+            continue
+        read = values[predictions.is_read]
+        wrong = ~(np.abs(read.sum(axis=1) - 1) <= SUM_TOLERANCE) | (read < 0).any(axis=1)
+        if wrong.any():
+            ids = np.array(predictions.ids, dtype=object)[predictions.is_read][wrong].tolist()
+            raise error("TRI300", f"{what} must be probabilities that sum to 1", where=where, got=first_few(ids))
+
+
+def _column_names(schema: LabelSchema) -> tuple[list[str], dict[str, list[str]], list[str]]:
+    width = max(2, len(str(schema.n_joint - 1)))
+    joint = [f"p_{k:0{width}d}" for k in range(schema.n_joint)]
+    marginals = {a.name: [f"p_{a.name}_{c}" for c in range(len(a.classes))] for a in schema.attributes}
+    return joint, marginals, [f"p_age_{year:03d}" for year in schema.year_grid]
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Checks and writes predictions. Raises PredictionsError TRI300; MachineError TRI900, TRI901."""
+    check_predictions(predictions, where=str(path))
+    joint, marginals, years = _column_names(predictions.schema)
+    columns: dict[str, pl.Series] = {"photo_id": pl.Series(list(predictions.ids), dtype=pl.String())}
+    blocks: list[tuple[list[str], FloatArray]] = [(joint, predictions.probs)]
+    blocks += [(marginals[name], values) for name, values in predictions.marginals.items()]
+    if predictions.age_probs is not None:
+        blocks.append((years, predictions.age_probs))
+    for names, values in blocks:
+        for name, column in zip(names, values.T, strict=True):
+            columns[name] = pl.Series(column, dtype=pl.Float32(), nan_to_null=True)
+    columns["error"] = pl.Series(list(predictions.errors), dtype=pl.String())
+    decision = predictions.decision.model_dump(mode="json") if predictions.decision else None
+    write_table(
+        path,
+        pl.DataFrame(columns),
+        Provenance(
+            kind=KIND.name,
+            format=KIND.format,
+            stage="predict",
+            label_schema=predictions.schema,
+            inputs=predictions.made_by,
+            stamps=predictions.stamps,
+            extra={"decision": decision},
+        ),
+    )
+
+
+def read_predictions(path: Path) -> Predictions:
+    """The predictions stored at `path`, checked. Raises ManifestError TRI202; PredictionsError TRI300."""
+    table, made = read_table(path, KIND)
+    joint, _, years = _column_names(made.label_schema)
+    has_years = bool(years) and years[0] in table.columns
+    if lacking := [c for c in (*joint, *(years if has_years else ())) if c not in table.columns]:
+        raise error("TRI300", "predictions lack columns", where=str(path), got=first_few(lacking))
+    if table["photo_id"].is_duplicated().any():
+        twice = table.filter(pl.col("photo_id").is_duplicated())["photo_id"].unique().sort().to_list()
+        raise error("TRI300", "a photo stands twice", where=str(path), got=first_few(twice))
+    stored = made.extra.get("decision")
+    predictions = Predictions(
+        ids=table["photo_id"].to_list(),
+        probs=_block(table, joint),
+        age_probs=_block(table, years) if has_years else None,
+        errors=table["error"].to_list(),
+        schema=made.label_schema,
+        made_by=made.inputs,
+        decision=DecisionRule.model_validate(stored) if stored else None,
+        stamps=made.stamps,
+    )
+    check_predictions(predictions, where=str(path))
+    return predictions
+
+
+def _block(table: pl.DataFrame, names: list[str]) -> Float32Array:
+    columns = [table[name].cast(pl.Float32()).fill_null(float("nan")).to_numpy() for name in names]
+    return np.stack(columns, axis=1).astype(np.float32)

@@ -1,0 +1,96 @@
+"""Tables that flow between stages: parquet with checked columns, a format number and where they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from trifacet.core.errors import error, first_few
+from trifacet.core.files import atomic_path, sha256_file
+from trifacet.core.schema import LabelSchema
+
+METADATA_KEY = "trifacet"
+
+
+class Provenance(BaseModel):
+    """What every artifact carries: its kind and format, who made it from what, its schema, and its stamps.
+
+    `inputs` maps a name to a sha256; `stamps` are the warnings that travel with every later score.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    format: int
+    stage: str
+    label_schema: LabelSchema
+    trifacet: str = Field(default_factory=lambda: version("trifacet"))
+    inputs: dict[str, str] = {}
+    stamps: tuple[str, ...] = ()
+    extra: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class TableKind:
+    """A kind of table: its name, its format number, its fixed columns, and how older formats become this one.
+
+    `migrations[n]` turns a table of format n into format n + 1.
+    """
+
+    name: str
+    format: int
+    columns: Mapping[str, pl.DataType]
+    migrations: Mapping[int, Callable[[pl.DataFrame], pl.DataFrame]]
+
+
+def write_table(path: Path, table: pl.DataFrame, provenance: Provenance) -> None:
+    """Writes a table with its provenance in the parquet metadata, whole or not at all."""
+    with atomic_path(path) as temporary:
+        table.write_parquet(temporary, metadata={METADATA_KEY: provenance.model_dump_json()}, compression="zstd")
+
+
+def read_table(path: Path, kind: TableKind) -> tuple[pl.DataFrame, Provenance]:
+    """A table of `kind`, migrated to today's format and checked, with its provenance.
+
+    Raises:
+        ManifestError: TRI202, missing, damaged, of another kind, or newer than this trifacet.
+    """
+    if not path.is_file():
+        raise error("TRI202", f"no {kind.name} file here", where=str(path), do="Check the path.")
+    try:
+        stored = json.loads(pl.read_parquet_metadata(path)[METADATA_KEY])
+        table = pl.read_parquet(path)
+    except (KeyError, ValueError, OSError, pl.exceptions.PolarsError) as problem:
+        got = "a file without trifacet's metadata" if isinstance(problem, KeyError) else str(problem).splitlines()[0]
+        raise error("TRI202", f"not a {kind.name} file", where=str(path), got=got) from None
+    if stored.get("kind") != kind.name:
+        raise error("TRI202", f"expected a {kind.name} file", where=str(path), got=f"a {stored.get('kind')} file")
+    if stored["format"] > kind.format:
+        raise error("TRI202", f"{kind.name} format {stored['format']} is newer than this trifacet", where=str(path))
+    for number in range(stored["format"], kind.format):
+        table = kind.migrations[number](table)
+    stored["format"] = kind.format
+    check_columns(table, kind, where=str(path))
+    return table, Provenance.model_validate(stored)
+
+
+def check_columns(table: pl.DataFrame, kind: TableKind, *, where: str) -> None:
+    """Refuses a table that lacks a fixed column or holds one of another type. Raises ManifestError TRI202."""
+    missing = [name for name in kind.columns if name not in table.columns]
+    if missing:
+        raise error("TRI202", f"{kind.name} lacks columns", where=where, got=first_few(missing))
+    wrong = [f"{n} is {table.schema[n]}, not {t}" for n, t in kind.columns.items() if table.schema[n] != t]
+    if wrong:
+        raise error("TRI202", f"{kind.name} has columns of another type", where=where, got=first_few(wrong))
+
+
+def input_hashes(**paths: Path) -> dict[str, str]:
+    """The sha256 of each named file, for a provenance."""
+    return {name: sha256_file(path) for name, path in paths.items()}
