@@ -1,0 +1,69 @@
+# Needs python3 (3.11-3.13), pip and make. Everything else comes from requirements.lock into $(VENV).
+# Another Python: `make setup PYTHON=python3.12 VENV=.venv-3.12`. More test workers: `make test WORKERS=8`.
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+ARGS ?=
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.trifacet-ready
+LOCK := $(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --python-version 3.11
+export UV_COMPILE_BYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test prove bench check format lint types imports house licences package docs lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+$(READY): requirements.lock pyproject.toml scripts/set_up.py
+	@$(PYTHON) scripts/set_up.py --venv $(VENV)
+
+setup: ## install everything into .venv (again only when the lock changes)
+	@$(PYTHON) scripts/set_up.py --venv $(VENV)
+
+demo: $(READY) ## draw faces, train on them, score, submit; says where the report lies
+	$(BIN)/trifacet demo $(ARGS)
+
+test: $(READY) ## the ordinary test suite
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+prove: $(READY) ## the slow proofs
+	$(BIN)/python -m pytest -m prove --durations 0 $(ARGS)
+
+bench: $(READY) ## speed of the parts on this machine
+	$(BIN)/python bench/run.py $(ARGS)
+
+check: format lint types imports house licences package ## format, lint, types, floors, sizes, licences, wheel
+
+format: $(READY)
+	$(BIN)/ruff format --check .
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+house: $(READY)
+	$(BIN)/python -m pytest -q tests/house $(ARGS)
+
+licences: $(READY)
+	$(BIN)/python scripts/check_licences.py
+
+package: $(READY)
+	$(BIN)/python scripts/check_package.py
+
+docs: $(READY) ## write the generated pages of docs/reference again
+	$(BIN)/python scripts/write_reference.py
+
+lock: $(READY) ## renew requirements.lock and measure its sizes (downloads everything once)
+	$(LOCK) --upgrade --quiet --output-file requirements.lock
+	$(BIN)/python scripts/lock_sizes.py
+
+clean: ## remove .venv and what tools leave behind; never runs or photos
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
