@@ -55,7 +55,10 @@ def print_sizes(venv: Path) -> None:
     gb = {key: f"{sizes[key] / 1e9:.1f} GB" for key in ("download_bytes", "installed_bytes")}
     print(f"{sizes['n_packages']} packages: {gb['download_bytes']} to download (less what uv's cache holds),")
     print(f"{gb['installed_bytes']} on disk in {venv} (measured on {sizes['measured_on']}).")
-    print("Most of it is torch with its CUDA libraries, which Linux only gets; README.md tells how to do without.", flush=True)
+    print(
+        "Most of it is torch with its CUDA libraries, which Linux only gets; README.md tells how to do without.",
+        flush=True,
+    )
     free = shutil.disk_usage(str(venv)).free
     if free < sizes["installed_bytes"]:
         print(f"Only {free / 1e9:.1f} GB are free there: the disk may fill up.", file=sys.stderr)

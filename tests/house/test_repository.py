@@ -1,0 +1,95 @@
+"""What lies beside the code: lock, changelog, generated pages, and what must never be there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+
+import pytest
+
+from scripts.write_reference import REFERENCE, stale
+from tests.house.sources import ROOT, kept_files
+from trifacet.core.errors import CATALOGUE
+
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+# The ways in which a package index or a mirror is named, as one would type them.
+INDEX = re.compile(r"--(extra-)?index-url|--find-links|/simple/|pythonhosted|pypi\.org/(?!project/)", re.IGNORECASE)
+MAY_SAY = {"Makefile", "tests/house/test_repository.py"}  # they say --no-emit-..., and what is looked for
+
+
+def test_the_lock_pins_everything_by_hash() -> None:
+    pins = re.findall(r"^[a-z0-9][\w.-]*==\S+.*(?:\n    --hash=sha256:[0-9a-f]{64}.*)+", LOCK, re.MULTILINE)
+    names = re.findall(r"^\w.*$", LOCK, re.MULTILINE)
+    assert len(pins) == len(names) > 50
+
+
+def test_the_lock_names_no_address() -> None:
+    assert re.findall(r"https?://\S+|file:\S+", LOCK) == []
+
+
+def test_no_kept_file_names_an_index() -> None:
+    found = []
+    for path in kept_files():
+        name = path.relative_to(ROOT).as_posix()
+        text = path.read_bytes().decode("utf-8", errors="ignore").replace("--no-emit-", "")
+        found += [f"{name}: {hit.group()}" for hit in INDEX.finditer(text) if name not in MAY_SAY]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_index"),
+    [
+        pytest.param("pip install --index-url https://example.org x", True, id="an option"),
+        pytest.param("https://example.org/simple/torch/", True, id="a listing"),
+        pytest.param("uv pip install --torch-backend cpu torch", False, id="a backend by name"),
+        pytest.param("https://pypi.org/project/trifacet/", False, id="a project's page"),
+    ],
+)
+def test_an_index_is_recognised(line: str, is_index: bool) -> None:
+    assert bool(INDEX.search(line)) is is_index
+
+
+def test_the_sizes_belong_to_the_lock() -> None:
+    sizes = json.loads((ROOT / "requirements.sizes.json").read_text(encoding="utf-8"))
+    assert sizes["lock_sha256"] == hashlib.sha256(LOCK.encode()).hexdigest(), "run `make lock`"
+    assert sizes["installed_bytes"] > sizes["download_bytes"] > 10**8
+
+
+def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
+    from packaging.requirements import Requirement
+
+    project = PROJECT["project"]
+    asked = [*project["dependencies"], *PROJECT["dependency-groups"]["dev"]]
+    asked += [line for extra in project["optional-dependencies"].values() for line in extra]
+    locked: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", LOCK, re.MULTILINE):
+        locked.setdefault(name, []).append(version)
+    for requirement in map(Requirement, asked):
+        versions = locked.get(requirement.name, [])
+        assert versions, f"{requirement.name} is not in the lock"
+        assert all(version in requirement.specifier for version in versions), f"{requirement}: {versions} locked"
+
+
+def test_the_changelog_has_this_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(PROJECT['project']['version'])}\b", text, re.MULTILINE)
+
+
+def test_generated_pages_are_up_to_date() -> None:
+    assert stale(REFERENCE) == [], "run `make docs`"
+
+
+def test_every_error_has_its_heading() -> None:
+    headings = re.findall(r"^### (TRI\d+) ", (REFERENCE / "errors.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings == sorted(CATALOGUE)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    link = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+    pages = [path for path in kept_files() if path.suffix == ".md"]
+    links = [(page, found) for page in pages for found in link.findall(page.read_text(encoding="utf-8"))]
+    broken = [f"{page.relative_to(ROOT)}: {found}" for page, found in links if not (page.parent / found).exists()]
+    assert broken == []
