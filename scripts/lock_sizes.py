@@ -35,12 +35,12 @@ def fetched_bytes(told: str) -> int:
 
 def main() -> None:
     """Installs, measures, writes requirements.sizes.json."""
-    uv = Path(sys.executable).parent / "uv"
+    uv = str(Path(sys.executable).parent / "uv")
     with tempfile.TemporaryDirectory(dir=ROOT.parent) as temp:
         venv = Path(temp) / "venv"
         env = {**os.environ, "UV_CACHE_DIR": f"{temp}/cache", "VIRTUAL_ENV": str(venv), "UV_COMPILE_BYTECODE": "1"}
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, venv], check=True, env=env)
-        install = [uv, "pip", "install", "--require-hashes", "-r", LOCK]
+        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(venv)], check=True, env=env)
+        install = [uv, "pip", "install", "--require-hashes", "-r", str(LOCK)]
         told = subprocess.run(install, check=True, env=env, stderr=subprocess.PIPE, text=True).stderr
         sizes = {
             "lock_sha256": hashlib.sha256(LOCK.read_bytes()).hexdigest(),

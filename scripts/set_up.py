@@ -94,7 +94,7 @@ def main() -> None:
         first.write_text(locked("uv"), encoding="utf-8")
         run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", first)
         os.environ.update(VIRTUAL_ENV=str(venv), UV_COMPILE_BYTECODE="1")
-        run(uv, "pip", "install", "--require-hashes", "-r", LOCK)
+        run(uv, "pip", "install", "--no-deps", "--require-hashes", "-r", LOCK)  # the lock is complete
         # The build backend comes from the lock too: no network, no second environment.
         run(uv, "pip", "install", "--offline", "--no-deps", "--no-build-isolation", "--editable", ROOT)
         ready.write_text(fingerprint(), encoding="utf-8")
