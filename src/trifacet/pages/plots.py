@@ -1,0 +1,239 @@
+"""Plots that follow the page's colours, dark mode and print: matplotlib as inline SVG, matrices and bars as HTML.
+
+matplotlib draws with stand-in colours that become CSS variables, and text stays text in the reader's own font.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from trifacet.core.evaluation import ReliabilityBin
+from trifacet.core.schema import FloatArray, IntArray
+from trifacet.pages.html import number_text, part, percent_text, readable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Colours that no plot would choose by chance, and the variables of page.css they stand for.
+INK, SOFT, LINE, ACCENT, SECOND, FAINT = (f"#0{i}0{i}0{i}" for i in range(1, 7))
+_VARIABLES = {INK: "ink", SOFT: "soft", LINE: "line", ACCENT: "accent", SECOND: "second", FAINT: "faint"}
+
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": SOFT,
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "path.simplify_threshold": 0.5,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named line of a plot, points (n,) in x order, NaN leaves a gap; `is_second`: dashed, in the other colour."""
+
+    name: str
+    x: FloatArray
+    y: FloatArray
+    is_second: bool = False
+
+
+def _style(salt: str, **changes: Any) -> AbstractContextManager[None]:
+    """matplotlib in the page's style; `salt` makes the ids of one plot differ from another's on the page."""
+    import matplotlib as mpl
+
+    return mpl.rc_context({**_STYLE, "svg.hashsalt": salt, **changes})  # type: ignore[dict-item]
+
+
+def _new_axes(width_in: float, height_in: float) -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="none")
+    return figure, figure.add_subplot()
+
+
+def _svg(figure: Figure, *, alt: str) -> Markup:
+    """The figure as inline SVG without size, ids of groups or fonts; equal figures give equal text."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    body = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    body = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", body)
+    body = re.sub(r"font-family: [^;]*; ?", "", body)
+    body = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", body).replace("xlink:href", "href")
+    body = re.sub(r'="[^"]*"', lambda m: re.sub(r"(\d\.\d{2})\d+", r"\1", m[0]), body)
+    for colour, name in _VARIABLES.items():
+        body = body.replace(colour, f"var(--{name})")
+    body = re.sub(r"\s+", " ", body).replace("> <", "><")
+    width, height = (72 * side for side in figure.get_size_inches())
+    return Markup(f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}">{body}</svg>')
+
+
+def line_plot(
+    lines: Sequence[Line], *, alt: str, x_label: str, y_label: str, y_range: tuple[float, float] | None = None
+) -> Markup:
+    """Lines over whole x (epochs) as inline SVG; a line of few points shows them."""
+    from matplotlib.ticker import MaxNLocator
+
+    with _style(alt):
+        figure, axes = _new_axes(4.6, 2.9)
+        for line in lines:
+            style: dict[str, Any] = {"color": SECOND, "linestyle": (0, (4, 2))} if line.is_second else {"color": ACCENT}
+            axes.plot(line.x, line.y, label=line.name, marker="o" if len(line.x) < 25 else "", markersize=4, **style)
+        axes.set(xlabel=x_label, ylabel=y_label)
+        if y_range:
+            axes.set_ylim(*y_range)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.margins(x=0.03)
+        if len(lines) > 1:
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(lines), borderaxespad=0.2)
+        return _svg(figure, alt=alt)
+
+
+def reliability_plot(bins: Sequence[ReliabilityBin], *, alt: str) -> Markup:
+    """Share of right answers over confidence, with the diagonal of perfect calibration; dots as large as their bins.
+
+    Source: Guo et al. 2017, figure 1.
+    """
+
+    filled = [b for b in bins if b.n_photos]
+    with _style(alt):
+        figure, axes = _new_axes(4.2, 3.9)
+        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (2, 2)))
+        axes.vlines(
+            [b.confidence for b in filled],
+            [min(b.confidence, b.accuracy) for b in filled],
+            [max(b.confidence, b.accuracy) for b in filled],
+            color=SECOND,
+            linewidth=2,
+        )
+        most = max((b.n_photos for b in filled), default=1)
+        sizes = [20 + 180 * b.n_photos / most for b in filled]
+        x, y = [b.confidence for b in filled], [b.accuracy for b in filled]
+        axes.scatter(x, y, s=sizes, color=ACCENT, alpha=0.85, linewidth=0, zorder=3)
+        axes.set(xlabel="confidence", ylabel="share of right answers", xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+        return _svg(figure, alt=alt)
+
+
+def age_plot(true_years: FloatArray, predicted_years: FloatArray, *, cuts: Sequence[float], alt: str) -> Markup:
+    """True against predicted age (n,) in years as hexagons, darker where more photos lie, with the age cuts drawn."""
+
+    ends = np.concatenate([true_years, predicted_years])
+    low, high = 5 * np.floor(ends.min() / 5), 5 * np.ceil((ends.max() + 1e-6) / 5)
+    with _style(alt, **{"axes.grid": False}):
+        figure, axes = _new_axes(4.4, 4.1)
+        extent = (low, high, low, high)
+        cells = axes.hexbin(true_years, predicted_years, gridsize=(26, 15), extent=extent, mincnt=1, linewidths=0.2)
+        counts = np.asarray(cells.get_array(), dtype=float)
+        cells.set_array(None)
+        # A step of shade per fifth of the darkest, so that the picture stays small; a single photo is still seen.
+        shade = 0.2 + 0.8 * np.ceil(5 * np.sqrt(counts / counts.max())) / 5
+        cells.set_facecolor([(ACCENT, min(s, 1.0)) for s in shade])
+        cells.set_edgecolor("none")
+        axes.plot([low, high], [low, high], color=SOFT, linewidth=1, linestyle=(0, (2, 2)))
+        for cut in cuts:
+            axes.axvline(cut, color=SECOND, linewidth=1.2)
+            axes.axhline(cut, color=SECOND, linewidth=1.2)
+        axes.set(xlabel="true age, years", ylabel="predicted age, years", xlim=(low, high), ylim=(low, high))
+        axes.set_aspect("equal")
+        return _svg(figure, alt=alt)
+
+
+def confusion_html(
+    counts: IntArray, classes: Sequence[Sequence[str]], *, caption: str, unanswered: IntArray | None = None
+) -> Markup:
+    """A confusion matrix (K, K), rows truth, shaded by the share of its row: right answers and mistakes in two colours.
+
+    classes: class names per attribute, first slowest; K is the product of their numbers. One attribute gives its
+    plain matrix. unanswered: (K,) photos per true class that have no answer; they are part of n.
+    """
+    sizes = [len(names) for names in classes]
+    k = int(np.prod(sizes))
+    if np.shape(counts) != (k, k):
+        raise ValueError(f"expected counts {(k, k)}, got {np.shape(counts)}")
+    left_out = np.zeros(k, dtype=np.int64) if unanswered is None else np.asarray(unanswered)
+    totals = np.asarray(counts).sum(axis=1) + left_out
+    spans = [int(np.prod(sizes[level + 1 :])) for level in range(len(sizes))]
+    is_small = k <= 5
+    names = [", ".join(map(readable, combination)) for combination in product(*classes)]
+
+    def heads(level: int, start: int) -> dict[str, Any]:
+        name = readable(classes[level][start // spans[level] % sizes[level]])
+        is_edge = len(sizes) > 1 and start > 0 and start % spans[0] == 0
+        return {"name": name, "span": spans[level], "is_edge": is_edge, "is_tall": not is_small and spans[level] == 1}
+
+    def cell(row: int, column: int) -> dict[str, Any]:
+        count, total = int(counts[row, column]), int(totals[row])
+        share = count / total if total else 0.0
+        hint = f"true {names[row]}; predicted {names[column]}: {count} of {total}" if count else ""
+        return {
+            "text": number_text(count) if count or is_small else "",
+            "share": percent_text(share) if total else "",
+            "shade": round(100 * np.sqrt(share)) if count else 0,
+            "hint": hint,
+            "is_right": row == column,
+            "is_edge": len(sizes) > 1 and column > 0 and column % spans[0] == 0,
+        }
+
+    rows = [
+        {
+            "heads": [heads(level, row) for level in range(len(sizes)) if row % spans[level] == 0],
+            "cells": [cell(row, column) for column in range(k)],
+            "total": number_text(int(totals[row])),
+            "is_edge": len(sizes) > 1 and row > 0 and row % spans[0] == 0,
+        }
+        for row in range(k)
+    ]
+    top = [[heads(level, start) for start in range(0, k, spans[level])] for level in range(len(sizes))]
+    missing = int(left_out.sum())
+    note = f"n counts {number_text(missing)} that could not be read." if missing else ""
+    return part("confusion", heads=top, rows=rows, caption=caption, note=note, n_levels=len(sizes), is_small=is_small)
+
+
+def share_bars_html(
+    counts: Mapping[str, int], *, caption: str, prior: Sequence[float] | None = None, note: str = ""
+) -> Markup:
+    """Shares of classes as bars, a mark where the `prior` (shares 0..1 in the same order) stands."""
+    total = max(sum(counts.values()), 1)
+    shares = [count / total for count in counts.values()]
+    marks: Sequence[float] = [0.0] * len(shares) if prior is None else prior
+    widest = max([*shares, *marks, 1e-9])
+    rows = [
+        {
+            "name": readable(name),
+            "count": number_text(count),
+            "share": percent_text(share),
+            "prior": percent_text(mark),
+            "width": round(100 * share / widest, 1),
+            "mark": round(99 * mark / widest, 1),
+        }
+        for (name, count), share, mark in zip(counts.items(), shares, marks, strict=True)
+    ]
+    return part("share_bars", rows=rows, caption=caption, has_prior=prior is not None, note=note)

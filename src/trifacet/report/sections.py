@@ -1,0 +1,24 @@
+"""The sections of an evaluation's report in order. A new one is a function and a line here.
+
+Each takes the material and gives HTML, or None where it has nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trifacet.pages.html import Section
+from trifacet.report import scores, story
+from trifacet.report.material import Material
+
+SECTIONS: dict[str, Callable[[Material], Section | None]] = {
+    "headline": scores.headline,
+    "confusion": scores.confusion,
+    "classes": scores.per_class,
+    "age": scores.age,
+    "reliability": scores.reliability,
+    "mistakes": story.mistakes,
+    "curves": story.curves,
+    "facts": story.facts,
+    "limits": story.limits,
+}
