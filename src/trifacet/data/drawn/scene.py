@@ -1,0 +1,190 @@
+"""One photo of a drawn person: background, clothes, pose, light and camera around the face, put together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+from trifacet.data.drawn import clothes, face, features, hair, masks
+from trifacet.data.drawn.person import Person
+from trifacet.data.drawn.shapes import SUPERSAMPLE, Pen, Rgb, View, mix, oval, shade, tint
+
+PHOTO_NAMES = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")
+
+_WALLS: tuple[Rgb, ...] = (
+    (244, 226, 204), (232, 212, 196), (214, 226, 222), (204, 216, 230), (238, 206, 190),
+    (222, 218, 236), (246, 236, 214),
+    (196, 208, 190), (180, 196, 206), (228, 190, 170), (150, 166, 176), (120, 134, 148),
+    (206, 168, 140), (240, 240, 236), (96, 108, 122),
+)  # fmt: skip
+BACKDROPS = ("plain", "circles", "window", "stripes", "leaves", "shelf")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What differs between two photos of one person."""
+
+    view: View
+    body: View
+    look: features.Look
+    light: float  # -1 from the left .. 1 from the right
+
+
+def _one(rng: np.random.Generator, table: tuple[Rgb, ...], *, spread: float = 9.0) -> Rgb:
+    r, g, b = np.clip(np.array(table[int(rng.integers(len(table)))]) + rng.normal(0, spread, 3), 18, 250).tolist()
+    return (r, g, b)
+
+
+def _pose(rng: np.random.Generator, size_px: tuple[int, int]) -> Shot:
+    width, height = size_px
+    u = rng.uniform(-1, 1, 12)
+    unit = 0.248 * height * math.exp(0.15 * u[0])
+    x, y = width * (0.5 + 0.08 * u[1]), height * (0.47 + 0.065 * u[2])
+    turn, yaw = 0.13 * u[3] * abs(u[4]) ** 0.5, 0.42 * u[5] * abs(u[6]) ** 0.5
+    view = View(x, y, unit, turn, yaw, 0.1 * float(u[7]))
+    down = 1.1 * unit  # the body hangs below the head's pivot, so a tilted head keeps its neck
+    base_x, base_y = x - math.sin(turn) * down, y + math.cos(turn) * down
+    lean = turn * 0.25
+    body = View(base_x + math.sin(lean) * down, base_y - math.cos(lean) * down, unit, lean)
+    smile = float(np.clip(rng.normal(0.45, 0.3), 0, 1))
+    look = features.Look(
+        smile,
+        bool(smile > 0.55 and u[8] > -0.3),
+        float(u[9]) * 0.7,
+        float(u[10]),
+        max(float(u[11]), 0.0),
+        0.25 * float(rng.random()) ** 3,
+    )
+    return Shot(view, body, look, float(rng.choice([-1.0, 1.0])))
+
+
+def _background(rng: np.random.Generator, size_px: tuple[int, int]) -> Image.Image:
+    wall, other = _one(rng, _WALLS), _one(rng, _WALLS)
+    ramp = np.array([tint(wall, 0.35), wall, mix((wall, other), 0.3), shade(wall, 0.22)])
+    corners = np.stack([ramp[:2], ramp[2:]]) if rng.random() < 0.5 else np.stack([ramp[1::-1], ramp[3:1:-1]])
+    image = Image.fromarray(corners.astype(np.uint8), "RGB").resize(size_px, Image.Resampling.BILINEAR)
+    width, height = size_px
+    pen = Pen(image, View(0, 0, width))  # units of the picture's width
+    tall, kind = height / width, BACKDROPS[int(rng.integers(len(BACKDROPS)))]
+    accent = mix((other, wall), 0.35)
+    if kind == "circles":
+        for _ in range(4):
+            x, y, r = rng.uniform((0, 0, 0.08), (1, tall, 0.34)).tolist()
+            pen.fill(oval((x, y), r), accent, alpha=0.4)
+    elif kind == "window":
+        x, y = rng.uniform((-0.15, 0.02), (0.6, 0.25))
+        pen.fill([(x, y), (x + 0.52, y), (x + 0.52, y + 0.8), (x, y + 0.8)], tint(accent, 0.75), alpha=0.9)
+        for bar in (0.0, 0.25, 0.5):
+            pen.fill(
+                [(x + bar, y), (x + bar + 0.025, y), (x + bar + 0.025, y + 0.8), (x + bar, y + 0.8)], shade(wall, 0.25)
+            )
+        pen.fill([(x, y + 0.36), (x + 0.52, y + 0.36), (x + 0.52, y + 0.385), (x, y + 0.385)], shade(wall, 0.25))
+    elif kind == "stripes":
+        slant, step = float(rng.uniform(-0.4, 0.4)), float(rng.uniform(0.12, 0.26))
+        for x in np.arange(-0.7, 1.7, step):
+            pen.fill(
+                [(x, 0), (x + step * 0.5, 0), (x + step * 0.5 + slant, tall), (x + slant, tall)], accent, alpha=0.4
+            )
+    elif kind == "leaves":
+        green = mix(((112, 144, 112), accent), 0.35)
+        for _ in range(9):
+            x, y, a = rng.uniform((-0.05, 0.1, -2.4), (1.05, tall, -0.7))
+            reach = float(rng.uniform(0.18, 0.34))
+            pen.stroke(
+                [
+                    (x, y),
+                    (x + reach * 0.6 * math.cos(a), y + reach * 0.5 * math.sin(a)),
+                    (x + reach * math.cos(a), y + reach * math.sin(a)),
+                ],
+                shade(green, float(rng.uniform(0, 0.3))),
+                width=0.09,
+                alpha=0.8,
+            )
+    elif kind == "shelf":
+        y = float(rng.uniform(0.12, 0.5))
+        for x in np.arange(-0.05, 1.05, 0.075):
+            top = y - float(rng.uniform(0.12, 0.22))
+            pen.fill(
+                [(x, top), (x + 0.06, top), (x + 0.06, y), (x, y)],
+                mix((_one(rng, clothes.COLOURS), wall), 0.4),
+                alpha=0.85,
+            )
+        pen.fill([(0, y), (1, y), (1, y + 0.03), (0, y + 0.03)], shade(wall, 0.4))
+    return image
+
+
+def _camera(image: Image.Image, shot: Shot, *, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    small = image.reduce(SUPERSAMPLE)
+    if rng.random() < 0.2:
+        small = small.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.4, 1.0))))
+    width, height = small.size
+    across, down = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
+    strength, tilt, fall = rng.uniform((0.02, -0.1, 0.0), (0.14, 0.1, 0.09)).tolist()
+    gain = (1 + shot.light * strength * across)[None] * (1 - tilt * down)[:, None] - fall * (
+        across[None] ** 2 + down[:, None] ** 2
+    ) / 2
+    gain *= math.exp(rng.normal(-0.01, 0.09))
+    warmth = float(rng.normal(0.0, 0.035))
+    colour = np.array([1 + warmth, 1 + 0.2 * warmth, 1 - warmth], dtype=np.float32)
+    grain = rng.standard_normal((height, width), dtype=np.float32) * np.float32(rng.uniform(0.8, 3.5))
+    pixels = np.asarray(small, dtype=np.float32) * colour
+    pixels *= gain[..., None]
+    pixels += grain[..., None]
+    return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
+
+
+def draw_photo(
+    person: Person, kind: str, *, seed: int = 0, size_px: tuple[int, int] = (384, 512)
+) -> npt.NDArray[np.uint8]:
+    """One photo of `person`, (height, width, 3) uint8 RGB: the same arguments give the same pixels.
+
+    `kind` is one of `PHOTO_NAMES`: five photos with the mask worn well, one worn wrongly, one without. `size_px` is
+    (width, height).
+    """
+    if kind not in PHOTO_NAMES:
+        raise ValueError(f"expected one of {', '.join(PHOTO_NAMES)}, got {kind!r}")
+    rng = np.random.default_rng([seed, person.index, 2, PHOTO_NAMES.index(kind)])
+    size = (size_px[0] * SUPERSAMPLE, size_px[1] * SUPERSAMPLE)
+    shot = _pose(rng, size)
+    image = _background(rng, size)
+    head, body = Pen(image, shot.view), Pen(image, shot.body)
+    width = person.shape.width
+    hair.draw_back_hair(head, person)
+    clothes.draw_neck(body, head, person=person, light=shot.light)
+    garment = list(clothes.GARMENTS)[int(rng.integers(len(clothes.GARMENTS)))]
+    broad = 1.06 + 0.9 * (person.shape.neck - 0.43) + 0.05 * float(rng.normal())
+    clothes.draw_garment(body, person, kind=garment, rgb=_one(rng, clothes.COLOURS), broad=broad)
+    scarf, cup = rng.random(2).tolist()
+    if scarf < 0.13:
+        clothes.draw_scarf(body, _one(rng, clothes.COLOURS), high=1.0 + float(rng.uniform(-0.05, 0.15)))
+    face.draw_ears(head, person)
+    clip = face.draw_skin(head, person, light=shot.light)
+    face.draw_marks(head, person, clip=clip)
+    features.draw_beard(head, person, clip=clip)
+    features.draw_mouth(head, person, look=shot.look, clip=clip)
+    features.draw_nose(head, person, light=shot.light, clip=clip)
+    features.draw_eyes(head, person, look=shot.look, clip=clip)
+    mask, rgb = masks.choose_mask(rng)
+    wear = masks.Wear(
+        0.08 + float(rng.uniform(-0.04, 0.04)), 1.08 + float(rng.uniform(-0.02, 0.04)), float(rng.uniform(-0.05, 0.05))
+    )
+    if kind == "incorrect_mask":
+        _, wear = masks.wear_wrongly(rng)
+    if kind != "normal":
+        masks.draw_straps(head, masks.MASK_KINDS[mask], rgb=rgb, wear=wear, width=width)
+        masks.draw_mask(head, mask, rgb=rgb, wear=wear, width=width, rng=rng)
+    hair.draw_front_hair(head, person)
+    features.draw_glasses(head, person)
+    if cup < (0.16 if kind == "normal" else 0.05):
+        clothes.draw_cup(
+            body,
+            _one(rng, clothes.COLOURS),
+            person=person,
+            x=float(rng.uniform(-0.25, 0.25)),
+            y=float(rng.uniform(0.45, 1.6) if kind == "normal" else rng.uniform(1.0, 1.6)),
+        )
+    return _camera(image, shot, rng=rng)
