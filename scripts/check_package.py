@@ -84,7 +84,7 @@ def install(wheel: Path, venv: Path) -> None:
 def smoke(venv: Path) -> None:
     """Runs what a newcomer types first; stops when one answers otherwise than it should."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    env.update(COLUMNS="200", NO_COLOR="1", XDG_CACHE_HOME=str(venv.parent))
+    env.update(COLUMNS="200", NO_COLOR="1", TRIFACET_CACHE_DIR=str(venv.parent))
     if (
         subprocess.run(
             [venv / "bin" / "python", "-c", "import torch"], env=env, check=False, capture_output=True

@@ -20,6 +20,12 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 
 
+def lock_sha256() -> str:
+    """The hash of what the lock pins; its comments, which tell who asked for what, do not count."""
+    lines = [line for line in LOCK.read_text(encoding="utf-8").splitlines() if not line.lstrip().startswith("#")]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def folder_bytes(folder: Path) -> int:
     """What the regular files below `folder` take, in bytes; files with two names count once."""
     seen = {(s.st_dev, s.st_ino): s.st_size for p in folder.rglob("*") if not p.is_symlink() for s in [p.stat()]}
@@ -43,7 +49,7 @@ def main() -> None:
         install = [uv, "pip", "install", "--require-hashes", "-r", str(LOCK)]
         told = subprocess.run(install, check=True, env=env, stderr=subprocess.PIPE, text=True).stderr
         sizes = {
-            "lock_sha256": hashlib.sha256(LOCK.read_bytes()).hexdigest(),
+            "lock_sha256": lock_sha256(),
             "measured_on": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
             "n_packages": len(list(venv.glob("lib/python*/site-packages/*.dist-info"))),
             "download_bytes": fetched_bytes(told),

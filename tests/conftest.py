@@ -42,7 +42,7 @@ def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
     """A cache folder for this run of the tests, so that nothing of the user's is read or written."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder))
+        patch.setenv("TRIFACET_CACHE_DIR", str(folder))
         yield folder
 
 
