@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -119,10 +119,10 @@ class Predictions:
 
     @property
     def age_years(self) -> FloatArray:
-        """Expected age (N,) in years: the mean of the year distribution at mid-year; NaN where there is none."""
+        """Expected age (N,) in completed years: the mean of the year distribution; NaN where there is none."""
         if self.age_probs is None:
             return np.full(len(self), np.nan)
-        return self.age_probs @ (self.schema.year_grid + 0.5)
+        return np.asarray(self.age_probs @ self.schema.year_grid)
 
     @property
     def classes(self) -> IntArray:
@@ -149,8 +149,12 @@ class Predictor(Protocol):
         """Its own decision rule."""
         ...
 
-    def probs(self, images: Sequence[ImageArray]) -> tuple[Float32Array, Float32Array | None]:
-        """Joint probabilities (N, K) and the year distribution (N, A) of upright RGB images of any size."""
+    def prepare(self, image: ImageArray) -> ImageArray:
+        """The input (h, w, 3) uint8 of an upright RGB image (H, W, 3) of any size; several threads may call it."""
+        ...
+
+    def probs(self, inputs: ImageArray) -> tuple[Float32Array, Float32Array | None]:
+        """Joint probabilities (B, K) and the year distribution (B, A) of prepared inputs (B, h, w, 3) uint8."""
         ...
 
 
@@ -189,6 +193,13 @@ def decide(predictions: Predictions, rule: DecisionRule | None) -> IntArray:
                 prior = _log(np.array(rule.priors[name])[None, :])
                 scores = scores - tau * _spread(predictions.schema, name, prior)
     return np.where(predictions.is_read, scores.argmax(axis=1), -1).astype(np.int64)
+
+
+def chosen_rule(predictions: Predictions, rule: DecisionRule | Literal["argmax"] | None) -> DecisionRule | None:
+    """The rule to decide by: the given one, none for "argmax", or the one that the predictions carry for None."""
+    if rule is None:
+        return predictions.decision
+    return None if rule == "argmax" else rule
 
 
 def _spread(schema: LabelSchema, name: str, values: FloatArray) -> FloatArray:
