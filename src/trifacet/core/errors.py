@@ -343,7 +343,7 @@ CATALOGUE: dict[str, Entry] = {
 }
 
 
-def error(code: str, what: str, *, where: str = "", got: object = "", do: str = "") -> TrifacetError:
+def error(code: str, what: str, *, where: object = "", got: object = "", do: str = "") -> TrifacetError:
     """The error of `code`'s family, ready to raise. `do` defaults to the catalogue's remedy."""
     entry = CATALOGUE[code]
     return _FAMILIES[code[3]](code, what, where=str(where), got=str(got), do=do or entry.remedy)

@@ -1,0 +1,134 @@
+"""Layouts of photos on disk, one adapter each, and the detection of which one a folder has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trifacet.core.errors import error, pick
+from trifacet.data.sources.boostcamp import (
+    INFO_CSV,
+    TRAIN_COLUMNS,
+    TRAIN_CSV,
+    person_of_folder,
+    read_eval_form,
+    read_train_form,
+)
+from trifacet.data.sources.entries import Labelled, Reading
+from trifacet.data.sources.folders import is_numbered, read_folders_layout
+from trifacet.data.sources.labels import JOINT, check_value_maps, joint_names, label_keys
+from trifacet.data.sources.table import TABLE_SUFFIXES, header, photo_root, read_table_layout
+
+Adapter = Callable[[Path, Reading], Labelled]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A layout that a source may have: what gives it away, and the table that goes with it."""
+
+    layout: str
+    why: str
+    table: Path | None = None
+
+
+def read_source(source: Path, reading: Reading, *, layout: str = "auto") -> Labelled:
+    """What `source` (a folder of photos, or the table that names them) says about its photos.
+
+    Raises:
+        ConfigError: TRI100 no such layout. ManifestError: TRI220 to TRI225.
+    """
+    check_value_maps(reading)
+    if not source.exists():
+        raise error("TRI220", "no such folder or table", where=source)
+    if layout == "auto":
+        found = _detect(source, reading)
+        labelled = pick(LAYOUTS, found.layout, what="layout")(found.table or source, reading)
+        return replace(labelled, notes=(f"layout {found.layout}: {found.why}", *labelled.notes))
+    return pick(LAYOUTS, layout, what="layout")(source, reading)
+
+
+def _read_boostcamp_layout(source: Path, reading: Reading) -> Labelled:
+    """The form (train or eval) that the source has; a csv may be named in place of its folder."""
+    forms = [c for c in _candidates(source, reading) if c.layout == "boostcamp"]
+    if len(forms) > 1:
+        raise _ambiguous(source, forms)
+    if not forms:
+        expected = f"{TRAIN_CSV}, {INFO_CSV} or folders named id_gender_race_age"
+        raise error("TRI223", f"no {expected} here, so this is not layout boostcamp", where=source)
+    table = forms[0].table
+    folder = source if source.is_dir() else source.parent
+    if table is not None and "ImageID" in header(table):
+        return read_eval_form(folder, reading, csv=table)
+    return read_train_form(folder, reading, csv=table)
+
+
+LAYOUTS: Mapping[str, Adapter] = {
+    "boostcamp": _read_boostcamp_layout,
+    "folders": read_folders_layout,
+    "table": read_table_layout,
+}
+
+
+def _detect(source: Path, reading: Reading) -> _Candidate:
+    if reading.columns:
+        return _Candidate("table", "columns are mapped")
+    candidates = _candidates(source, reading)
+    if len(candidates) > 1:
+        raise _ambiguous(source, candidates)
+    if candidates:
+        return candidates[0]
+    if not source.is_dir():
+        raise error(
+            "TRI223", "neither a folder nor a table of photos", where=source, do="Map its columns: --map path=COLUMN."
+        )
+    return _Candidate("folders", "no table and no folder named after a person or a class")
+
+
+def _candidates(source: Path, reading: Reading) -> list[_Candidate]:
+    if not source.is_dir():
+        return _candidates_of_tables([source], reading)
+    found = _candidates_of_tables(sorted(p for p in source.iterdir() if p.is_file()), reading)
+    folders = [p.name for p in photo_root(source, reading).iterdir() if p.is_dir() and not p.name.startswith(".")]
+    if not any(c.layout == "boostcamp" for c in found) and (example := _person_folder(folders)):
+        found.append(_Candidate("boostcamp", f"train form, folders such as {example}"))
+    if example := _class_folder(folders, reading):
+        found.append(_Candidate("folders", f"folders such as {example}"))
+    return found
+
+
+def _candidates_of_tables(files: list[Path], reading: Reading) -> list[_Candidate]:
+    found = []
+    for file in files:
+        if file.suffix.lower() not in TABLE_SUFFIXES or file.name.startswith("."):
+            continue
+        columns = header(file)
+        if set(TRAIN_COLUMNS) <= set(columns) or file.name == TRAIN_CSV:
+            found.append(_Candidate("boostcamp", f"train form, {file.name}", file))
+        elif "ImageID" in columns or file.name == INFO_CSV:
+            found.append(_Candidate("boostcamp", f"eval form, {file.name}", file))
+        elif "path" in columns and "sha256" not in columns and {*label_keys(reading.schema), "person"} & {*columns}:
+            found.append(_Candidate("table", file.name, file))
+    return found
+
+
+def _person_folder(folders: list[str]) -> str:
+    people = ((name, person_of_folder(name)) for name in sorted(folders))
+    return next((name for name, person in people if person and person[3].isdigit()), "")
+
+
+def _class_folder(folders: list[str], reading: Reading) -> str:
+    classes = {c.lower() for a in reading.schema.attributes for c in a.classes} | joint_names(reading.schema).keys()
+    classes |= {text.lower() for table in reading.values.values() for text in table}
+    if is_numbered(set(folders), reading.schema):
+        return min(folders)
+    return next((name for name in sorted(folders) if name.lower() in classes), "")
+
+
+def _ambiguous(source: Path, candidates: list[_Candidate]) -> Exception:
+    got = ", ".join(f"{c.layout} ({c.why})" for c in candidates)
+    do = "Say --layout, or pass the table itself instead of its folder."
+    return error("TRI223", "several layouts fit", where=source, got=got, do=do)
+
+
+__all__ = ["JOINT", "LAYOUTS", "Labelled", "Reading", "read_source"]

@@ -1,0 +1,160 @@
+"""Manifest -> manifest with train, val and test, or folds: people are never divided, on any machine alike."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from trifacet.core.errors import error
+from trifacet.core.manifest import LEAK, SPLITS, Manifest, check_manifest
+from trifacet.core.schema import MISSING
+
+AGE_BIN_YEARS = 5
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Photos that stay together: a person's, or one photo where the person is unknown (or leaks are allowed)."""
+
+    key: str
+    stratum: tuple[object, ...]
+    n_photos: int
+
+
+def split(
+    manifest: Manifest,
+    *,
+    val: float = 0.2,
+    test: float = 0.0,
+    folds: int | None = None,
+    seed: int = 0,
+    allow_leak: bool = False,
+) -> Manifest:
+    """The same photos with `split` train, val or test by these shares of the photos; an older split is replaced.
+
+    With `folds`, the column `fold` gives 0..folds-1 to every photo outside test, train and val alike (for
+    cross-validation, where fold i is the validation set of run i); `split` stays what it is without folds.
+
+    No person is divided; a photo of an unknown person is a person of its own. Strata are the classes a person has
+    (gender; mask where photos stand alone) and the age in bins of 5 years. People of one stratum are ordered by
+    sha256("seed:person"), strata follow each other by class and age, and each person in turn goes where most is still
+    lacking: every stratum, and every run of neighbouring strata, meets the shares to within about one person. Nothing
+    depends on row order, hash seeds, a random generator or the machine. `allow_leak` deals single photos instead, and
+    stamps the manifest.
+
+    Raises:
+        ManifestError: TRI250 shares that do not fit, TRI251 too few people.
+    """
+    _check_shares(val, test, folds)
+    groups = _groups(manifest, allow_leak=allow_leak)
+    shares = {"train": 1 - val - test, "val": val, "test": test}
+    wanted = [name for name in SPLITS if shares[name] > 0]
+    part = _deal(groups, [shares[name] for name in wanted], seed=f"{seed}")
+    assigned = {key: wanted[i] for key, i in part.items()}
+    _refuse_empty(wanted, assigned.values(), n_groups=len(groups), what="split")
+    fold_of: dict[str, int] = {}
+    if folds is not None:
+        rest = [g for g in groups if assigned[g.key] != "test"]
+        fold_of = _deal(rest, [1 / folds] * folds, seed=f"{seed}:fold")
+        _refuse_empty(range(folds), fold_of.values(), n_groups=len(rest), what="fold")
+    keys = _keys(manifest, allow_leak=allow_leak)
+    table = manifest.table.with_columns(
+        pl.Series("split", [assigned[k] for k in keys], dtype=pl.String),
+        pl.Series("fold", [fold_of.get(k) for k in keys], dtype=pl.Int32),
+    )
+    stamps = tuple(s for s in manifest.stamps if s != LEAK) + ((LEAK,) if allow_leak else ())
+    made = replace(manifest, table=table, stamps=stamps, stage="split")
+    check_manifest(made, where="split")
+    return made
+
+
+def thin_classes(manifest: Manifest) -> tuple[str, ...]:
+    """Sentences about classes that a split or a fold lacks although the manifest has them; none when all is well."""
+    told = []
+    for attribute in manifest.schema.attributes:
+        for column in ("split", "fold"):
+            parts = manifest.table[column].drop_nulls().unique().sort().to_list()
+            for name in attribute.classes:
+                of_class = manifest.table.filter(pl.col(attribute.name) == name)
+                there = set(of_class[column].drop_nulls())
+                if there and (lacking := [str(p) for p in parts if p not in there]):
+                    n_people = len(set(replace(manifest, table=of_class).groups))
+                    told.append(
+                        f"{attribute.name} {name} ({n_people:,} people) is not in {column} {', '.join(lacking)}"
+                    )
+    return tuple(told)
+
+
+def _check_shares(val: float, test: float, folds: int | None) -> None:
+    for name, share in (("val", val), ("test", test)):
+        if not (math.isfinite(share) and 0 <= share < 1):
+            raise error("TRI250", f"{name} must be a share of at least 0 and under 1", got=share)
+    if val + test >= 1:
+        raise error("TRI250", "val and test leave no photo for training", got=f"{val:g} + {test:g}")
+    if folds is not None and folds < 2:
+        raise error("TRI250", "folds must be at least 2", got=folds)
+
+
+def _keys(manifest: Manifest, *, allow_leak: bool) -> list[str]:
+    return [f"photo:{i}" for i in manifest.photo_ids] if allow_leak else manifest.groups
+
+
+def _groups(manifest: Manifest, *, allow_leak: bool) -> list[_Group]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for i, key in enumerate(_keys(manifest, allow_leak=allow_leak)):
+        rows[key].append(i)
+    if not rows:
+        raise error("TRI205", "the manifest has no photo to split")
+    classes, ages = manifest.classes, manifest.ages.astype(np.float64)
+    age_column = next((c for c, a in enumerate(manifest.schema.attributes) if a.edges is not None), None)
+    others = [c for c in range(classes.shape[1]) if c != age_column]
+    return [
+        _Group(
+            key,
+            (
+                *(tuple(sorted(set(classes[at, c].tolist()))) for c in others),
+                _fine_age(np.sort(ages[at]), [] if age_column is None else sorted(classes[at, age_column].tolist())),
+            ),
+            len(at),
+        )
+        for key, at in rows.items()
+    ]
+
+
+def _fine_age(years: np.ndarray, bands: Sequence[int]) -> tuple[int, int]:
+    """What people are ordered by: their class of age and, within it, the 5-year bin of their youngest photo."""
+    known = years[~np.isnan(years)]
+    return (bands[0] if bands else MISSING, int(known[0] // AGE_BIN_YEARS) if len(known) else MISSING)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _deal(groups: Sequence[_Group], shares: Sequence[float], *, seed: str) -> dict[str, int]:
+    """Which of the parts each group goes to: in order, always to the part that lacks most of its share of photos."""
+    order = sorted(groups, key=lambda g: (g.stratum, _digest(f"{seed}:{g.key}"), g.key))
+    mean = sum(g.n_photos for g in order) / max(len(order), 1)
+    # A head start drawn from the seed, under one person a part, so that lone people change sides between seeds.
+    ahead = [int(_digest(f"{seed}:part {p}")[:8], 16) / 16**8 * mean for p in range(len(shares))]
+    given = [a - share * sum(ahead) for a, share in zip(ahead, shares, strict=True)]
+    dealt, part_of = 0, {}
+    for group in order:
+        dealt += group.n_photos
+        lacks = [share * dealt - had for share, had in zip(shares, given, strict=True)]
+        part = lacks.index(max(lacks))
+        given[part] += group.n_photos
+        part_of[group.key] = part
+    return part_of
+
+
+def _refuse_empty(parts: Iterable[object], filled: Iterable[object], *, n_groups: int, what: str) -> None:
+    there = set(filled)
+    if empty := [str(p) for p in parts if p not in there]:
+        raise error("TRI251", f"{what} {', '.join(empty)} would be empty", got=f"{n_groups:,} people")
