@@ -71,14 +71,14 @@ SPECS = {
         name="face_resnet29",
         stem=32,
         blocks=_stage(32, 3, halves=False) + _stage(64, 4) + _stage(128, 3) + _stage(256, 3) + _stage(256, 1),
-        grids=((7, 1), (10, 1), (13, 1), (14, 2)),
+        grids=((7, 1), (7, 2), (10, 1), (10, 2), (13, 1), (14, 1)),
         default_size=150,
     ),
     "face_resnet10": TrunkSpec(
         name="face_resnet10",
         stem=64,
         blocks=_stage(64, 1, halves=False) + _stage(128, 2) + _stage(256, 2),
-        grids=((1, 1), (3, 1), (4, 1), (5, 2)),
+        grids=((1, 1), (1, 2), (3, 1), (3, 2), (4, 1), (5, 1)),
         default_size=64,
     ),
 }
@@ -165,7 +165,8 @@ class FaceTrunk(nn.Module):
     def level_features(self, images: Tensor) -> Tensor:
         """What a head on the frozen trunk reads: (B, n_level_features), the levels of `spec.grids` side by side.
 
-        For face_resnet29 levels 7, 10 and 13 as their means and level 14 in 2 x 2 cells: 64 + 128 + 256 + 4 * 256.
+        For face_resnet29 these are 1,472: levels 7 and 10, whose maps still tell place, as their means and in
+        2 x 2 cells (5 * 64 + 5 * 128), levels 13 and 14 as their means (256 + 256). face_resnet10 alike: 1, 3, 4, 5.
         """
         maps = self.maps(images)
         return torch.cat([_cell_means(maps[level - 1], cells) for level, cells in self.spec.grids], dim=1)
