@@ -69,7 +69,7 @@ def fit_decision(
         raise error("TRI328", "no photo is both read and labelled", where="decide")
     truth, rows = truth.rows(usable), places[usable]
     schema, notes = predictions.schema, dict[str, object]()
-    temperature = _temperatures(predictions.probs[rows], truth, notes)
+    temperature = _temperatures(predictions.probs[rows], truth, notes=notes)
     rule = DecisionRule(
         label_schema=schema,
         temperature=temperature,
@@ -85,11 +85,11 @@ def fit_decision(
         notes |= {"chosen": "argmax", "why": why}
         return rule.model_copy(update={"notes": notes})
     probs = calibrated_probs(predictions, rule)[rows[complete]]
-    tau = _Contest(probs, truth.rows(complete), rule, seed=seed).winner(notes)
+    tau = _Contest(probs, truth.rows(complete), rule=rule, seed=seed).winner(notes)
     return rule.model_copy(update={"tau": tau, "notes": notes})
 
 
-def _temperatures(probs: FloatArray, truth: Truth, notes: dict[str, object]) -> dict[str, float]:
+def _temperatures(probs: FloatArray, truth: Truth, *, notes: dict[str, object]) -> dict[str, float]:
     fitted, left = dict[str, float](), list[str]()
     for true, name in zip(truth.classes.T, truth.schema.names, strict=True):
         known = true != MISSING
@@ -108,7 +108,7 @@ class _Contest:
     Cross-fitted: each person is answered by a rule that was fitted on others.
     """
 
-    def __init__(self, probs: FloatArray, truth: Truth, rule: DecisionRule, *, seed: int) -> None:
+    def __init__(self, probs: FloatArray, truth: Truth, *, rule: DecisionRule, seed: int) -> None:
         schema, people = truth.schema, np.unique(truth.groups)
         order = np.random.default_rng(seed).permutation(len(people))
         self.true, self.groups, self.k, self.seed = truth.joint, truth.groups, schema.n_joint, seed
@@ -135,7 +135,7 @@ class _Contest:
         """Macro F1 outside the fold `held_out`."""
         counts = self.counts(taus)
         kept = counts.sum(axis=0) - (0 if held_out is None else counts[held_out])
-        return float(class_table(np.diag(kept), kept.sum(axis=1), kept.sum(axis=0)).f1.mean())
+        return float(class_table(np.diag(kept), n_true=kept.sum(axis=1), n_predicted=kept.sum(axis=0)).f1.mean())
 
     def _common(self, held_out: int | None) -> Taus:
         return max(((tau,) * len(self.names) for tau in COMMON_TAUS), key=lambda taus: self._score(taus, held_out))
@@ -156,20 +156,20 @@ class _Contest:
 
     def _gain(self, one: IntArray, other: IntArray) -> tuple[float, float]:
         """By how much `other` has the higher macro F1 than `one`, and the standard error of that."""
-        before, after = (group_sums(class_terms(self.true, a, self.k), self.groups) for a in (one, other))
+        before, after = (group_sums(class_terms(self.true, a, n_classes=self.k), self.groups) for a in (one, other))
         figure = partial(macro_f1_of, n_present=len(np.unique(self.true)))
-        draws = paired_draws(before, after, figure, n_draws=N_DRAWS, seed=self.seed)
+        draws = paired_draws(before, after, figure=figure, n_draws=N_DRAWS, seed=self.seed)
         return float(figure(after.sum(axis=0)) - figure(before.sum(axis=0))), float(np.nanstd(draws))
 
     def winner(self, notes: dict[str, object]) -> dict[str, float]:
         """The winning tau per attribute, empty for argmax; the scores are written into `notes`."""
         chosen, best = (0.0,) * len(self.names), self.answers((0.0,) * len(self.names))
-        notes |= {"chosen": "argmax", "argmax": {"macro_f1": round(macro_f1(self.true, best, self.k), 4)}}
+        notes |= {"chosen": "argmax", "argmax": {"macro_f1": round(macro_f1(self.true, best, n_classes=self.k), 4)}}
         for name, fit in {"one_tau": self._common, "tau_per_attribute": self._own}.items():
             answers = self._cross_fitted(fit)
             gain, noise = self._gain(best, answers)
             notes[name] = {
-                "macro_f1": round(macro_f1(self.true, answers, self.k), 4),
+                "macro_f1": round(macro_f1(self.true, answers, n_classes=self.k), 4),
                 "gain_over": notes["chosen"],
                 "gain": round(gain, 4),
                 "standard_error": round(noise, 4),

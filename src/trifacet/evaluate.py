@@ -46,7 +46,9 @@ def read_scored(path: Path, schema: LabelSchema | None = None) -> Predictions | 
     return read_predictions(path) if path.suffix.lower() == ".parquet" else read_answers(path, schema or DEFAULT_SCHEMA)
 
 
-def read_pair(predictions: Path, truth: Path, schema: LabelSchema | None = None) -> tuple[Predictions | Answers, Truth]:
+def read_pair(
+    predictions: Path, truth: Path, *, schema: LabelSchema | None = None
+) -> tuple[Predictions | Answers, Truth]:
     """Both sides of an evaluation under one schema: the given one, or the one that either file carries."""
     if predictions.suffix.lower() == ".parquet":
         scored = read_scored(predictions)
@@ -112,7 +114,7 @@ def evaluate(
         joint=joint,
         attributes=attributes,
         age=age,
-        photos=_photo_table(ids, truth, claim),
+        photos=_photo_table(truth, claim, ids=ids),
         decision=decision,
         n_boot=n_boot,
         seed=seed,
@@ -157,8 +159,8 @@ def _scores(
     for name, label in labels.items():
         terms += _label_terms(name, label)
     figures = _intervals(terms, truth.groups, n_boot=n_boot, seed=seed)
-    scores = {name: _label_score(name, label, figures) for name, label in labels.items()}
-    return scores.pop(JOINT), scores, _age_score(truth, claim, figures)
+    scores = {name: _label_score(name, label, figures=figures) for name, label in labels.items()}
+    return scores.pop(JOINT), scores, _age_score(truth, claim, figures=figures)
 
 
 def _label_terms(name: str, label: _Label) -> list[Terms]:
@@ -167,7 +169,7 @@ def _label_terms(name: str, label: _Label) -> list[Terms]:
         f"{name}.accuracy": accuracy_of,
         f"{name}.macro_f1": partial(macro_f1_of, n_present=n_present),
     }
-    terms: list[Terms] = [(class_terms(label.true, label.answer, len(label.classes)), made)]
+    terms: list[Terms] = [(class_terms(label.true, label.answer, n_classes=len(label.classes)), made)]
     if label.probs is not None:
         losses = log_losses(label.probs, np.maximum(label.true, 0))
         terms.append(_mean_terms(f"{name}.nll", np.where(_is_answered(label), losses, np.nan)))
@@ -198,8 +200,8 @@ def _intervals(terms: list[Terms], groups: IntArray, *, n_boot: int, seed: int) 
     return intervals
 
 
-def _label_score(name: str, label: _Label, figures: dict[str, Interval]) -> LabelScore | None:
-    confusion = confusion_matrix(label.true, label.answer, len(label.classes))
+def _label_score(name: str, label: _Label, *, figures: dict[str, Interval]) -> LabelScore | None:
+    confusion = confusion_matrix(label.true, label.answer, n_classes=len(label.classes))
     if not confusion.sum():
         return None
     table = table_of(confusion)
@@ -232,7 +234,7 @@ def _confidence(label: _Label, probs: FloatArray) -> tuple[FloatArray, npt.NDArr
     return np.take_along_axis(probs[kept], answer[:, None], axis=1)[:, 0], label.true[kept] == answer
 
 
-def _age_score(truth: Truth, claim: _Claim, figures: dict[str, Interval]) -> AgeScore | None:
+def _age_score(truth: Truth, claim: _Claim, *, figures: dict[str, Interval]) -> AgeScore | None:
     kept = ~np.isnan(truth.ages) & ~np.isnan(claim.years)
     if not kept.any():
         return None
@@ -245,7 +247,7 @@ def _age_score(truth: Truth, claim: _Claim, figures: dict[str, Interval]) -> Age
     )
 
 
-def _photo_table(ids: list[str], truth: Truth, claim: _Claim) -> pl.DataFrame:
+def _photo_table(truth: Truth, claim: _Claim, *, ids: list[str]) -> pl.DataFrame:
     joint, schema = truth.joint, truth.schema
     known = joint != MISSING
     confidence = np.full(len(truth), np.nan)

@@ -76,11 +76,11 @@ def submission(
     if unread and not fill:
         got = first_few([f"{one} ({why})" for one, why in unread])
         raise error("TRI331", f"{len(unread):,} of {len(ids):,} photos could not be read", where=where, got=got)
-    known = _joint_prior(schema, prior, decision or predictions.decision)
+    known = _joint_prior(schema, prior, rule=decision or predictions.decision)
     if unread and known is None:
         raise error("TRI332", f"{len(unread):,} rows are to be filled without a prior", where=where)
     answered = classes[~is_open]
-    shares, distance = _shares(answered, schema, known)
+    shares, distance = _shares(answered, schema, prior=known)
     if known is not None:
         classes = np.where(is_open, known.argmax(), classes)
     return Submission(
@@ -88,7 +88,7 @@ def submission(
         unread=unread,
         shares=shares,
         distance=distance,
-        warnings=_warnings(shares, distance, len(answered)),
+        warnings=_warnings(shares, distance, n_photos=len(answered)),
     )
 
 
@@ -97,7 +97,7 @@ def write_submission(path: Path, made: Submission) -> None:
     write_answers(path, made.answers)
 
 
-def _joint_prior(schema: LabelSchema, prior: npt.ArrayLike | None, rule: DecisionRule | None) -> FloatArray | None:
+def _joint_prior(schema: LabelSchema, prior: npt.ArrayLike | None, *, rule: DecisionRule | None) -> FloatArray | None:
     if prior is not None:
         shares = np.asarray(prior, dtype=np.float64)
         if shares.shape != (schema.n_joint,) or (shares < 0).any() or not shares.sum() > 0:
@@ -109,28 +109,23 @@ def _joint_prior(schema: LabelSchema, prior: npt.ArrayLike | None, rule: Decisio
 
 
 def _shares(
-    answered: IntArray, schema: LabelSchema, prior: FloatArray | None
+    answered: IntArray, schema: LabelSchema, *, prior: FloatArray | None
 ) -> tuple[dict[str, tuple[ClassShare, ...]], dict[str, float | None]]:
     """Shares of the answers beside the prior's, and their total variation distance."""
     predicted = np.bincount(answered, minlength=schema.n_joint) / max(len(answered), 1)
-    tables = {name: (schema.attribute(name).classes, *_pair(schema, name, predicted, prior)) for name in schema.names}
-    tables[JOINT] = (schema.joint_names, predicted, prior)
+    joints = [predicted] if prior is None else [predicted, prior]
+    tables = {name: schema.marginal(np.stack(joints), name) for name in schema.names} | {JOINT: np.stack(joints)}
+    classes = {a.name: a.classes for a in schema.attributes} | {JOINT: schema.joint_names}
     shares, distance = dict[str, tuple[ClassShare, ...]](), dict[str, float | None]()
-    for name, (classes, own, training) in tables.items():
-        beside = [None] * len(classes) if training is None else training.tolist()
-        shares[name] = tuple(map(ClassShare, classes, own.tolist(), beside))
-        distance[name] = None if training is None else float(np.abs(own - training).sum() / 2)
+    for name, rows in tables.items():
+        beside = [None] * len(classes[name]) if prior is None else rows[1].tolist()
+        shares[name] = tuple(map(ClassShare, classes[name], rows[0].tolist(), beside))
+        distance[name] = None if prior is None else float(np.abs(rows[0] - rows[1]).sum() / 2)
     return shares, distance
 
 
-def _pair(
-    schema: LabelSchema, name: str, predicted: FloatArray, prior: FloatArray | None
-) -> tuple[FloatArray, FloatArray | None]:
-    return schema.marginal(predicted[None], name)[0], None if prior is None else schema.marginal(prior[None], name)[0]
-
-
 def _warnings(
-    shares: dict[str, tuple[ClassShare, ...]], distance: dict[str, float | None], n_photos: int
+    shares: dict[str, tuple[ClassShare, ...]], distance: dict[str, float | None], *, n_photos: int
 ) -> tuple[str, ...]:
     """What looks wrong, in words. Rows that are shuffled, or two classes equally common that are swapped, do not show.
 

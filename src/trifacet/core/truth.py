@@ -112,8 +112,7 @@ def read_truth(path: Path, schema: LabelSchema | None = None) -> Truth:
     table, where = read_csv_texts(path), str(path)
     ids = read_ids(table, where=where) if ID_COLUMN in table.columns else None
     persons = _persons(table)
-    names = ids or [f"line {i + 2}" for i in range(table.height)]
-    classes, ages = _labels(table, schema, names, where=where)
+    classes, ages = _labels(_Sheet(table, ids or [f"line {i + 2}" for i in range(table.height)], where), schema)
     return Truth(
         schema=schema,
         ids=ids,
@@ -163,31 +162,37 @@ def _persons(table: pl.DataFrame) -> list[str]:
     return table[PERSON_COLUMN].fill_null("").to_list()
 
 
-def _labels(
-    table: pl.DataFrame, schema: LabelSchema, names: Sequence[str], *, where: str
-) -> tuple[IntArray, FloatArray]:
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """A CSV of labels: its N rows of texts, what to call each row, and where it lies."""
+
+    table: pl.DataFrame
+    names: Sequence[str]
+    where: str
+
+
+def _labels(sheet: _Sheet, schema: LabelSchema) -> tuple[IntArray, FloatArray]:
     """Class ids (N, attributes) and ages (N,) from every column that tells of them; they must agree."""
-    ages, claims = np.full(table.height, np.nan), list[tuple[str, int, IntArray]]()
+    table, claims = sheet.table, list[tuple[str, int, IntArray]]()
+    ages = np.full(table.height, np.nan)
     if ANSWER_COLUMN in table.columns:
         joint, wrong = class_ids(table[ANSWER_COLUMN], schema.n_joint)
         if wrong:
             what = f"{ANSWER_COLUMN} must be a whole number in 0..{schema.n_joint - 1}"
-            raise error("TRI323", what, where=where, got=first_few([f"'{w}'" for w in wrong]))
+            raise error("TRI323", what, where=sheet.where, got=first_few([f"'{w}'" for w in wrong]))
         claims += [(ANSWER_COLUMN, i, ids) for i, ids in enumerate(schema.decode(joint).T)]
     for i, attribute in enumerate(schema.attributes):
-        for column in _columns(attribute):
-            if column not in table.columns:
-                continue
-            if attribute.edges is not None and _holds_years(table[column], column, attribute, where=where):
-                ages = _years(table[column], column, schema, names, where=where)
+        for column in (name for name in _columns(attribute) if name in table.columns):
+            if attribute.edges is not None and _holds_years(sheet, column, attribute=attribute):
+                ages = _years(sheet, column, schema=schema)
                 claims.append((column, i, attribute.band(ages)))
             else:
-                claims.append((column, i, _classes(table[column], column, attribute, where=where)))
+                claims.append((column, i, _classes(sheet, column, attribute=attribute)))
     if not claims:
         wanted = [ANSWER_COLUMN, *(column for a in schema.attributes for column in _columns(a))]
         what = f"no column of labels: none of {', '.join(wanted)}"
-        raise error("TRI321", what, where=where, got=first_few(table.columns, 10))
-    return _merged(claims, (table.height, len(schema.names)), names, where=where), ages
+        raise error("TRI321", what, where=sheet.where, got=first_few(table.columns, 10))
+    return _merged(sheet, claims, n_attributes=len(schema.names)), ages
 
 
 def _columns(attribute: Attribute) -> tuple[str, ...]:
@@ -195,51 +200,51 @@ def _columns(attribute: Attribute) -> tuple[str, ...]:
     return (own,) if attribute.edges is None else (own, f"{own}_class", YEARS_COLUMN)
 
 
-def _holds_years(texts: pl.Series, column: str, attribute: Attribute, *, where: str) -> bool:
+def _holds_years(sheet: _Sheet, column: str, *, attribute: Attribute) -> bool:
     """Whether the age attribute's column holds years, not class names."""
     if column != attribute.name or column == YEARS_COLUMN:
         return column == YEARS_COLUMN
     known = {name.casefold() for name in attribute.classes}
-    values = texts.drop_nulls()
+    values = sheet.table[column].drop_nulls()
     if any(text.casefold() in known for text in values):
         return False
     if len(values) and class_ids(values, len(attribute.classes))[1] == []:
         what = f"{column} could hold years or class ids"
-        raise error("TRI325", what, where=where, got=first_few(values.unique().sort().to_list()))
+        raise error("TRI325", what, where=sheet.where, got=first_few(values.unique().sort().to_list()))
     return True
 
 
-def _years(texts: pl.Series, column: str, schema: LabelSchema, names: Sequence[str], *, where: str) -> FloatArray:
+def _years(sheet: _Sheet, column: str, *, schema: LabelSchema) -> FloatArray:
+    texts = sheet.table[column]
     years = texts.cast(pl.Float64(), strict=False)
     first, last = schema.years
     wrong = texts.is_not_null() & ~(years.is_between(first, last + 1, closed="left")).fill_null(value=False)
     if wrong.any():
-        got = [f"'{text}' for {name}" for text, name, w in zip(texts, names, wrong, strict=True) if w]
-        raise error("TRI324", f"{column} must be an age within {first}..{last} years", where=where, got=first_few(got))
+        got = first_few([f"'{text}' for {name}" for text, name, w in zip(texts, sheet.names, wrong, strict=True) if w])
+        raise error("TRI324", f"{column} must be an age within {first}..{last} years", where=sheet.where, got=got)
     return years.fill_null(float("nan")).to_numpy()
 
 
-def _classes(texts: pl.Series, column: str, attribute: Attribute, *, where: str) -> IntArray:
+def _classes(sheet: _Sheet, column: str, *, attribute: Attribute) -> IntArray:
+    texts = sheet.table[column]
     ids, wrong = class_ids(texts, len(attribute.classes))
     if not wrong:
         return ids
-    table = {name.casefold(): i for i, name in enumerate(attribute.classes)}
-    foreign = [text for text in texts.drop_nulls().unique(maintain_order=True) if text.casefold() not in table]
+    known = {name.casefold(): i for i, name in enumerate(attribute.classes)}
+    foreign = [text for text in texts.drop_nulls().unique(maintain_order=True) if text.casefold() not in known]
     if foreign:
         what = f"{column} must be one of {', '.join(attribute.classes)} or a class id 0..{len(attribute.classes) - 1}"
-        raise error("TRI324", what, where=where, got=first_few([f"'{text}'" for text in foreign]))
-    return np.array([MISSING if text is None else table[text.casefold()] for text in texts], dtype=np.int64)
+        raise error("TRI324", what, where=sheet.where, got=first_few([f"'{text}'" for text in foreign]))
+    return np.array([MISSING if text is None else known[text.casefold()] for text in texts], dtype=np.int64)
 
 
-def _merged(
-    claims: Sequence[tuple[str, int, IntArray]], shape: tuple[int, int], names: Sequence[str], *, where: str
-) -> IntArray:
-    classes, said_by = np.full(shape, MISSING, dtype=np.int64), dict[int, str]()
+def _merged(sheet: _Sheet, claims: Sequence[tuple[str, int, IntArray]], *, n_attributes: int) -> IntArray:
+    classes, said_by = np.full((sheet.table.height, n_attributes), MISSING, dtype=np.int64), dict[int, str]()
     for column, i, ids in claims:
         differs = (ids != MISSING) & (classes[:, i] != MISSING) & (ids != classes[:, i])
         if differs.any():
-            got = [name for name, d in zip(names, differs, strict=True) if d]
-            raise error("TRI324", f"{column} contradicts {said_by[i]}", where=where, got=first_few(got))
+            got = first_few([name for name, d in zip(sheet.names, differs, strict=True) if d])
+            raise error("TRI324", f"{column} contradicts {said_by[i]}", where=sheet.where, got=got)
         classes[:, i] = np.where(ids == MISSING, classes[:, i], ids)
         said_by[i] = column
     return classes

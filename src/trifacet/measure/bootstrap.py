@@ -62,7 +62,7 @@ def interval(value: float, draws: FloatArray, *, level: float = LEVEL) -> Interv
 
 
 def paired_draws(
-    one: FloatArray, other: FloatArray, figure: Figure, *, n_draws: int = N_DRAWS, seed: int = 0
+    one: FloatArray, other: FloatArray, *, figure: Figure, n_draws: int = N_DRAWS, seed: int = 0
 ) -> FloatArray:
     """Draws (n_draws,) of figure(other) - figure(one), both from sums (G, S) over the same groups in the same order.
 
@@ -75,14 +75,14 @@ def paired_draws(
 
 
 def difference(
-    one: FloatArray, other: FloatArray, figure: Figure, *, n_draws: int = N_DRAWS, seed: int = 0
+    one: FloatArray, other: FloatArray, *, figure: Figure, n_draws: int = N_DRAWS, seed: int = 0
 ) -> Interval:
     """The interval of figure(other) - figure(one): above 0 throughout, `other` is higher by more than chance."""
     value = float(figure(other.sum(axis=0)) - figure(one.sum(axis=0)))
-    return interval(value, paired_draws(one, other, figure, n_draws=n_draws, seed=seed))
+    return interval(value, paired_draws(one, other, figure=figure, n_draws=n_draws, seed=seed))
 
 
-def class_terms(truth: npt.ArrayLike, answers: npt.ArrayLike, n_classes: int) -> FloatArray:
+def class_terms(truth: npt.ArrayLike, answers: npt.ArrayLike, *, n_classes: int) -> FloatArray:
     """Terms (N, 3C) whose sums are the right answers, the photos and the answers of each class.
 
     Zeros where the truth is -1 (not known); an answer of -1 (none) is wrong and claims no class.
@@ -108,7 +108,7 @@ def macro_f1_of(sums: FloatArray, *, n_present: int) -> FloatArray:
     the interval below the figure itself. On the undrawn sums this is plain macro F1 over all C classes.
     """
     right, true, predicted = np.split(sums, 3, axis=-1)
-    f1 = np.where(true > 0, class_table(right, true, predicted).f1, 0.0).sum(axis=-1)
+    f1 = np.where(true > 0, class_table(right, n_true=true, n_predicted=predicted).f1, 0.0).sum(axis=-1)
     held = ratio_of(np.stack([f1, (true > 0).sum(axis=-1)], axis=-1))
     return np.asarray(held * (n_present / true.shape[-1]))
 

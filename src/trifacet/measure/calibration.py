@@ -22,7 +22,7 @@ def log_losses(probs: FloatArray, truth: IntArray) -> FloatArray:
 
 
 def reliability(
-    confidence: FloatArray, is_right: npt.NDArray[np.bool_], n_bins: int = N_BINS
+    confidence: FloatArray, is_right: npt.NDArray[np.bool_], *, n_bins: int = N_BINS
 ) -> tuple[ReliabilityBin, ...]:
     """Photos ordered by confidence (N,) in 0..1 and cut into `n_bins` bins of equal number, least confident first.
 

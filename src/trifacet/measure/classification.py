@@ -15,7 +15,7 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 
-def confusion_matrix(truth: npt.ArrayLike, answers: npt.ArrayLike, n_classes: int) -> IntArray:
+def confusion_matrix(truth: npt.ArrayLike, answers: npt.ArrayLike, *, n_classes: int) -> IntArray:
     """Counts (C, C + 1) int64: rows truth, columns answer, the last column no answer."""
     true, answer = np.asarray(truth, dtype=np.int64), np.asarray(answers, dtype=np.int64)
     if true.shape != answer.shape or true.ndim != 1:
@@ -45,7 +45,7 @@ class ClassTable:
     n_predicted: FloatArray
 
 
-def class_table(n_right: npt.ArrayLike, n_true: npt.ArrayLike, n_predicted: npt.ArrayLike) -> ClassTable:
+def class_table(n_right: npt.ArrayLike, *, n_true: npt.ArrayLike, n_predicted: npt.ArrayLike) -> ClassTable:
     """Figures per class from counts (..., C): right answers, photos of the class, answers with the class."""
     right, true, predicted = (np.asarray(counts, dtype=np.float64) for counts in (n_right, n_true, n_predicted))
     return ClassTable(
@@ -59,7 +59,7 @@ def class_table(n_right: npt.ArrayLike, n_true: npt.ArrayLike, n_predicted: npt.
 
 def table_of(confusion: IntArray) -> ClassTable:
     """Figures per class from counts (C, C + 1)."""
-    return class_table(np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)[:-1])
+    return class_table(np.diag(confusion), n_true=confusion.sum(axis=1), n_predicted=confusion.sum(axis=0)[:-1])
 
 
 def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
@@ -73,15 +73,15 @@ def accuracy(truth: npt.ArrayLike, answers: npt.ArrayLike) -> float:
     return float((true[known] == answer[known]).mean()) if known.any() else float("nan")
 
 
-def macro_f1(truth: npt.ArrayLike, answers: npt.ArrayLike, n_classes: int) -> float:
+def macro_f1(truth: npt.ArrayLike, answers: npt.ArrayLike, *, n_classes: int) -> float:
     """Mean F1 over all C classes, 0..1, higher is better; a class without photos counts 0.
 
     Equals scikit-learn's `f1_score(labels=range(C), average="macro", zero_division=0)`, which the official
     evaluation of the mask task uses.
 
-    >>> macro_f1([0, 0, 1], [0, 1, 1], 2)
+    >>> macro_f1([0, 0, 1], [0, 1, 1], n_classes=2)
     0.6666666666666666
-    >>> macro_f1([0, 0, 1], [0, 1, 1], 3)  # the third class is absent
+    >>> macro_f1([0, 0, 1], [0, 1, 1], n_classes=3)  # the third class is absent
     0.4444444444444444
     """
-    return float(table_of(confusion_matrix(truth, answers, n_classes)).f1.mean())
+    return float(table_of(confusion_matrix(truth, answers, n_classes=n_classes)).f1.mean())
