@@ -1,0 +1,159 @@
+"""Strict settings from layers of YAML or JSON: every mistake at once, every value with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from trifacet.core.errors import error, nearest
+
+Settings = TypeVar("Settings", bound=BaseModel)
+Check = Callable[[Any], str | None]  # a value -> what is wrong with it, or None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one place: `origin` names it (a file, `--set`), `content` is a nested mapping."""
+
+    origin: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Resolved(Generic[Settings]):
+    """Checked settings, and where each value came from: `origins["optim.lr"]` is `default`, a file or `--set`."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+
+def read_layer(path: Path) -> Layer:
+    """The mapping in a YAML or JSON file (JSON is YAML). Raises ConfigError TRI102."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error("TRI102", "no such file", where=str(path)) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise error("TRI102", "cannot be read", where=str(path), got=" ".join(str(problem).split())) from None
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise error("TRI102", "must hold keys and values", where=str(path), got=type(content).__name__)
+    return Layer(str(path), content)
+
+
+def set_layer(assignments: Sequence[str]) -> Layer:
+    """The layer of `--set a.b=value` options; values are read as YAML. Raises ConfigError TRI104."""
+    content: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise error("TRI104", "must look like key.subkey=value", where="--set", got=f"'{assignment}'")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise error("TRI104", "the value is not valid YAML", where="--set", got=f"'{assignment}'") from None
+        *parents, last = key.strip().split(".")
+        inner = content
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise error("TRI104", f"'{parent}' is set twice", where="--set", got=f"'{assignment}'")
+        inner[last] = value
+    return Layer("--set", content)
+
+
+def resolve(
+    kind: type[Settings], layers: Sequence[Layer], *, checks: Mapping[str, Check] | None = None
+) -> Resolved[Settings]:
+    """Settings of `kind` from its defaults overlaid with `layers`, later ones first in say.
+
+    checks: extra tests by dotted key, for names that only a room knows.
+
+    Raises:
+        ConfigError: TRI101, every mistake of all layers in one message.
+    """
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        _overlay(merged, layer.content, layer.origin, origins)
+    mistakes: list[str] = []
+    settings: Settings | None = None
+    try:
+        settings = kind.model_validate(merged)
+    except ValidationError as problem:
+        mistakes = [_explain(kind, e, origins) for e in problem.errors()]
+    for key, check in (checks or {}).items():
+        value = _look_up(settings.model_dump(by_alias=True) if settings else merged, key)
+        if value is not None and (wrong := check(value)):
+            mistakes.append(f"{_placed(key, origins)}: {wrong}")
+    if mistakes or settings is None:
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise error("TRI101", f"{count} in the recipe:\n  " + "\n  ".join(mistakes) + "\n", do="Correct each line.")
+    every = {key: origins.get(key, "default") for key in flatten(settings.model_dump(mode="json", by_alias=True))}
+    return Resolved(settings, every)
+
+
+def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping with dotted keys; lists and empty mappings are values."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _overlay(merged: dict[str, Any], content: Mapping[str, Any], origin: str, origins: dict[str, str]) -> None:
+    def lay(into: dict[str, Any], values: Mapping[str, Any], prefix: str) -> None:
+        for key, value in values.items():
+            if isinstance(value, Mapping) and isinstance(into.get(key, {}), dict):
+                lay(into.setdefault(key, {}), value, f"{prefix}{key}.")
+            else:
+                into[key] = value
+            origins[f"{prefix}{key}"] = origin
+
+    lay(merged, content, "")
+
+
+def _look_up(content: Mapping[str, Any], key: str) -> Any:
+    value: Any = content
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _placed(key: str, origins: Mapping[str, str]) -> str:
+    origin = origins.get(key)
+    return f"{key} ({origin})" if origin else key
+
+
+def _explain(kind: type[BaseModel], problem: ErrorDetails, origins: Mapping[str, str]) -> str:
+    """One mistake in words, with the nearest key where a key is unknown."""
+    parts = [str(p) for p in problem["loc"]]
+    key = ".".join(parts)
+    if problem["type"] == "extra_forbidden":
+        near = nearest(parts[-1], _keys_beside(kind, parts[:-1]))
+        return f"{_placed(key, origins)}: no such key." + (f" Did you mean '{near}'?" if near else "")
+    got = problem["input"]
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    near = None
+    if problem["type"] == "literal_error" and isinstance(got, str):
+        expected = problem.get("ctx", {}).get("expected", "")
+        near = nearest(got, [w.strip("'") for w in expected.replace(" or ", ", ").split(", ")])
+    return f"{_placed(key, origins)}: {message}, got {got!r}." + (f" Did you mean '{near}'?" if near else "")
+
+
+def _keys_beside(kind: type[BaseModel], parents: Sequence[str]) -> list[str]:
+    model: Any = kind
+    for parent in parents:
+        field = getattr(model, "model_fields", {}).get(parent)
+        model = field.annotation if field else None
+    return list(getattr(model, "model_fields", {}))

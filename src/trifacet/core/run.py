@@ -1,0 +1,180 @@
+"""The run directory: its names, what run.json tells, and its life from `running` to `finished`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from trifacet.core.errors import error
+from trifacet.core.files import read_json, write_json, write_text
+from trifacet.core.recipe import Recipe
+from trifacet.core.schema import LabelSchema
+
+FORMAT = 1
+Status = Literal["running", "interrupted", "failed", "finished"]
+
+
+class Best(BaseModel):
+    """The epoch whose weights are kept: its number (from 1) and its macro F1 on val, by argmax."""
+
+    model_config = ConfigDict(frozen=True)
+
+    epoch: int
+    macro_f1: float
+
+
+class RunInfo(BaseModel):
+    """What run.json holds. `recipe` is resolved, `origins` says where each value came from.
+
+    `priors` are the training split's class shares per attribute; `n_photos`, `n_persons` count by split.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    kind: Literal["run"] = "run"
+    name: str
+    status: Status = "running"
+    created: str
+    finished: str | None = None
+    seed: int
+    recipe: Recipe
+    origins: dict[str, str] = {}
+    label_schema: LabelSchema
+    priors: dict[str, tuple[float, ...]]
+    n_photos: dict[str, int]
+    n_persons: dict[str, int | None]
+    inputs: dict[str, str] = {}
+    stamps: tuple[str, ...] = ()
+    versions: dict[str, str] = {}
+    machine: dict[str, Any] = {}
+    best: Best | None = None
+    seconds: float = 0.0
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory and what its run.json says."""
+
+    path: Path
+    info: RunInfo
+
+    @property
+    def manifest_path(self) -> Path:
+        """The manifest it was trained on."""
+        return self.path / "manifest.parquet"
+
+    @property
+    def metrics_path(self) -> Path:
+        """One JSON record per epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """What `--resume` goes on from."""
+        return self.path / "checkpoints"
+
+    @property
+    def decision_path(self) -> Path:
+        """The decision rule fitted at the end of training."""
+        return self.path / "decision.json"
+
+    @property
+    def report_path(self) -> Path:
+        """The report page."""
+        return self.path / "report" / "index.html"
+
+    @property
+    def pictures_dir(self) -> Path:
+        """Grids of inputs and predictions."""
+        return self.path / "pictures"
+
+    def weights_path(self, which: Literal["best", "last"] = "best") -> Path:
+        """The weights of the best or the last epoch."""
+        return self.path / "weights" / f"{which}.safetensors"
+
+    def predictions_path(self, split: str) -> Path:
+        """What it predicts for `val`, `test` or `oof`."""
+        return self.path / "predictions" / f"{split}.parquet"
+
+
+def create_run(path: Path, info: RunInfo) -> Run:
+    """A new run directory with run.json, recipe.yaml and schema.yaml.
+
+    Raises:
+        RunError: TRI402, the folder exists and is not empty.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise error("TRI402", "this place is taken", where=str(path))
+    run = Run(path, info)
+    recipe = info.recipe.model_dump(mode="json", by_alias=True)
+    write_text(path / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False))
+    write_text(path / "schema.yaml", yaml.safe_dump(info.label_schema.model_dump(mode="json"), sort_keys=False))
+    return save_run(run)
+
+
+def save_run(run: Run, **changes: Any) -> Run:
+    """The run with `changes` in its info, run.json written anew."""
+    run = Run(run.path, run.info.model_copy(update=changes))
+    write_json(run.path / "run.json", run.info.model_dump(mode="json", by_alias=True))
+    return run
+
+
+def open_run(path: Path) -> Run:
+    """The run at `path`, whatever its status. Raises RunError TRI400."""
+    about = path / "run.json"
+    if not about.is_file():
+        raise error("TRI400", "no run here (a run directory holds run.json)", where=str(path))
+    try:
+        return Run(path, RunInfo.model_validate(read_json(about, code="TRI400")))
+    except ValidationError as problem:
+        wrong = ", ".join(".".join(map(str, e["loc"])) for e in problem.errors())
+        raise error("TRI400", "run.json is not of this trifacet", where=str(path), got=wrong) from None
+
+
+def open_finished_run(path: Path) -> Run:
+    """The run at `path`, ready to predict. Raises RunError TRI400, TRI401."""
+    run = open_run(path)
+    if run.info.status != "finished":
+        do = f"Finish it with `trifacet train --resume {path}`."
+        raise error("TRI401", "this run is not finished", where=str(path), got=f"status {run.info.status}", do=do)
+    return run
+
+
+def numbered(folder: Path, name: str) -> Path:
+    """The first free path of `name`, `name2`, `name3`, ... in `folder`."""
+    if not (folder / name).exists():
+        return folder / name
+    taken = [re.fullmatch(rf"{re.escape(name)}(\d+)", p.name) for p in folder.iterdir()]
+    return folder / f"{name}{max([1, *(int(m[1]) for m in taken if m)]) + 1}"
+
+
+def now() -> str:
+    """This moment in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that decide a result, where installed."""
+    found = {"python": platform.python_version()}
+    for package in ("trifacet", "numpy", "pillow", "polars", "torch", "torchvision", "timm"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the run is computed on, as far as it needs no torch."""
+    return {"system": platform.platform(), "processor": platform.machine(), "n_cores": os.cpu_count()}

@@ -1,0 +1,53 @@
+"""Where the network runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from trifacet.core.errors import error
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; `auto` takes CUDA, then Apple's GPU, then the CPU.
+
+    Raises:
+        ConfigError: TRI104, no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as problem:
+        got = f"'{name}' ({str(problem).splitlines()[0]})"
+        raise error("TRI104", "this device cannot be used", where="train.device", got=got) from None
+    return device
+
+
+def describe_device(device: torch.device) -> dict[str, Any]:
+    """Its name and the number of CPU threads, which decide the bits of a result."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    return {"device": name, "n_threads": torch.get_num_threads()}
+
+
+@contextmanager
+def memory_guard(batch_size: int) -> Iterator[None]:
+    """Turns every kind of running out of memory into one error that says what to lower.
+
+    Raises:
+        MachineError: TRI902.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as problem:
+        text = str(problem).lower()
+        if not isinstance(problem, (torch.OutOfMemoryError, MemoryError)) and not any(
+            words in text for words in ("out of memory", "not enough memory", "can't allocate memory")
+        ):
+            raise
+        do = f"Lower train.batch_size (now {batch_size}) or data.image_size."
+        raise error("TRI902", "out of memory", where="training", do=do) from problem

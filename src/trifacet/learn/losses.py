@@ -1,0 +1,118 @@
+"""What training minimises: one cross-entropy per attribute, age as a distribution over years."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trifacet.core.recipe import LossSection
+from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema
+from trifacet.learn.models import JOINT, year_bands
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of a batch: class ids (B, attributes) int64 with MISSING, ages (B,) in years with NaN, weights (B,)."""
+
+    classes: Tensor
+    age_years: Tensor
+    weights: Tensor
+
+    def rows(self, index: Tensor) -> Labels:
+        """The labels of these rows."""
+        return Labels(self.classes[index], self.age_years[index], self.weights[index])
+
+    def to(self, device: torch.device) -> Labels:
+        """The labels on a device."""
+        return Labels(self.classes.to(device), self.age_years.to(device), self.weights.to(device))
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a recipe on one schema; `class_weights` holds one (C,) tensor per attribute, and `joint`'s (K,)."""
+
+    schema: LabelSchema
+    recipe: LossSection
+    class_weights: Mapping[str, Tensor]
+
+    def __call__(self, logits: Mapping[str, Tensor], labels: Labels) -> Tensor:
+        """The weighted mean over the batch of the sum over answers: a scalar. Missing labels count for nothing."""
+        if JOINT in logits:
+            target = _joint_ids(labels.classes, self.schema)
+            return self._classes(JOINT, logits[JOINT], target, labels.weights)
+        total = logits[next(iter(logits))].new_zeros(())
+        for i, attribute in enumerate(self.schema.attributes):
+            weight = self.recipe.weights.get(attribute.name, 1.0)
+            answer, target = logits[attribute.name], labels.classes[:, i]
+            if attribute.edges is None:
+                total = total + weight * self._classes(attribute.name, answer, target, labels.weights)
+            else:
+                total = total + weight * self._years(attribute.name, answer, target, labels)
+        return total
+
+    def _classes(self, name: str, logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+        each = F.cross_entropy(
+            logits.float(), target, reduction="none", ignore_index=MISSING, label_smoothing=self.recipe.label_smoothing
+        )
+        return _weighted_mean(each, weights * self._rarity(name, target), target != MISSING)
+
+    def _years(self, name: str, logits: Tensor, band: Tensor, labels: Labels) -> Tensor:
+        """Cross-entropy against a Gaussian around the labelled year; where only the class is known, -log of its mass.
+
+        Source: Gao et al. 2017, Deep label distribution learning with label ambiguity.
+        """
+        log_probs = logits.float().log_softmax(dim=1)
+        grid = torch.from_numpy(self.schema.year_grid).to(log_probs)
+        has_years = ~labels.age_years.isnan()
+        years = labels.age_years.nan_to_num().floor()
+        width = max(self.recipe.age_sigma_years, 1e-3)
+        target = (-((grid - years[:, None]) ** 2) / (2 * width**2)).softmax(dim=1)
+        smoothing = self.recipe.label_smoothing
+        target = target * (1 - smoothing) + smoothing / len(grid)
+        by_year = -(target * log_probs).sum(dim=1)
+        bands = year_bands(self.schema).to(log_probs)[band.clamp_min(0)]
+        by_band = -(log_probs + (bands + 1e-30).log()).logsumexp(dim=1)
+        each = torch.where(has_years, by_year, by_band)
+        return _weighted_mean(each, labels.weights * self._rarity(name, band), has_years | (band != MISSING))
+
+    def _rarity(self, name: str, target: Tensor) -> Tensor | float:
+        if name not in self.class_weights:
+            return 1.0
+        return self.class_weights[name].to(target.device)[target.clamp_min(0)]
+
+
+def make_loss(schema: LabelSchema, recipe: LossSection, classes: IntArray) -> Loss:
+    """The loss of a recipe; class weights come from the training classes (N, attributes).
+
+    `balanced` weighs a class by N / (C n_c), `square_root` by its square root; a class without photos weighs 0.
+    """
+    if recipe.class_weights == "none":
+        return Loss(schema, recipe, {})
+    columns = {a.name: (classes[:, i], len(a.classes)) for i, a in enumerate(schema.attributes)}
+    columns[JOINT] = (schema.encode(classes), schema.n_joint)
+    power = 1.0 if recipe.class_weights == "balanced" else 0.5
+    weights = {name: torch.from_numpy(_rarity(ids, n, power)) for name, (ids, n) in columns.items()}
+    return Loss(schema, recipe, weights)
+
+
+def _rarity(ids: IntArray, n_classes: int, power: float) -> FloatArray:
+    counts = np.bincount(ids[ids != MISSING], minlength=n_classes).astype(np.float32)
+    rarity = counts.sum() / (n_classes * np.maximum(counts, 1))
+    return np.where(counts > 0, rarity**power, 0).astype(np.float32)
+
+
+def _weighted_mean(each: Tensor, weights: Tensor, is_known: Tensor) -> Tensor:
+    weights = weights * is_known
+    return (each * weights).sum() / weights.sum().clamp_min(1e-12)
+
+
+def _joint_ids(classes: Tensor, schema: LabelSchema) -> Tensor:
+    joint = torch.zeros_like(classes[:, 0])
+    for column, size in zip(classes.T, schema.sizes, strict=True):
+        joint = joint * size + column
+    return torch.where((classes == MISSING).any(dim=1), MISSING, joint)

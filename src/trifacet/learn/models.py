@@ -1,0 +1,164 @@
+"""The network: a backbone and a head, and how its answers become probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trifacet.core.errors import error
+from trifacet.core.recipe import ModelSection
+from trifacet.core.schema import LabelSchema
+from trifacet.learn.backbones import build_backbone
+
+JOINT = "joint"  # the answer's name in a head that knows the joint classes only
+
+
+class BaselineCNN(nn.Module):
+    """The official baseline's network up to its classifier: three convolutions, max pools, dropout, global mean.
+
+    Normalises with the baseline's own mean and standard deviation.
+    """
+
+    n_features = 128
+    means: Tensor
+    stds: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("means", 255 * torch.tensor([0.548, 0.504, 0.479]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("stds", 255 * torch.tensor([0.237, 0.247, 0.246]).view(1, 3, 1, 1), persistent=False)
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 32, 7), nn.ReLU(),
+            nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
+            nn.Conv2d(64, 128, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, 128) of float images (B, 3, H, W) in 0..255."""
+        maps: Tensor = self.layers((images - self.means) / self.stds)
+        return maps.mean(dim=(2, 3))
+
+
+class TimmTrunk(nn.Module):
+    """A timm model without its classifier, with the normalisation that its weights expect inside."""
+
+    means: Tensor
+    stds: Tensor
+
+    def __init__(self, trunk: nn.Module) -> None:
+        super().__init__()
+        about: Any = trunk.pretrained_cfg
+        self.trunk = trunk
+        self.n_features = int(trunk.num_features)  # type: ignore[arg-type]
+        self.register_buffer("means", 255 * torch.tensor(about["mean"]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("stds", 255 * torch.tensor(about["std"]).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, n_features) of float images (B, 3, H, W) in 0..255."""
+        features: Tensor = self.trunk((images - self.means) / self.stds)
+        return features
+
+
+class Head(nn.Module):
+    """Features to logits: standardise, dropout, one hidden layer, dropout, and a linear answer per name.
+
+    The mean and deviation of the features are set once (`standardise`), so that the layers see unit scale.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, n_features: int, sizes: Mapping[str, int], model: ModelSection) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("std", torch.ones(n_features))
+        before, after = model.dropout
+        width = model.hidden or n_features
+        hidden: list[nn.Module] = [nn.Linear(n_features, width), nn.GELU()] if model.hidden else []
+        self.hidden = nn.Sequential(nn.Dropout(before), *hidden, nn.Dropout(after))
+        self.answers = nn.ModuleDict({name: nn.Linear(width, size) for name, size in sizes.items()})
+
+    def standardise(self, features: Tensor) -> None:
+        """Takes over the mean and deviation of these features (N, n_features)."""
+        self.mean.copy_(features.mean(dim=0))
+        self.std.copy_(features.std(dim=0).clamp_min(1e-4))
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """Logits (B, size) per name, of features (B, n_features)."""
+        hidden = self.hidden((features - self.mean) / self.std)
+        return {name: answer(hidden) for name, answer in self.answers.items()}
+
+
+class Net(nn.Module):
+    """Photos to logits: float images (B, 3, H, W) RGB in 0..255 to logits (B, size) per name."""
+
+    def __init__(self, backbone: nn.Module, head: Head, *, uses_levels: bool) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.uses_levels = uses_levels
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the head reads: (B, n_features)."""
+        if self.uses_levels:
+            levels: Tensor = self.backbone.level_features(images)  # type: ignore[operator]
+            return levels
+        features: Tensor = self.backbone(images)
+        return features
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Logits (B, size) per name."""
+        logits: dict[str, Tensor] = self.head(self.features(images))
+        return logits
+
+
+def answer_sizes(schema: LabelSchema, model: ModelSection) -> dict[str, int]:
+    """How many numbers each answer of the head has: classes per attribute, years for age; or the joint classes."""
+    if model.head == "joint":
+        return {JOINT: schema.n_joint}
+    return {a.name: len(schema.year_grid) if a.edges else len(a.classes) for a in schema.attributes}
+
+
+def build_net(schema: LabelSchema, model: ModelSection) -> Net:
+    """The network of a recipe, from its starting weights.
+
+    Raises:
+        ConfigError: TRI100, TRI101, TRI105. RunError: TRI403.
+    """
+    backbone = build_backbone(model)
+    uses_levels = model.features == "levels"
+    if uses_levels and not hasattr(backbone, "level_features"):
+        do = "Use a face backbone, or model.features: last."
+        raise error("TRI101", f"'{model.backbone}' has no levels", where="model.features", do=do)
+    n_features: Any = backbone.n_level_features if uses_levels else backbone.n_features
+    return Net(backbone, Head(n_features, answer_sizes(schema, model), model), uses_levels=uses_levels)
+
+
+def answer_probs(logits: Mapping[str, Tensor], schema: LabelSchema) -> tuple[Tensor, Tensor | None]:
+    """Joint probabilities (B, K) and the year distribution (B, A; None without one) of a head's logits.
+
+    Attributes are taken as independent given the photo; an age class holds the mass of its years.
+    """
+    if JOINT in logits:
+        return logits[JOINT].float().softmax(dim=1), None
+    years: Tensor | None = None
+    joint: Tensor | None = None
+    for attribute in schema.attributes:
+        probs = logits[attribute.name].float().softmax(dim=1)
+        if attribute.edges:
+            years = probs
+            probs = year_bands(schema).to(probs.device) @ probs.T
+            probs = probs.T
+        joint = probs if joint is None else (joint[:, :, None] * probs[:, None, :]).flatten(1)
+    assert joint is not None
+    return joint, years
+
+
+def year_bands(schema: LabelSchema) -> Tensor:
+    """(C, A) float32, 1 where a year of the grid belongs to an age class."""
+    assert schema.age is not None
+    bands = torch.from_numpy(schema.age.band(schema.year_grid))
+    return nn.functional.one_hot(bands, len(schema.age.classes)).T.float()

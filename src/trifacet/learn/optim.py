@@ -1,0 +1,54 @@
+"""The optimiser of a recipe and how its learning rate moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from trifacet.core.recipe import OptimSection, ScheduleSection
+
+
+def make_optimizer(
+    parts: Iterable[tuple[nn.Module, float]], optim: OptimSection
+) -> tuple[torch.optim.Optimizer, list[float]]:
+    """The optimiser over (module, peak learning rate) pairs, and the peak of each of its groups.
+
+    Weights decay; biases, norms and other one-dimensional parameters do not.
+    """
+    groups, peaks = [], []
+    for module, lr in parts:
+        trained = [p for p in module.parameters() if p.requires_grad]
+        for decay, chosen in (
+            (optim.weight_decay, [p for p in trained if p.ndim > 1]),
+            (0.0, [p for p in trained if p.ndim <= 1]),
+        ):
+            if chosen:
+                groups.append({"params": chosen, "lr": lr, "weight_decay": decay})
+                peaks.append(lr)
+    if optim.name == "sgd":
+        return torch.optim.SGD(groups, momentum=optim.momentum), peaks
+    return torch.optim.AdamW(groups), peaks
+
+
+def lr_factor(step: int, n_steps: int, schedule: ScheduleSection, *, steps_per_epoch: int) -> float:
+    """The share of the peak learning rate at `step` (from 0) of `n_steps`, in (0, 1].
+
+    one_cycle: a cosine up from 1/25 over the warm-up, a cosine down to 1e-5; cosine: a line up from near 0, a cosine
+    down to 0; step: `gamma` at every `step_epochs`. Source: Smith and Topin 2018 (one cycle).
+    """
+    warmup = round(schedule.warmup * n_steps)
+    if schedule.name == "constant":
+        return 1.0
+    if schedule.name == "step":
+        return schedule.gamma ** (step // (schedule.step_epochs * steps_per_epoch))
+    through = (step - warmup) / max(1, n_steps - warmup)
+    if schedule.name == "cosine":
+        return (step + 1) / (warmup + 1) if step < warmup else _cosine(1.0, 0.0, through)
+    return _cosine(1 / 25, 1.0, step / warmup) if step < warmup else _cosine(1.0, 1e-5, through)
+
+
+def _cosine(start: float, end: float, through: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * through)) / 2

@@ -1,0 +1,153 @@
+"""The two phases of training, as what the loop needs of them: inputs, labels, what is trained, how val is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from trifacet.core.manifest import Manifest
+from trifacet.core.recipe import Recipe
+from trifacet.learn.augment import augment, draw
+from trifacet.learn.features import (
+    OnPhotos,
+    Rows,
+    augmented,
+    batches,
+    compute_features,
+    plain,
+    to_tensor,
+    training_views,
+)
+from trifacet.learn.losses import Labels
+from trifacet.learn.models import Net
+from trifacet.learn.trunks import FaceTrunk, with_norm
+
+N_NORM_PHOTOS = 257  # photos that the re-inserted norms are fitted on; dated entry 2026-11-21 of docs/log.md
+NORM_EPOCH = 1_000_003  # the augmentation those photos are seen in: no epoch of training reaches it
+
+PhaseName = Literal["head", "all"]
+Logits = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Data:
+    """The photos of a run and their labels: `images` (N, h, w, 3) uint8 of all rows, the rows of each split."""
+
+    images: npt.NDArray[np.uint8]
+    labels: Labels
+    train_rows: Rows
+    val_rows: Rows
+    device: torch.device
+
+    def inputs(self, rows: Rows) -> Tensor:
+        """uint8 (B, 3, h, w) on the device."""
+        return to_tensor(self.images[rows], self.device)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase. An epoch has `n_examples`; `logits(epoch, examples)` and `labels(examples)` belong together.
+
+    parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights.
+    answer_val: logits of every val photo, in `val_rows` order.
+    """
+
+    name: PhaseName
+    module: nn.Module
+    parts: tuple[tuple[nn.Module, float], ...]
+    n_epochs: int
+    n_examples: int
+    batch_size: int
+    selects: bool
+    logits: Callable[[int, Rows], Logits]
+    labels: Callable[[Rows], Labels]
+    answer_val: Callable[[], Logits]
+
+
+def make_data(manifest: Manifest, images: npt.NDArray[np.uint8], device: torch.device) -> Data:
+    """The manifest's labels as tensors beside its photos' pixels, row by row."""
+    splits = manifest.table["split"].to_numpy()
+    labels = Labels(
+        torch.from_numpy(manifest.classes),
+        torch.from_numpy(manifest.ages.astype(np.float32)),
+        torch.from_numpy(manifest.table["label_weight"].fill_null(1.0).to_numpy().astype(np.float32)),
+    )
+    train_rows, val_rows = (np.flatnonzero(splits == name).astype(np.int64) for name in ("train", "val"))
+    return Data(images, labels.to(device), train_rows, val_rows, device)
+
+
+def head_phase(net: Net, data: Data, recipe: Recipe, *, seed: int, on_photos: OnPhotos) -> Phase:
+    """The head alone, on features of the frozen backbone, which are computed here and kept in memory."""
+    n = len(data.train_rows)
+    views = training_views(recipe.augment, n_copies=recipe.train.head_copies, seed=seed, n_photos=n)
+
+    def features(rows: Rows, view: Callable[[Tensor, slice], Tensor]) -> Tensor:
+        return compute_features(net, data.images, rows, device=data.device, view=view, on_photos=on_photos)
+
+    seen = torch.cat([features(data.train_rows, view) for view in views])
+    seen_val = features(data.val_rows, plain)
+    net.head.standardise(seen)
+
+    def answer_val() -> Logits:
+        logits: Logits = net.head(seen_val)
+        return logits
+
+    return Phase(
+        name="head",
+        module=net.head,
+        parts=((net.head, recipe.train.head_lr),),
+        n_epochs=recipe.train.head_epochs,
+        n_examples=len(seen),
+        batch_size=recipe.train.head_batch_size,
+        selects=recipe.train.epochs == 0,
+        logits=lambda _, examples: net.head(seen[torch.from_numpy(examples).to(seen.device)]),
+        labels=lambda examples: data.labels.rows(torch.from_numpy(data.train_rows[examples % n]).to(data.device)),
+        answer_val=answer_val,
+    )
+
+
+def all_phase(net: Net, data: Data, recipe: Recipe, *, seed: int) -> Phase:
+    """The whole net, on photos augmented anew in each epoch."""
+    optim = recipe.optim
+    draws: dict[int, Tensor] = {}
+
+    def logits(epoch: int, examples: Rows) -> Logits:
+        if epoch not in draws:
+            draws.clear()
+            draws[epoch] = torch.from_numpy(draw(seed, epoch, len(data.train_rows)))
+        photos = data.inputs(data.train_rows[examples])
+        chosen = draws[epoch][torch.from_numpy(examples)].to(data.device)
+        answers: Logits = net(augment(photos, chosen, recipe.augment))
+        return answers
+
+    def answer_val() -> Logits:
+        parts = [net(data.inputs(rows).float()) for rows in batches(data.val_rows, 2 * recipe.train.batch_size)]
+        return {name: torch.cat([part[name].float() for part in parts]) for name in parts[0]}
+
+    return Phase(
+        name="all",
+        module=net,
+        parts=((net.backbone, optim.lr), (net.head, optim.head_lr or optim.lr)),
+        n_epochs=recipe.train.epochs,
+        n_examples=len(data.train_rows),
+        batch_size=recipe.train.batch_size,
+        selects=True,
+        logits=logits,
+        labels=lambda examples: data.labels.rows(torch.from_numpy(data.train_rows[examples]).to(data.device)),
+        answer_val=answer_val,
+    )
+
+
+def put_norm_back(net: Net, data: Data, recipe: Recipe, *, seed: int) -> None:
+    """Fits the batch norms of a face backbone so that they change nothing yet; other backbones are left alone."""
+    if not isinstance(net.backbone, FaceTrunk) or not recipe.model.norm:
+        return
+    rows = data.train_rows[np.linspace(0, len(data.train_rows) - 1, N_NORM_PHOTOS).astype(np.int64)]
+    view = augmented(recipe.augment, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows))
+    net.backbone = with_norm(net.backbone, view(data.inputs(rows), slice(None)))

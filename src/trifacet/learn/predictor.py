@@ -1,0 +1,123 @@
+"""A trained network that reads photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from trifacet.core.files import sha256_file
+from trifacet.core.predictions import (
+    DecisionRule,
+    Float32Array,
+    ImageArray,
+    Predictions,
+    argmax_rule,
+    read_decision,
+)
+from trifacet.core.recipe import Recipe
+from trifacet.core.run import Run, open_finished_run
+from trifacet.core.schema import LabelSchema
+from trifacet.learn.backbones import load_weights
+from trifacet.learn.device import choose_device
+from trifacet.learn.features import to_tensor
+from trifacet.learn.models import Net, answer_probs, build_net
+from trifacet.pixels.preprocess import Geometry, fit
+
+Tta = Literal["none", "flip"]
+BATCH = 64  # photos a forward pass
+
+
+def geometry_of(recipe: Recipe) -> Geometry:
+    """The input's size and crop that a recipe asks for."""
+    return Geometry(*recipe.data.image_size, crop=recipe.data.crop)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network with the weights of a run, its labels and its decision rule. A `Predictor`."""
+
+    net: nn.Module
+    schema: LabelSchema
+    decision: DecisionRule
+    geometry: Geometry
+    device: torch.device
+    tta: Tta
+    made_by: dict[str, str]
+    stamps: tuple[str, ...] = ()
+
+    def prepare(self, image: ImageArray) -> ImageArray:
+        """The input (h, w, 3) uint8 of an upright RGB image (H, W, 3) uint8; several threads may call it."""
+        return fit(image, self.geometry)
+
+    @torch.inference_mode()
+    def probs(self, inputs: ImageArray) -> tuple[Float32Array, Float32Array | None]:
+        """Joint probabilities (B, K) and the year distribution (B, A) of prepared inputs (B, h, w, 3) uint8.
+
+        With `tta` "flip" both are means over the photo and its mirror image.
+        """
+        photos = to_tensor(inputs, self.device).float()
+        views = [photos, photos.flip(3)] if self.tta == "flip" else [photos]
+        answers = [answer_probs(self.net(view), self.schema) for view in views]
+        joint = torch.stack([joint for joint, _ in answers]).mean(dim=0)
+        years = [y for _, y in answers if y is not None]
+        return joint.cpu().numpy(), torch.stack(years).mean(dim=0).cpu().numpy() if years else None
+
+    def predict(self, images: Sequence[ImageArray]) -> Predictions:
+        """Predictions for upright RGB images (H, W, 3) uint8 of any sizes; their ids are "0", "1", ..."""
+        inputs = [self.prepare(image) for image in images]
+        parts = [self.probs(np.stack(inputs[i : i + BATCH])) for i in range(0, len(inputs), BATCH)]
+        joint = np.concatenate([p for p, _ in parts]) if parts else np.zeros((0, self.schema.n_joint), np.float32)
+        years = [y for _, y in parts if y is not None]
+        return Predictions(
+            ids=[str(i) for i in range(len(images))],
+            probs=joint,
+            age_probs=np.concatenate(years) if years else None,
+            errors=[None] * len(images),
+            schema=self.schema,
+            made_by=self.made_by,
+            decision=self.decision,
+            stamps=self.stamps,
+        )
+
+
+def load_run_net(run: Run, which: Literal["best", "last"] = "best") -> Net:
+    """The network of a run, with its weights, in evaluation mode on the CPU. Raises RunError TRI403."""
+    model = run.info.recipe.model.model_copy(update={"pretrained": False, "weights": None})
+    net = build_net(run.info.label_schema, model)
+    load_weights(net, run.weights_path(which))
+    return net.eval()
+
+
+def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None) -> Model:
+    """The best weights of a run as a predictor, whatever the run's status; argmax where no rule is fitted yet.
+
+    tta: None takes the recipe's. Raises RunError TRI403.
+    """
+    chosen = choose_device(device)
+    weights = run.weights_path("best")
+    has_rule = run.decision_path.exists()
+    return Model(
+        net=load_run_net(run).to(chosen, memory_format=torch.channels_last),  # type: ignore[call-overload]
+        schema=run.info.label_schema,
+        decision=read_decision(run.decision_path) if has_rule else argmax_rule(run.info.label_schema),
+        geometry=geometry_of(run.info.recipe),
+        device=chosen,
+        tta=tta or run.info.recipe.decide.tta,
+        made_by={"run": run.info.name, "weights": sha256_file(weights)},
+        stamps=run.info.stamps,
+    )
+
+
+def load_model(path: str | Path, *, device: str = "auto", tta: Tta | None = None) -> Model:
+    """The model in a finished run directory, ready to `predict(images)`.
+
+    Raises:
+        RunError: TRI400 no run, TRI401 not finished, TRI403 its weights are damaged.
+    """
+    return open_model(open_finished_run(Path(path)), device=device, tta=tta)

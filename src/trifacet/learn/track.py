@@ -1,0 +1,79 @@
+"""Who is told of a run's figures. A tracker is anything with these two methods; metrics.jsonl is the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from trifacet.core.files import append_jsonl, read_jsonl, write_text
+from trifacet.core.predictions import ImageArray
+from trifacet.core.recipe import TrackSection
+from trifacet.core.run import Run
+
+Record = Mapping[str, Any]
+
+
+class Tracker(Protocol):
+    """Somebody who is told."""
+
+    def record(self, record: Record) -> None:
+        """Takes the figures of one epoch; `step` counts the training steps so far."""
+        ...
+
+    def picture(self, name: str, image: ImageArray, step: int) -> None:
+        """Takes a picture (H, W, 3) uint8."""
+        ...
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """metrics.jsonl, a line an epoch."""
+
+    path: Path
+
+    def record(self, record: Record) -> None:
+        """Adds a line."""
+        append_jsonl(self.path, record)
+
+    def picture(self, name: str, image: ImageArray, step: int) -> None:
+        """Pictures stand in the run's own folder."""
+
+
+@dataclass(frozen=True)
+class TensorBoard:
+    """TensorBoard events in the run's folder."""
+
+    writer: Any
+
+    def record(self, record: Record) -> None:
+        """Adds one scalar per number; `val_macro_f1` becomes `val/macro_f1`."""
+        for key, value in record.items():
+            if isinstance(value, float):
+                part, _, rest = key.partition("_")
+                tag = f"{part}/{rest}" if part in ("train", "val") else f"run/{key}"
+                self.writer.add_scalar(tag, value, record["step"])
+        self.writer.flush()
+
+    def picture(self, name: str, image: ImageArray, step: int) -> None:
+        """Adds an image."""
+        self.writer.add_image(name, image, step, dataformats="HWC")
+        self.writer.flush()
+
+
+def open_trackers(run: Run, track: TrackSection) -> list[Tracker]:
+    """The trackers of a recipe."""
+    trackers: list[Tracker] = [Metrics(run.metrics_path)]
+    if track.tensorboard:
+        from torch.utils.tensorboard import SummaryWriter
+
+        trackers.append(TensorBoard(SummaryWriter(run.path / "tensorboard")))
+    return trackers
+
+
+def cut_metrics(path: Path, n_records: int) -> None:
+    """Forgets the records after the first `n_records`: epochs that a resumed run is about to repeat."""
+    kept = read_jsonl(path)[:n_records]
+    write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
