@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -48,6 +49,16 @@ class Ingested:
 
 
 @dataclass(frozen=True)
+class _Taken:
+    """One source as it was asked for, its value of the column `source`, its labels and all its files."""
+
+    source: Source
+    name: str
+    labelled: Labelled
+    files: list[Found]
+
+
+@dataclass(frozen=True)
 class _Joined:
     """One source, scanned and joined with its labels; `rejects` are (source, path, status, reason)."""
 
@@ -84,25 +95,22 @@ def ingest(
     """
     reading = reading or Reading()
     asked = [parse_source(s) if isinstance(s, str) else s if isinstance(s, Source) else Source(s) for s in sources]
-    names = _source_names(asked)
-    labelled = [read_source(s.path, reading, layout=layout) for s in asked]
-    _refuse_colliding_ids(asked, labelled)
-    files = [_all_files(s.path, one, reading) for s, one in zip(asked, labelled, strict=True)]
-    scans = scan_files([f for found in files for f in found], workers=workers, progress=progress)
-    joined = [
-        _join(source, one, [(f, next(scans)) for f in found], name)
-        for source, one, found, name in zip(asked, labelled, files, names, strict=True)
+    taken = [
+        _take(s, name, layout=layout, reading=reading) for s, name in zip(asked, _source_names(asked), strict=True)
     ]
+    _refuse_colliding_ids(taken)
+    scans = scan_files([f for t in taken for f in t.files], workers=workers, progress=progress)
+    joined = [_join(t, list(islice(scans, len(t.files)))) for t in taken]
     rejects = reject_rows([row for one in joined for row in one.rejects])
     counts = {status: sum(one.counts[status] for one in joined) for status in STATUSES}
-    n_files = sum(map(len, files))
+    n_files = sum(len(t.files) for t in taken)
     if sum(counts.values()) != n_files:
         raise ValueError(f"{n_files} files must have one status each, got {counts}")
     where = ", ".join(str(s.path) for s in asked)
-    _refuse_nothing(joined, rejects, counts, where=where)
-    manifest = _manifest(joined, labelled, names, reading.schema)
+    _refuse_nothing(joined, rejects, counts=counts, where=where)
+    manifest = _manifest(taken, joined, schema=reading.schema)
     check_manifest(manifest, where=where)
-    notes = _notes(asked, labelled, joined, manifest)
+    notes = _notes(taken, joined, manifest=manifest)
     return Ingested(manifest, rejects, counts, n_files, sum(one.n_missing for one in joined), notes)
 
 
@@ -131,12 +139,24 @@ def _source_names(asked: Sequence[Source]) -> list[str]:
     return names
 
 
-def _refuse_colliding_ids(asked: Sequence[Source], labelled: Sequence[Labelled]) -> None:
+def _take(source: Source, name: str, *, layout: str, reading: Reading) -> _Taken:
+    """A source with its labels and all its files; those beside the folder of photos have the status ignored."""
+    labelled = read_source(source.path, reading, layout=layout)
+    root, path = labelled.root, source.path
+    if not path.is_dir() or root == path or not root.is_relative_to(path):
+        return _Taken(source, name, labelled, list(labelled.found))
+    why = f"outside {root.relative_to(path).as_posix()}/"
+    beside = find_files(path, is_following_links=reading.is_following_links, besides=root)
+    outside = [replace(f, path=f"../{f.path}", status=f.status or "ignored", reason=f.reason or why) for f in beside]
+    return _Taken(source, name, labelled, [*labelled.found, *outside])
+
+
+def _refuse_colliding_ids(taken: Sequence[_Taken]) -> None:
     """Raises ManifestError TRI226 where photos of two sources would have one photo_id."""
-    ids = pl.concat([_prefixed(s, one.rows["path"]) for s, one in zip(asked, labelled, strict=True)])
+    ids = pl.concat([_prefixed(t.source, t.labelled.rows["path"]) for t in taken])
     if collide := ids.filter(ids.is_duplicated()).unique().sort().to_list():
-        where = ", ".join(str(s.path) for s in asked)
-        do = "Name the sources: " + " ".join(f"{'ABCDEFGH'[i % 8]}={s.path}" for i, s in enumerate(asked)) + "."
+        where = ", ".join(str(t.source.path) for t in taken)
+        do = "Name the sources: " + " ".join(f"{chr(65 + i % 26)}={t.source.path}" for i, t in enumerate(taken)) + "."
         raise error("TRI226", "sources hold photos of the same id", where=where, got=first_few(collide), do=do)
 
 
@@ -145,48 +165,52 @@ def _prefixed(source: Source, ids: pl.Series) -> pl.Series:
     return pl.Series([f"{source.name}/{i}" if source.name and i else i for i in ids], dtype=pl.String)
 
 
-def _all_files(source: Path, labelled: Labelled, reading: Reading) -> list[Found]:
-    """The photo folder's files, and with the status ignored those that lie beside it in the source."""
-    if not source.is_dir() or labelled.root == source or not labelled.root.is_relative_to(source):
-        return list(labelled.found)
-    beside = find_files(source, is_following_links=reading.is_following_links, besides=labelled.root)
-    why = f"outside {labelled.root.relative_to(source).as_posix()}/"
-    outside = [replace(f, path=f"../{f.path}", status=f.status or "ignored", reason=f.reason or why) for f in beside]
-    return [*labelled.found, *outside]
-
-
-def _join(source: Source, labelled: Labelled, scanned: Sequence[tuple[Found, Scan]], name: str) -> _Joined:
+def _join(taken: _Taken, scans: Sequence[Scan]) -> _Joined:
+    """What became of a source's files and label rows, each once."""
+    labelled = taken.labelled
     named = set(labelled.rows["path"])
     counts: Counter[str] = Counter()
     rejects = []
     usable: dict[str, Scan] = {}
-    for found, scan in scanned:
-        is_extra = scan.status == "ok" and found.path not in named
+    for scan in scans:
+        is_extra = scan.status == "ok" and scan.path not in named
         status, reason = ("extra", labelled.why_extra) if is_extra else (scan.status, scan.reason)
         counts[status] += 1
         if status == "ok":
-            usable[found.path] = scan
+            usable[scan.path] = scan
         else:
-            rejects.append((found.path, status, reason))
-    there = {found.path for found, _ in scanned}
-    missing = [*labelled.missing, *((p, "no such file") for p in labelled.rows["path"] if p not in there)]
+            rejects.append((scan.path, status, reason))
+    missing = [*labelled.missing, *_absent(labelled.rows["path"], {scan.path for scan in scans})]
     rejects += [(path, "missing", reason) for path, reason in missing]
     rows = labelled.rows.filter(pl.col("path").is_in(list(usable)))
     facts = [usable[path] for path in rows["path"]]
     rows = rows.with_columns(
-        _prefixed(source, rows["path"]).alias("photo_id"),
-        _prefixed(source, rows["person_id"]).alias("person_id"),
-        pl.lit(name).alias("source"),
+        _prefixed(taken.source, rows["path"]).alias("photo_id"),
+        _prefixed(taken.source, rows["person_id"]).alias("person_id"),
+        pl.lit(taken.name).alias("source"),
         pl.Series("sha256", [f.sha256 for f in facts], dtype=pl.String),
         pl.Series("width_px", [f.width_px for f in facts], dtype=pl.Int32),
         pl.Series("height_px", [f.height_px for f in facts], dtype=pl.Int32),
     )
-    prefix = f"{source.name}/" if source.name else ""
-    lines = [(name, f"{prefix}{path}", status, reason) for path, status, reason in rejects]
+    prefix = f"{taken.source.name}/" if taken.source.name else ""
+    lines = [(taken.name, f"{prefix}{path}", status, reason) for path, status, reason in rejects]
     return _Joined(rows, lines, counts, len(missing), len(labelled.rows) + len(labelled.missing))
 
 
-def _refuse_nothing(joined: Sequence[_Joined], rejects: pl.DataFrame, counts: Mapping[str, int], *, where: str) -> None:
+def _absent(named: Iterable[str], there: set[str]) -> Iterator[tuple[str, str]]:
+    """(path, reason) of each named path that no file has; a file that differs in case or extension only is told."""
+    alike = {_stem(path): path for path in sorted(there)}
+    for path in named:
+        if path not in there:
+            near = alike.get(_stem(path))
+            yield path, f"no such file; {near} is there" if near else "no such file"
+
+
+def _stem(path: str) -> str:
+    return path.lower().rpartition(".")[0] or path.lower()
+
+
+def _refuse_nothing(joined: Sequence[_Joined], rejects: pl.DataFrame, *, counts: Mapping[str, int], where: str) -> None:
     """Raises IngestError: TRI227 no label has a file, TRI205 no file is usable."""
     if sum(len(one.rows) for one in joined):
         return
@@ -195,19 +219,17 @@ def _refuse_nothing(joined: Sequence[_Joined], rejects: pl.DataFrame, counts: Ma
     if n_labelled and n_missing == n_labelled:
         first = first_few(rejects.filter(pl.col("status") == "missing")["path"].to_list())
         what = f"none of the {n_labelled:,} label rows has a photo: {first}"
-        raise IngestError("TRI227", what, rejects, where=where, got=got)
-    raise IngestError("TRI205", "no usable photo", rejects, where=where, got=got)
+        raise IngestError("TRI227", what, rejects=rejects, where=where, got=got)
+    raise IngestError("TRI205", "no usable photo", rejects=rejects, where=where, got=got)
 
 
-def _manifest(
-    joined: Sequence[_Joined], labelled: Sequence[Labelled], names: Sequence[str], schema: LabelSchema
-) -> Manifest:
+def _manifest(taken: Sequence[_Taken], joined: Sequence[_Joined], *, schema: LabelSchema) -> Manifest:
     rows = pl.concat([one.rows for one in joined], how="diagonal")
     blank = pl.DataFrame(empty_columns(len(rows))).drop("label_weight")
     table = blank.with_columns(rows.get_columns()).with_columns(pl.lit(1.0, dtype=pl.Float32).alias("label_weight"))
     extras = sorted(name for name in rows.columns if name.startswith("x_"))
-    roots = {name: Path(os.path.normpath(one.root.absolute())) for name, one in zip(names, labelled, strict=True)}
-    tables = {f"{n}/{t.name}": t for n, one in zip(names, labelled, strict=True) for t in one.tables}
+    roots = {t.name: Path(os.path.normpath(t.labelled.root.absolute())) for t in taken}
+    tables = {f"{t.name}/{table.name}": table for t in taken for table in t.labelled.tables}
     return Manifest(
         table.select(*KIND.columns, *schema.names, *extras),
         schema,
@@ -217,13 +239,9 @@ def _manifest(
     )
 
 
-def _notes(
-    asked: Sequence[Source], labelled: Sequence[Labelled], joined: Sequence[_Joined], manifest: Manifest
-) -> tuple[str, ...]:
-    is_one = len(asked) == 1
-    notes = [
-        note if is_one else f"{s.path}: {note}" for s, one in zip(asked, labelled, strict=True) for note in one.notes
-    ]
+def _notes(taken: Sequence[_Taken], joined: Sequence[_Joined], *, manifest: Manifest) -> tuple[str, ...]:
+    heads = [f"{t.source.path}: " if len(taken) > 1 else "" for t in taken]
+    notes = [head + note for head, t in zip(heads, taken, strict=True) for note in t.labelled.notes]
     people = [set(one.rows["person_id"]) - {""} for one in joined]
     if shared := sum(n > 1 for n in Counter(p for who in people for p in who).values()):
         notes.append(f"{shared:,} person ids occur in several sources and count as one person each: name the sources")

@@ -51,7 +51,7 @@ def split(
     Raises:
         ManifestError: TRI250 shares that do not fit, TRI251 too few people.
     """
-    _check_shares(val, test, folds)
+    _check_shares(val, test, folds=folds)
     groups = _groups(manifest, allow_leak=allow_leak)
     shares = {"train": 1 - val - test, "val": val, "test": test}
     wanted = [name for name in SPLITS if shares[name] > 0]
@@ -91,7 +91,7 @@ def thin_classes(manifest: Manifest) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _check_shares(val: float, test: float, folds: int | None) -> None:
+def _check_shares(val: float, test: float, *, folds: int | None) -> None:
     for name, share in (("val", val), ("test", test)):
         if not (math.isfinite(share) and 0 <= share < 1):
             raise error("TRI250", f"{name} must be a share of at least 0 and under 1", got=share)

@@ -111,7 +111,7 @@ def decode(content: bytes) -> ImageArray:
     except Undecodable:
         raise
     except Exception as problem:  # decoders raise whatever a mutated file leads them to
-        raise _explain(problem, name, content) from problem
+        raise _explain(problem, name, content=content) from problem
 
 
 def _turn_upright(image: Image.Image) -> Image.Image:
@@ -123,6 +123,8 @@ def _turn_upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
     if image.mode.startswith("I"):  # 16-bit grey, which convert() would clip to white
         return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
@@ -144,7 +146,7 @@ def _not_an_image(content: bytes) -> str:
     return "the content is no image"
 
 
-def _explain(problem: Exception, name: str, content: bytes) -> Undecodable:
+def _explain(problem: Exception, name: str, *, content: bytes) -> Undecodable:
     words = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
     if isinstance(problem, MemoryError) or "too large" in words.lower():
         return Undecodable("too_large", f"decoding needs too much memory ({words})")

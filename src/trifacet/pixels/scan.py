@@ -89,12 +89,12 @@ def find_files(root: Path, *, is_following_links: bool = False, besides: Path | 
             if entry.is_dir(follow_symlinks=False):
                 folders.append(path)
             else:
-                reason = _why_not_followed(path, home, is_following_links) if entry.is_symlink() else ""
-                found.append(_look(root, path, reason))
+                reason = _why_not_followed(path, home, is_followed=is_following_links) if entry.is_symlink() else ""
+                found.append(_look(path, root=root, why_not_followed=reason))
     return sorted(found, key=lambda f: f.path)
 
 
-def _look(root: Path, path: Path, why_not_followed: str) -> Found:
+def _look(path: Path, *, root: Path, why_not_followed: str) -> Found:
     relative = path.relative_to(root)
     shown = _text(relative.as_posix())
     if reason := _why_ignored(relative.parts):
@@ -127,14 +127,14 @@ def _why_ignored(parts: Sequence[str]) -> str:
     return ""
 
 
-def _why_not_followed(link: Path, home: Path, is_following_links: bool) -> str:
+def _why_not_followed(link: Path, home: Path, *, is_followed: bool) -> str:
     try:
         target = link.resolve(strict=True)
     except (OSError, RuntimeError):  # a loop is a RuntimeError before Python 3.13
         return "a link to nothing, or in a circle"
     if target.is_dir():
         return "a link to a folder, which is not entered: name it as a source"
-    if not is_following_links and not target.is_relative_to(home):
+    if not is_followed and not target.is_relative_to(home):
         return "a link that leaves the folder: copy the photo, or allow links"
     return ""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trifacet.core.errors import error, pick
+from trifacet.core.errors import error, first_few, pick
 from trifacet.data.sources.boostcamp import (
     INFO_CSV,
     TRAIN_COLUMNS,
@@ -18,7 +18,7 @@ from trifacet.data.sources.boostcamp import (
 from trifacet.data.sources.entries import Labelled, Reading
 from trifacet.data.sources.folders import is_numbered, read_folders_layout
 from trifacet.data.sources.labels import JOINT, check_value_maps, joint_names, label_keys
-from trifacet.data.sources.table import TABLE_SUFFIXES, header, photo_root, read_table_layout
+from trifacet.data.sources.table import TABLE_SUFFIXES, header, photo_root, read_table_layout, read_texts
 
 Adapter = Callable[[Path, Reading], Labelled]
 
@@ -53,6 +53,8 @@ def _read_boostcamp_layout(source: Path, reading: Reading) -> Labelled:
     forms = [c for c in _candidates(source, reading) if c.layout == "boostcamp"]
     if len(forms) > 1:
         raise _ambiguous(source, forms)
+    if not forms and source.is_dir() and any(p.is_file() for p in photo_root(source, reading).iterdir()):
+        return replace(read_folders_layout(source, reading), layout="boostcamp")  # the eval form without its csv
     if not forms:
         expected = f"{TRAIN_CSV}, {INFO_CSV} or folders named id_gender_race_age"
         raise error("TRI223", f"no {expected} here, so this is not layout boostcamp", where=source)
@@ -78,11 +80,15 @@ def _detect(source: Path, reading: Reading) -> _Candidate:
         raise _ambiguous(source, candidates)
     if candidates:
         return candidates[0]
-    if not source.is_dir():
-        raise error(
-            "TRI223", "neither a folder nor a table of photos", where=source, do="Map its columns: --map path=COLUMN."
-        )
-    return _Candidate("folders", "no table and no folder named after a person or a class")
+    if source.is_dir():
+        unused = [p.name for p in sorted(source.iterdir()) if p.suffix.lower() in TABLE_SUFFIXES and p.name[0] != "."]
+        beside = f" ({first_few(unused)} is not used: to use it, map its columns)" if unused else ""
+        return _Candidate("folders", f"no folder is named after a person{beside}")
+    if source.suffix.lower() not in TABLE_SUFFIXES:
+        raise error("TRI223", "neither a folder nor a table of photos", where=source, do="Pass a folder of photos.")
+    got = first_few(read_texts(source).columns, 10)
+    do = "Say which column holds the paths: --map path=COLUMN."
+    raise error("TRI223", "a table without a column path", where=source, got=got, do=do)
 
 
 def _candidates(source: Path, reading: Reading) -> list[_Candidate]:

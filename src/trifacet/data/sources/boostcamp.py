@@ -77,7 +77,7 @@ def read_train_form(source: Path, reading: Reading, *, csv: Path | None = None) 
         missing = [(folder, f"{csv.name} {people[folder].where}: no photo in this folder") for folder in sorted(empty)]
         why_extra = f"not mask1..mask5, incorrect_mask or normal in a folder that {csv.name} names"
     photos = [p for p in photos if p.parts[0] in people]
-    rows = _rows_of_people(photos, people, reading, where=csv or root)
+    rows = _rows_of_people(photos, people, reading=reading, where=csv or root)
     return Labelled(
         "boostcamp",
         root,
@@ -144,7 +144,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _rows_of_people(
-    photos: list[PurePosixPath], people: Mapping[str, _Person], reading: Reading, *, where: Path
+    photos: list[PurePosixPath], people: Mapping[str, _Person], *, reading: Reading, where: Path
 ) -> pl.DataFrame:
     paths = [p.as_posix() for p in photos]
     whose = [people[p.parts[0]] for p in photos]
@@ -154,7 +154,7 @@ def _rows_of_people(
         age_key(reading.schema): [person.age for person in whose],
     }
     cells = {key: texts for key, texts in said.items() if key in (*reading.schema.names, age_key(reading.schema))}
-    labels, bad = read_labels(cells, paths, lambda i: whose[i].where, reading)
+    labels, bad = read_labels(cells, paths, where=lambda i: whose[i].where, reading=reading)
     refuse_bad_labels(_once_a_place(bad), where=where)
     extras = dict.fromkeys(name for person in whose for name in person.extras)
     return labels.with_columns(
@@ -189,7 +189,7 @@ def read_eval_form(source: Path, reading: Reading, *, csv: Path) -> Labelled:
         raise error("TRI225", "rows without an ImageID", where=csv, got=f"rows {first_few(empty)}")
     refuse_twins(paths, where=csv)
     cells = {JOINT: table["ans"].to_list()} if reading.is_ans_truth else {}
-    labels, bad = read_labels(cells, paths, lambda i: f"row {row_number(i)} ({paths[i]})", reading)
+    labels, bad = read_labels(cells, paths, where=lambda i: f"row {row_number(i)} ({paths[i]})", reading=reading)
     refuse_bad_labels(bad, where=csv)
     rows = labels.with_columns(
         pl.Series("path", paths),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from trifacet.core.errors import CATALOGUE, ManifestError, first_few
+from trifacet.core.errors import CATALOGUE, ManifestError, error, first_few
 from trifacet.core.schema import DEFAULT_SCHEMA, LabelSchema
 from trifacet.pixels.scan import Found
 
@@ -56,7 +56,7 @@ class IngestError(ManifestError):
     """A folder that gives no manifest; `rejects` (source, path, status, reason) tells of every file and row."""
 
     def __init__(
-        self, code: str, what: str, rejects: pl.DataFrame, *, where: str = "", got: str = "", do: str = ""
+        self, code: str, what: str, *, rejects: pl.DataFrame, where: str = "", got: str = "", do: str = ""
     ) -> None:
         super().__init__(code, what, where=where, got=got, do=do or CATALOGUE[code].remedy)
         self.rejects = rejects
@@ -85,4 +85,27 @@ def refuse_bad_labels(bad: list[BadLabel], *, where: Path) -> None:
     rejects = reject_rows([("", b.path, "bad_label", f"{b.where}: {b.reason}") for b in bad])
     first = first_few([f"{b.where}: {b.reason}" for b in bad])
     do = " ".join(dict.fromkeys(b.do for b in bad[:5]))
-    raise IngestError("TRI224", f"{count} be understood", rejects, where=str(where), got=first, do=do)
+    raise IngestError("TRI224", f"{count} be understood", rejects=rejects, where=str(where), got=first, do=do)
+
+
+def parse_columns(texts: Sequence[str]) -> dict[str, str]:
+    """{wanted: column} from texts such as `path=img_path,age=age`. Raises ConfigError TRI104."""
+    return {wanted: column for text in texts for wanted, column in _pairs(text, where="--map")}
+
+
+def parse_values(texts: Sequence[str]) -> dict[str, dict[str, str]]:
+    """{attribute: {text: class}} from texts such as `mask:0=not_worn,1=incorrect`. Raises ConfigError TRI104."""
+    table: dict[str, dict[str, str]] = {}
+    for text in texts:
+        key, colon, pairs = text.partition(":")
+        if not colon:
+            raise error("TRI104", "takes ATTRIBUTE:TEXT=CLASS,...", where="--map-values", got=f"'{text}'")
+        table.setdefault(key.strip(), {}).update(_pairs(pairs, where=f"--map-values {key}"))
+    return table
+
+
+def _pairs(text: str, *, where: str) -> list[tuple[str, str]]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(equals and key.strip() for key, equals, _ in pairs):
+        raise error("TRI104", "takes pairs NAME=VALUE, with commas between", where=where, got=f"'{text}'")
+    return [(key.strip(), value.strip()) for key, _, value in pairs]

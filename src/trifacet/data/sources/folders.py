@@ -10,11 +10,12 @@ import polars as pl
 from trifacet.core.errors import nearest
 from trifacet.core.schema import LabelSchema
 from trifacet.data.sources.entries import BadLabel, Labelled, Reading, refuse_bad_labels
-from trifacet.data.sources.labels import joint_names, row_of
+from trifacet.data.sources.labels import joint_names, label_keys, read_labels, row_of
 from trifacet.data.sources.table import photo_root
 from trifacet.pixels.scan import find_files
 
-Classes = Mapping[str, str | None]
+Texts = Mapping[str, str | None]  # label key -> text
+_Said = tuple[dict[str, str | None], list[str]]
 
 _NEUTRAL = {"images", "train", "training", "val", "valid", "validation", "test", "eval"}  # sets, not classes
 
@@ -34,48 +35,41 @@ def read_folders_layout(source: Path, reading: Reading) -> Labelled:
     found = find_files(root, is_following_links=reading.is_following_links)
     photos = [PurePosixPath(f.path) for f in found if not f.status or f.status == "unreadable"]
     known = _known_names(reading, {p.parts[0] for p in photos if len(p.parts) > 1})
-    labelled = {p: _labels_of(p, known) for p in photos}
-    notes = []
-    if any(classes for classes, _ in labelled.values()):
-        refuse_bad_labels(_unknown(labelled, known), where=root)
-        kept = {p: classes for p, (classes, _) in labelled.items() if classes}
+    said = {p: _said_of(p, known) for p in photos}
+    unknown = _unknown(said, known)
+    notes: tuple[str, ...] = ()
+    if any(texts for texts, _ in said.values()):
+        refuse_bad_labels(unknown, where=root)
+        kept = [p for p, (texts, _) in said.items() if texts]
         why_extra = "lies outside the folders of classes"
     else:
-        refuse_bad_labels([b for b in _unknown(labelled, known) if b.do.startswith("Did")], where=root)
-        kept = {p: {} for p in photos}
-        why_extra = ""
-        notes = ["no folder is named after a class: the photos have no labels"]
-    names = reading.schema.names
-    rows = pl.DataFrame(
-        [
-            pl.Series("path", [p.as_posix() for p in kept], dtype=pl.String),
-            *(pl.Series(n, [classes.get(n) for classes in kept.values()], dtype=pl.String) for n in names),
-        ]
-    ).with_columns(
+        refuse_bad_labels([b for b in unknown if b.do.startswith("Did")], where=root)
+        kept = photos
+        why_extra, notes = "", ("no folder is named after a class: the photos have no labels",)
+    paths = [p.as_posix() for p in kept]
+    cells = {key: [said[p][0].get(key) for p in kept] for key in label_keys(reading.schema)}
+    labels, bad = read_labels(cells, paths, where=lambda i: f"folder of {paths[i]}", reading=reading)
+    refuse_bad_labels(bad, where=root)
+    rows = labels.with_columns(
+        pl.Series("path", paths, dtype=pl.String),
         pl.lit("").alias("person_id"),
-        pl.lit(None, dtype=pl.Float32).alias("age_years"),
         pl.lit(None if notes else "folder name", dtype=pl.String).alias("label_source"),
     )
-    return Labelled("folders", root, tuple(found), rows, why_extra, notes=tuple(notes))
+    return Labelled("folders", root, tuple(found), rows, why_extra, notes=notes)
 
 
-def _known_names(reading: Reading, tops: set[str]) -> dict[str, Classes]:
-    """Lower-case folder names -> what they say; attributes that share a class name cannot be told by it."""
+def _known_names(reading: Reading, tops: set[str]) -> dict[str, Texts]:
+    """Lower-case folder names -> what they say; a class name that two attributes share says nothing."""
     schema = reading.schema
-    known: dict[str, Classes] = dict(joint_names(schema))
+    known: dict[str, Texts] = dict(joint_names(schema))
+    if is_numbered(tops, schema):
+        known |= {top: row_of(schema, int(top)) for top in tops}
     for attribute in schema.attributes:
         others = {c for a in schema.attributes if a is not attribute for c in a.classes}
         known |= {c.lower(): {attribute.name: c} for c in attribute.classes if c not in others}
-    for name, table in reading.values.items():
-        targets = joint_names(schema) if name not in schema.names else {c: {name: c} for c in _classes(schema, name)}
-        known |= {text.lower(): targets[target] for text, target in table.items() if target in targets}
-    if is_numbered(tops, schema):
-        known |= {top: row_of(schema, int(top)) for top in tops}
+    for key, table in reading.values.items():
+        known |= {text.lower(): {key: text} for text in table}
     return known
-
-
-def _classes(schema: LabelSchema, name: str) -> tuple[str, ...]:
-    return schema.attribute(name).classes
 
 
 def is_numbered(tops: set[str], schema: LabelSchema) -> bool:
@@ -83,25 +77,23 @@ def is_numbered(tops: set[str], schema: LabelSchema) -> bool:
     return bool(tops) and all(t.isascii() and t.isdigit() and int(t) < schema.n_joint for t in tops)
 
 
-def _labels_of(photo: PurePosixPath, known: Mapping[str, Classes]) -> tuple[dict[str, str | None], list[str]]:
+def _said_of(photo: PurePosixPath, known: Mapping[str, Texts]) -> _Said:
     """What a photo's folders say, and those that say nothing."""
-    classes: dict[str, str | None] = {}
-    unknown = []
+    texts: dict[str, str | None] = {}
+    silent = []
     for folder in photo.parts[:-1]:
         if (said := known.get(folder.lower())) is not None:
-            classes |= said
+            texts |= said
         elif folder.lower() not in _NEUTRAL:
-            unknown.append(folder)
-    return classes, unknown
+            silent.append(folder)
+    return texts, silent
 
 
-def _unknown(
-    labelled: Mapping[PurePosixPath, tuple[Classes, list[str]]], known: Mapping[str, Classes]
-) -> list[BadLabel]:
+def _unknown(said: Mapping[PurePosixPath, _Said], known: Mapping[str, Texts]) -> list[BadLabel]:
     """Folders that name no class, each once."""
     bad: dict[str, BadLabel] = {}
-    for photo, (_, unknown) in labelled.items():
-        for folder in unknown:
+    for photo, (_, silent) in said.items():
+        for folder in silent:
             if folder in bad:
                 continue
             near = nearest(folder.lower(), list(known))

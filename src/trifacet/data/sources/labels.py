@@ -49,13 +49,13 @@ def check_value_maps(reading: Reading) -> None:
         pick(known, key, what="attribute", where="--map-values")
         for text, target in table.items():
             try:
-                _meaning(key, target, reading.schema, is_ans_truth=False)
+                _meaning(key, target, schema=reading.schema, is_ans_truth=False)
             except _Unclear as problem:
                 raise error("TRI104", problem.reason, where=f"--map-values {key}:{text}", do=problem.do) from None
 
 
 def read_labels(
-    cells: Mapping[str, Sequence[str | None]], paths: Sequence[str], where: Callable[[int], str], reading: Reading
+    cells: Mapping[str, Sequence[str | None]], paths: Sequence[str], *, where: Callable[[int], str], reading: Reading
 ) -> tuple[pl.DataFrame, list[BadLabel]]:
     """Columns age_years and one per attribute (null where not known), a row per cell, and the labels that are bad.
 
@@ -69,7 +69,7 @@ def read_labels(
         texts = cells.get(key)
         if texts is None:
             continue
-        meanings = _meanings(key, texts, reading)
+        meanings = _meanings(key, texts, reading=reading)
         for i, text in enumerate(texts):
             meaning = meanings[_clean(text)]
             if isinstance(meaning, _Unclear):
@@ -87,14 +87,14 @@ def _clean(text: str | None) -> str:
     return (text or "").strip()
 
 
-def _meanings(key: str, texts: Sequence[str | None], reading: Reading) -> dict[str, _Meaning | _Unclear]:
+def _meanings(key: str, texts: Sequence[str | None], *, reading: Reading) -> dict[str, _Meaning | _Unclear]:
     """What each distinct text of one column means: there are few, so each is read once."""
     table = {_clean(text): value for text, value in reading.values.get(key, {}).items()}
     distinct = {_clean(text) for text in texts}
     found: dict[str, _Meaning | _Unclear] = {}
     for text in distinct:
         try:
-            found[text] = _meaning(key, table.get(text, text), reading.schema, is_ans_truth=reading.is_ans_truth)
+            found[text] = _meaning(key, table.get(text, text), schema=reading.schema, is_ans_truth=reading.is_ans_truth)
         except _Unclear as problem:
             found[text] = problem
     age = reading.schema.age
@@ -106,15 +106,15 @@ def _meanings(key: str, texts: Sequence[str | None], reading: Reading) -> dict[s
     return found
 
 
-def _meaning(key: str, text: str, schema: LabelSchema, *, is_ans_truth: bool) -> _Meaning:
+def _meaning(key: str, text: str, *, schema: LabelSchema, is_ans_truth: bool) -> _Meaning:
     if key == JOINT:
         return _Meaning(_joint(text, schema, is_ans_truth=is_ans_truth))
     if key == age_key(schema):
         return _age(text, schema)
-    return _Meaning({key: class_of(text, schema.attribute(key))})
+    return _Meaning({key: _class_of(text, schema.attribute(key))})
 
 
-def class_of(text: str, attribute: Attribute) -> str | None:
+def _class_of(text: str, attribute: Attribute) -> str | None:
     """The class that a text names, in whatever case; None for "". Raises _Unclear."""
     by_name = {name.lower(): name for name in attribute.classes}
     if not text or text.lower() in by_name:

@@ -26,15 +26,16 @@ def read_texts(path: Path) -> pl.DataFrame:
             table = pl.read_parquet(path)
         else:
             table = pl.read_csv(path, infer_schema=False, separator="\t" if path.suffix.lower() == ".tsv" else ",")
+        table = table.rename({name: name.strip() for name in table.columns})
     except pl.exceptions.NoDataError:
         raise error("TRI221", "the table is empty", where=path) from None
     except (OSError, pl.exceptions.PolarsError) as problem:
         raise error("TRI221", "not a table", where=path, got=str(problem).splitlines()[0]) from None
     if not table.height:
         raise error("TRI221", "the table has columns but no row", where=path)
-    nested = [name for name, kind in table.schema.items() if kind.is_nested() or kind == pl.Binary]
-    table = table.drop(nested).rename({name: name.strip() for name in table.columns if name not in nested}, strict=True)
-    return table.select(pl.col(n).cast(pl.String) for n in table.columns if n and not n.startswith("_duplicated"))
+    nested = {name for name, kind in table.schema.items() if kind.is_nested() or kind == pl.Binary}
+    kept = [n for n in table.columns if n and not n.startswith("_duplicated") and n not in nested]
+    return table.select(pl.col(kept).cast(pl.String))
 
 
 def header(path: Path) -> list[str]:
@@ -104,7 +105,6 @@ def read_table_layout(source: Path, reading: Reading) -> Labelled:
         ManifestError: TRI221 to TRI225.
     """
     path = find_table(source) if source.is_dir() else source
-    root = photo_root(path.parent, reading)
     table = read_texts(path)
     keys = ("path", "person", *label_keys(reading.schema))
     for key in reading.columns:
@@ -112,12 +112,13 @@ def read_table_layout(source: Path, reading: Reading) -> Labelled:
     columns = {key: reading.columns.get(key, key) for key in keys}
     require_columns(table, [columns["path"], *reading.columns.values()], where=path)
     columns = {key: name for key, name in columns.items() if name in table.columns}
+    root = _root_of(table[columns["path"]], path.parent, reading=reading)
     paths = [_below(text, root) for text in table[columns["path"]]]
     if empty := [row_number(i) for i, p in enumerate(paths) if not p]:
         raise error("TRI225", "rows without a photo's path", where=path, got=f"rows {first_few(empty)}")
     refuse_twins(paths, where=path)
     cells = {key: table[columns[key]].to_list() for key in label_keys(reading.schema) if key in columns}
-    labels, bad = read_labels(cells, paths, lambda i: f"row {row_number(i)} ({paths[i]})", reading)
+    labels, bad = read_labels(cells, paths, where=lambda i: f"row {row_number(i)} ({paths[i]})", reading=reading)
     refuse_bad_labels(bad, where=path)
     persons = table[columns["person"]].fill_null("").alias("person_id") if "person" in columns else pl.lit("")
     rows = labels.with_columns(
@@ -141,6 +142,14 @@ def photo_root(folder: Path, reading: Reading) -> Path:
     if reading.photos:
         return folder / reading.photos
     return folder / "images" if (folder / "images").is_dir() else folder
+
+
+def _root_of(texts: Iterable[str | None], folder: Path, *, reading: Reading) -> Path:
+    """The photo folder; a table beside `images` may also write its paths as `images/x.jpg`."""
+    root = photo_root(folder, reading)
+    if root == folder or reading.photos or any(text and (root / text.strip()).exists() for text in texts):
+        return root
+    return folder
 
 
 def _below(text: str | None, root: Path) -> str:
