@@ -240,8 +240,8 @@ def _age_score(truth: Truth, claim: _Claim, *, figures: dict[str, Interval]) -> 
         return None
     return AgeScore(
         n_photos=int(kept.sum()),
-        mae_years=figures["mae_years"],
-        bias_years=figures["bias_years"],
+        mae_years=figures[".mae_years"],
+        bias_years=figures[".bias_years"],
         true_years=truth.ages[kept],
         predicted_years=claim.years[kept],
     )

@@ -149,6 +149,11 @@ class Predictor(Protocol):
         """Its own decision rule."""
         ...
 
+    @property
+    def made_by(self) -> dict[str, str]:
+        """What it is: names and hashes that its predictions carry."""
+        ...
+
     def prepare(self, image: ImageArray) -> ImageArray:
         """The input (h, w, 3) uint8 of an upright RGB image (H, W, 3) of any size; several threads may call it."""
         ...
@@ -165,15 +170,17 @@ def _log(probs: FloatArray) -> FloatArray:
 def calibrated_probs(predictions: Predictions, rule: DecisionRule | None) -> FloatArray:
     """Joint probabilities (N, K) after the rule's temperatures; the rows sum to 1.
 
-    With p = p(joint) and m_a its marginals, each attribute's share of log p is rescaled:
-    log q = log p + sum_a (1/T_a - 1) log m_a, which is exact for independent attributes.
+    With p = p(joint) and m_a its marginals, each attribute's share of log p is divided by its temperature and what
+    ties the attributes together stays: log q = log(p / prod_a m_a) + sum_a log m_a / T_a. The floor under both parts
+    of the ratio is the same, so that a class too rare for a float does not come back by its marginals.
     """
     if rule is None or not rule.temperature:
         return predictions.probs
     require_same_schema(predictions.schema, rule.label_schema, where="decision rule")
-    schema, logs = predictions.schema, _log(predictions.probs)
-    for name, temperature in rule.temperature.items():
-        logs = logs + _spread(schema, name, (1 / temperature - 1) * _log(schema.marginal(predictions.probs, name)))
+    schema, marginals = predictions.schema, predictions.marginals
+    logs = _log(predictions.probs) - _log(schema.joint(marginals))
+    for name, marginal in marginals.items():
+        logs = logs + _spread(schema, name, _log(marginal) / rule.temperature.get(name, 1.0))
     logs = logs - logs.max(axis=1, keepdims=True)
     scaled: FloatArray = np.exp(logs)
     return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
