@@ -47,7 +47,7 @@ def draw_neck(pen: Pen, head: Pen, *, person: Person, light: float) -> None:
             [(-n * 0.9, y - 0.03), (0.0, y + 0.03), (n * 0.9, y - 0.03)],
             shade(skin, 0.6),
             width=0.018,
-            alpha=0.15 + 0.5 * m.neck - 0.1 * k,
+            alpha=0.12 + 0.4 * m.neck - 0.1 * k,
         )
     for s in (-1.0, 1.0):
         pen.stroke(
@@ -87,7 +87,7 @@ def draw_garment(pen: Pen, person: Person, *, kind: str, rgb: Rgb, broad: float)
     )
     if kind in ("tee", "sweater", "vneck"):
         hem = [(-n - 0.1, 1.3), (-low[0], low[1]), (0.0, deep), low, (n + 0.1, 1.3)]
-        pen.stroke(hem, shade(rgb, 0.25), width=0.075, ends=0.9)
+        pen.stroke(hem, shade(rgb, 0.25), width=0.075, ends=0.35)
     elif kind == "turtleneck":
         pen.fill(
             mirrored([(0.0, 1.16), (n * 0.7, 1.13), (n + 0.05, 1.05), (n + 0.12, 1.35), (0.0, 1.5)]), tint(rgb, 0.08)

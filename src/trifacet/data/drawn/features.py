@@ -10,7 +10,7 @@ from PIL import Image
 
 from trifacet.data.drawn.face import EYE_Y
 from trifacet.data.drawn.person import Person
-from trifacet.data.drawn.shapes import Path, Pen, Points, curve, lens, mirrored, mix, moved, oval, shade, tint
+from trifacet.data.drawn.shapes import Path, Pen, Points, band, curve, lens, mirrored, mix, moved, oval, shade, tint
 
 BROW_Y, NOSE_Y, MOUTH_Y = -0.27, 0.30, 0.545
 
@@ -35,9 +35,9 @@ def _between(points: Points, upper: Points, *, lower: Points) -> Points:
 
 def _eye(pen: Pen, person: Person, *, look: Look, side: float) -> None:
     s, m = person.shape, person.marks
-    middle, wide = 0.335 + 0.012 * s.eye_gap, 0.152 + 0.006 * s.eye
+    middle, wide = 0.335 + 0.012 * s.eye_gap, 0.16 + 0.006 * s.eye
     droop = min(m.droop, 1.2)
-    tall = (0.088 + 0.007 * s.eye) * (1 - 0.22 * droop - 0.5 * look.lids - 0.14 * look.smile)
+    tall = (0.1 + 0.007 * s.eye) * (1 - 0.22 * droop - 0.5 * look.lids - 0.14 * look.smile)
     tilt = 0.016 * s.eye_tilt + 0.006 - 0.02 * droop  # +: the outer corner stands higher
     inner, outer = (-wide, 0.012 + 0.5 * tilt), (wide, 0.012 - tilt)
 
@@ -50,7 +50,7 @@ def _eye(pen: Pen, person: Person, *, look: Look, side: float) -> None:
     upper, lower = curve(lid), curve(low)
     pen.fill(place(np.vstack([upper, lower[::-1]])), mix(((252, 249, 246), (236, 222, 204)), 0.7 * m.bags))
     x, y = side * 0.03 * look.gaze_x, -0.012 + 0.012 * look.gaze_y
-    radius = 0.08 + 0.003 * s.eye
+    radius = 0.087 + 0.003 * s.eye
     for r, rgb in (
         (radius, shade(person.iris_rgb, 0.5)),
         (radius * 0.84, person.iris_rgb),
@@ -96,10 +96,10 @@ def draw_eyes(pen: Pen, person: Person, *, look: Look, clip: Image.Image) -> Non
         _eye(pen, person, look=look, side=side)
         y = BROW_Y + lift
         brow = [
-            (side * 0.15, y + 0.03),
-            (side * 0.27, y - arch * 0.6),
+            (side * 0.155, y - 0.005),
+            (side * 0.27, y - arch * 0.8),
             (side * 0.42, y - arch),
-            (side * 0.56, y + 0.035 + 0.03 * m.droop),
+            (side * 0.565, y + 0.015 + 0.03 * m.droop),
         ]
         pen.fill(lens(brow, thick, start=0.75, end=0.1), person.hair.brow_rgb, alpha=0.92 - 0.4 * min(m.thin_brows, 1))
 
@@ -145,7 +145,10 @@ def draw_mouth(pen: Pen, person: Person, *, look: Look, clip: Image.Image) -> No
     s, m, lip = person.shape, person.marks, person.lip_rgb
     wide = 0.235 + 0.012 * s.mouth + 0.05 * look.smile
     full = max(1 + 0.13 * s.lips, 0.5) * (1 - 0.34 * min(m.thin_lips, 1.2))
-    y, up = MOUTH_Y, 0.075 * look.smile - 0.022 * m.jowl  # how far the corners stand above (or hang below) the middle
+    y, up = (
+        MOUTH_Y,
+        0.012 + 0.08 * look.smile - 0.022 * m.jowl,
+    )  # how far the corners stand above (or hang below) the middle
     gap = 0.075 * look.smile if look.teeth else 0.0
     corner = (wide, y - up)
     seam = [(-wide, y - up), (-wide * 0.5, y - up * 0.3), (0.0, y), (wide * 0.5, y - up * 0.3), corner]
@@ -194,17 +197,9 @@ def draw_mouth(pen: Pen, person: Person, *, look: Look, clip: Image.Image) -> No
 
 
 _FULL = [
-    (0.0, 0.40),
-    (0.16, 0.41),
-    (0.3, 0.48),
-    (0.45, 0.40),
-    (0.64, 0.10),
-    (0.76, 0.02),
-    (0.74, 0.4),
-    (0.58, 0.84),
-    (0.3, 1.1),
-    (0.0, 1.14),
-]
+    (0.0, 0.40), (0.16, 0.41), (0.3, 0.5), (0.47, 0.48), (0.63, 0.28), (0.735, -0.02), (0.74, 0.36), (0.6, 0.82),
+    (0.3, 1.09), (0.0, 1.14),
+]  # fmt: skip
 _MOUSTACHE = [(0.0, 0.43), (0.12, 0.40), (0.24, 0.46), (0.34, 0.6), (0.27, 0.6), (0.14, 0.52), (0.0, 0.505)]
 _CHIN = [(0.0, 0.73), (0.13, 0.7), (0.24, 0.62), (0.3, 0.64), (0.27, 0.86), (0.15, 1.06), (0.0, 1.08)]
 BEARD_AREAS: dict[str, Sequence[Sequence[tuple[float, float]]]] = {
@@ -218,22 +213,18 @@ BEARD_AREAS: dict[str, Sequence[Sequence[tuple[float, float]]]] = {
 
 def draw_beard(pen: Pen, person: Person, *, clip: Image.Image) -> None:
     """Draws the beard under the mouth, which is drawn after it."""
+    rgb, wide = person.beard_rgb, person.shape.width / 0.735
     for area in BEARD_AREAS[person.beard]:
+        shape = mirrored(area) * (wide, 1.0)
         if person.beard == "stubble":
-            pen.soft(mirrored(area), mix((person.beard_rgb, person.skin_rgb), 0.25), alpha=0.42, blur=0.06, clip=clip)
-            continue
-        pen.soft(
-            mirrored(area), person.beard_rgb, alpha=0.95, blur=0.022, clip=clip if person.beard == "full" else None
-        )
+            pen.soft(shape, mix((rgb, person.skin_rgb), 0.25), alpha=0.42, blur=0.06, clip=clip)
+        else:
+            pen.soft(shape, rgb, alpha=0.96, blur=0.022)
     if person.beard == "full":
-        edge = [(0.68, 0.15), (0.72, 0.4), (0.58, 0.82), (0.3, 1.08), (0.0, 1.14)]
-        for side in (-1.0, 1.0):
-            pen.stroke([(side * x, y) for x, y in edge], person.beard_rgb, width=0.11, alpha=0.95, ends=0.3)
-        for k in range(9):
-            x = (k - 4) * 0.105
-            pen.stroke(
-                [(x * 0.9, 0.8), (x, 0.92), (x * 0.92, 1.06)], shade(person.beard_rgb, 0.3), width=0.016, alpha=0.4
-            )
+        for k in range(11):
+            x = (k - 5) * 0.1
+            hair = [(x * 0.9, 0.8 - 0.5 * x * x), (x, 0.94 - 0.5 * x * x), (x * 0.94, 1.06 - 0.7 * x * x)]
+            pen.stroke(hair, shade(rgb, 0.3) if k % 2 else tint(rgb, 0.2), width=0.018, alpha=0.4)
 
 
 def draw_glasses(pen: Pen, person: Person) -> None:
@@ -266,7 +257,7 @@ def draw_glasses(pen: Pen, person: Person) -> None:
         if person.glasses == "half":
             ring = ring[ring[:, 1] < y + 0.02]
             ring = ring[np.argsort(ring[:, 0])]
-        front.fill(lens_band(ring, 0.034), rim)
+        front.fill(band(ring, 0.034), rim)
         front.stroke(
             [(side * 0.555, y - 0.08), (side * 0.66, y - 0.09), (side * (person.shape.width + 0.04), y - 0.05)],
             rim,
@@ -274,10 +265,3 @@ def draw_glasses(pen: Pen, person: Person) -> None:
             ends=0.9,
         )
     front.stroke([(-0.11, EYE_Y + 0.01), (0.0, EYE_Y - 0.03), (0.11, EYE_Y + 0.01)], rim, width=0.034, ends=0.9)
-
-
-def lens_band(line: Points, width: float) -> Points:
-    """The outline of an even band `width` thick along a dense line."""
-    step = np.gradient(line, axis=0)
-    normal = np.stack([-step[:, 1], step[:, 0]], 1) / (np.hypot(step[:, 0], step[:, 1])[:, None] + 1e-9) * width / 2
-    return np.vstack([line + normal, (line - normal)[::-1]])

@@ -69,13 +69,16 @@ SCARVES: tuple[Rgb, ...] = (
 def _outer(person: Person) -> list[tuple[float, float]]:
     cut, w = CUTS[person.hair.style], person.shape.width
     v = cut.volume * person.hair.volume * (1 - 0.35 * person.marks.recede)
-    return [
-        (0.0, -1.02 - v),
-        (0.40, -0.96 - 0.95 * v),
-        (w * 0.92 + 0.2 * v, -0.70 - 0.6 * v),
-        (w + 0.035 + 0.45 * v, -0.34),
-        (w + 0.03, cut.side_y),
-    ]
+    high = [(0.0, -1.02 - v), (0.37, -0.95 - 0.92 * v), (w * 0.89 + 0.32 * v, -0.68 - 0.6 * v)]
+    return [*high, (w + 0.03 + 0.42 * v, -0.33), (w + 0.03, cut.side_y)]
+
+
+def _inner(person: Person) -> list[tuple[float, float]]:
+    cut, lift = CUTS[person.hair.style], person.marks.recede
+    lift *= 0.55 if cut.hairline == "bangs" else 1.0
+    heights = HAIRLINES[cut.hairline] if person.hair.part < 0 else HAIRLINES[cut.hairline][::-1]
+    wide = person.shape.width / 0.735
+    return [(x * wide, y - lift * r) for x, y, r in zip(_ACROSS, heights, _RECEDING, strict=True)]
 
 
 def _bald(person: Person) -> bool:
@@ -93,9 +96,10 @@ def draw_back_hair(pen: Pen, person: Person) -> None:
     if cut.back in _BACKS:
         size = 0.9 + 0.1 * hair.volume
         pen.fill(mirrored([(x * size, y) for x, y in _BACKS[cut.back]]), dark)
+        low = cut.side_y * (1.1 if cut.back == "bob" else 1.5)
         for k in range(7):
-            x = 0.28 * (k - 3)
-            pen.stroke([(x * 0.9, -0.2), (x * 1.08, 0.8), (x, 1.55)], shade(hair.rgb, 0.55), width=0.03, alpha=0.4)
+            x = 0.26 * (k - 3)
+            pen.stroke([(x * 0.9, -0.2), (x * 1.06, low / 2), (x, low)], shade(hair.rgb, 0.55), width=0.03, alpha=0.4)
     elif cut.back == "bun":
         pen.fill(oval((0.06 * hair.part, -1.26), (0.31 * hair.volume**0.5, 0.27 * hair.volume**0.5)), dark)
         pen.stroke([(-0.16, -1.3), (0.05, -1.42), (0.24, -1.28)], tint(hair.rgb, 0.18), width=0.05, alpha=0.6)
@@ -108,15 +112,28 @@ def draw_back_hair(pen: Pen, person: Person) -> None:
 
 def _cap(person: Person) -> Points:
     cut, w = CUTS[person.hair.style], person.shape.width
-    outer, m = _outer(person), person.marks
-    heights = HAIRLINES[cut.hairline] if person.hair.part < 0 else HAIRLINES[cut.hairline][::-1]
-    lift = m.recede * (0.55 if cut.hairline == "bangs" else 1.0)
-    inner = [(x * w / 0.735, y - lift * r) for x, y, r in zip(_ACROSS, heights, _RECEDING, strict=True)]
     end = cut.side_y if cut.back in ("", "bun") else 0.1
     sideburn = [(w - 0.085, min(end, -0.06) - 0.12), (w - 0.02, end)]
-    outer = [*outer[:-1], (w + 0.025, end)]
-    rim = [*[(-x, y) for x, y in reversed(outer[1:])], *outer]
-    return np.vstack([curve(rim), curve([*reversed(sideburn), *reversed(inner), *[(-x, y) for x, y in sideburn]])])
+    right = [*_outer(person)[:-1], (w + 0.025, end)]
+    rim = [*[(-x, y) for x, y in reversed(right[1:])], *right]
+    line = [*reversed(sideburn), *reversed(_inner(person)), *[(-x, y) for x, y in sideburn]]
+    return np.vstack([curve(rim), curve(line)])
+
+
+def _tips(pen: Pen, person: Person) -> None:
+    """Draws the ends of single locks along the hairline, so that no edge looks cut with a ruler."""
+    hair, cut = person.hair, CUTS[person.hair.style]
+    line = curve(_inner(person))
+    line = line[np.abs(line[:, 0]) < 0.5]
+    full = cut.hairline in ("bangs", "side")
+    n = 9 if full else 15
+    for k in range(n):
+        x, y = line[int((k + 0.5) / n * (len(line) - 1))].tolist()
+        lean = (0.10 * hair.part if cut.hairline == "side" else 0.03 * (-1) ** k) - 0.06 * x
+        reach = (0.045 + 0.03 * math.sin(k * 2.7)) * (1.0 if full else 0.5)
+        lock = [(0.94 * x - 2 * lean, y - 0.2), (x - 0.4 * lean, y - 0.05), (x + 0.4 * lean, y + reach)]
+        tone = tint(hair.rgb, 0.1) if k % 2 else shade(hair.rgb, 0.12)
+        pen.fill(lens(lock, 0.15 if full else 0.06, start=0.25), tone, alpha=1.0 if full else 0.75)
 
 
 def _ring(pen: Pen, person: Person) -> None:
@@ -155,17 +172,14 @@ def _strands(pen: Pen, person: Person, *, cap: Points) -> None:
     hair, cut, w = person.hair, CUTS[person.hair.style], person.shape.width
     clip = pen.stencil(cap)
     top = -1.02 - cut.volume * hair.volume
-    if cut.curly:
-        for k in range(26):
-            a = math.pi * (0.06 + 0.88 * k / 25)
-            ring = (0.93 + 0.13 * math.sin(k * 2.4)) * (w + 0.12)
-            x, y = ring * math.cos(a), -0.42 - (0.72 + 0.05 * math.sin(k * 1.7)) * math.sin(a)
-            pen.stroke(
-                [(x - 0.07, y + 0.03), (x, y - 0.04), (x + 0.07, y + 0.03)],
-                tint(hair.rgb, 0.25),
-                width=0.03,
-                alpha=0.55,
-            )
+    for k in range(46 if cut.curly else 0):
+        out = (k * 0.618034) % 1  # spread evenly over the cap
+        a, r = math.pi * (0.02 + 0.96 * (k * 0.754878 % 1)), 0.5 + 0.42 * out
+        x, y = (w + 0.1) * (r + 0.1) * math.cos(a), -0.36 - (0.84 + cut.volume) * r * math.sin(a)
+        curl = [(x - 0.055, y + 0.03), (x, y - 0.035), (x + 0.055, y + 0.03)]
+        if y < -0.68 or abs(x) > w - 0.06:
+            tone = tint(hair.rgb, 0.22) if k % 2 else shade(hair.rgb, 0.35)
+            pen.stroke(curl, tone, width=0.028, alpha=0.5)
     for side in (-1.0, 1.0):
         pen.soft(oval((side * (w + 0.0), -0.38), (0.09, 0.32)), hair.root_rgb, alpha=0.9, blur=0.07, clip=clip)
     pen.soft(
@@ -189,17 +203,15 @@ def _strands(pen: Pen, person: Person, *, cap: Points) -> None:
     pen.soft(band, tint(hair.rgb, 0.6), alpha=0.5, blur=0.05, clip=clip)
     if person.hair.style == "buzz" or cut.curly:
         return
+    layer = Pen.on(pen.image.copy(), pen.view)
     start = hair.part * (-0.28 if cut.hairline == "side" else 0.0)
-    for k in range(11):
-        x = (k - 5) * 0.145
-        bend = [
-            (start + 0.25 * (x - start), top + 0.06),
-            (start + 0.8 * (x - start), top + 0.2),
-            (x, -0.66 + 0.45 * abs(x) ** 2),
-        ]
+    for k in range(13):
+        x = (k - 6) * 0.125
+        crown = [(start + 0.25 * (x - start), top + 0.04), (start + 0.8 * (x - start), top + 0.2)]
         rgb = tint(hair.rgb, 0.3) if k % 3 == 0 else shade(hair.rgb, 0.4)
         grey = mix((rgb, (226, 224, 222)), 0.9) if k % 2 and person.marks.grey > 0.25 else rgb
-        pen.stroke(bend, grey, width=0.02, alpha=0.38)
+        layer.stroke([*crown, (x * 1.04, -0.62 + 0.5 * x * x)], grey, width=0.024, alpha=0.38)
+    pen.image.paste(layer.image, (0, 0), clip)
 
 
 def _beanie(pen: Pen, person: Person) -> None:
@@ -254,7 +266,11 @@ def draw_front_hair(pen: Pen, person: Person) -> None:
         around = curve([*[(-x, y) for x, y in reversed(rim[1:])], *rim])[::2]
         for k, (x, y) in enumerate(around.tolist()):
             pen.fill(oval((x * 0.95, y + 0.05), 0.12 + 0.025 * math.sin(k * 2.1), n=14), person.hair.rgb)
+        for k, (x, y) in enumerate(curve(_inner(person))[::2].tolist()):
+            pen.fill(oval((x, y - 0.02), 0.065 + 0.02 * math.sin(k * 2.3), n=12), person.hair.rgb)
     pen.fill(cap, person.hair.rgb, alpha=0.82 if style == "buzz" else 1.0)
+    if style not in ("buzz", "beanie") and not cut.curly:
+        _tips(pen, person)
     _strands(pen, person, cap=cap)
     if cut.back in ("bob", "long", "wavy"):
         _locks(pen, person)

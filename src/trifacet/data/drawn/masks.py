@@ -134,7 +134,7 @@ def _pattern(
 ) -> None:
     if name == "plain":
         return
-    layer = Pen(pen.image.copy(), pen.view, pen.depth)
+    layer = Pen.on(pen.image.copy(), pen.view).seen(depth=pen.depth)
     ink = tint(rgb, 0.72) if sum(rgb) < 480 else shade(rgb, 0.45)
     step = float(rng.uniform(0.13, 0.2))
     xs, ys = np.arange(-0.78, 0.8, step), np.arange(0.02, 1.2, step)

@@ -36,7 +36,7 @@ _AGE_KNOTS = (
 )
 
 SKINS: tuple[Rgb, ...] = (
-    (255, 226, 208), (250, 214, 190), (244, 200, 170), (238, 188, 152), (226, 171, 132), (210, 152, 112),
+    (254, 223, 200), (250, 213, 187), (244, 200, 170), (238, 188, 152), (226, 171, 132), (210, 152, 112),
     (190, 131, 92), (166, 108, 74), (142, 88, 60), (118, 71, 50), (96, 57, 42), (80, 48, 38),
 )  # fmt: skip
 HAIRS: tuple[Rgb, ...] = (
@@ -246,10 +246,10 @@ def draw_person(seed: int, index: int = 0, *, age_years: float | None = None, ge
     tone = float(u[2]) ** 1.35
     at = tone * (len(SKINS) - 1)
     skin = mix((SKINS[int(at)], SKINS[min(int(at) + 1, len(SKINS) - 1)]), at % 1)
-    skin = (min(skin[0] + 3 * z[15], 255.0), skin[1] + 2.5 * z[16], skin[2] + 4 * z[17])
+    skin = (min(skin[0] + 2 * z[15], 255.0), skin[1] + 2 * z[16], skin[2] + 2.5 * z[17])
     hair = _hair(gender, float(u[3]), u=u[4:12], z=z[18:20], marks=marks, skin=tone)
     made_up = u[12] < (0.72 if gender == "female" else 0.03)
-    lips = mix(((skin[0] * 0.86, skin[1] * 0.62, skin[2] * 0.6), (196, 96, 92)), 0.25)
+    lips = mix(((skin[0] * 0.88, skin[1] * 0.68, skin[2] * 0.65), (196, 96, 92)), 0.2)
     lipstick = ((178, 44, 58), (204, 92, 96), (150, 52, 72), (222, 118, 110))[int(u[13] * 4)]
     makeup = float(0.35 + 0.65 * u[14]) if made_up else 0.0
     beard = _one_of(BEARDS, float(u[15])) if gender == "male" else "none"

@@ -50,7 +50,7 @@ def _pose(rng: np.random.Generator, size_px: tuple[int, int]) -> Shot:
     base_x, base_y = x - math.sin(turn) * down, y + math.cos(turn) * down
     lean = turn * 0.25
     body = View(base_x + math.sin(lean) * down, base_y - math.cos(lean) * down, unit, lean)
-    smile = float(np.clip(rng.normal(0.45, 0.3), 0, 1))
+    smile = float(np.clip(rng.normal(0.52, 0.3), 0, 1))
     look = features.Look(
         smile,
         bool(smile > 0.55 and u[8] > -0.3),
@@ -64,11 +64,13 @@ def _pose(rng: np.random.Generator, size_px: tuple[int, int]) -> Shot:
 
 def _background(rng: np.random.Generator, size_px: tuple[int, int]) -> Image.Image:
     wall, other = _one(rng, _WALLS), _one(rng, _WALLS)
-    ramp = np.array([tint(wall, 0.35), wall, mix((wall, other), 0.3), shade(wall, 0.22)])
-    corners = np.stack([ramp[:2], ramp[2:]]) if rng.random() < 0.5 else np.stack([ramp[1::-1], ramp[3:1:-1]])
-    image = Image.fromarray(corners.astype(np.uint8), "RGB").resize(size_px, Image.Resampling.BILINEAR)
     width, height = size_px
-    pen = Pen(image, View(0, 0, width))  # units of the picture's width
+    ends = [tint(wall, 0.35), mix((shade(wall, 0.16), other), 0.25)]
+    if rng.random() < 0.4:
+        ends.reverse()
+    column = np.linspace(ends[0], ends[1], height).astype(np.uint8)
+    image = Image.fromarray(np.repeat(column[:, None], width, axis=1))
+    pen = Pen.on(image, View(0, 0, width))  # units of the picture's width
     tall, kind = height / width, BACKDROPS[int(rng.integers(len(BACKDROPS)))]
     accent = mix((other, wall), 0.35)
     if kind == "circles":
@@ -122,19 +124,22 @@ def _camera(image: Image.Image, shot: Shot, *, rng: np.random.Generator) -> npt.
     if rng.random() < 0.2:
         small = small.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.4, 1.0))))
     width, height = small.size
-    across, down = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
-    strength, tilt, fall = rng.uniform((0.02, -0.1, 0.0), (0.14, 0.1, 0.09)).tolist()
-    gain = (1 + shot.light * strength * across)[None] * (1 - tilt * down)[:, None] - fall * (
-        across[None] ** 2 + down[:, None] ** 2
-    ) / 2
-    gain *= math.exp(rng.normal(-0.01, 0.09))
-    warmth = float(rng.normal(0.0, 0.035))
-    colour = np.array([1 + warmth, 1 + 0.2 * warmth, 1 - warmth], dtype=np.float32)
-    grain = rng.standard_normal((height, width), dtype=np.float32) * np.float32(rng.uniform(0.8, 3.5))
-    pixels = np.asarray(small, dtype=np.float32) * colour
-    pixels *= gain[..., None]
-    pixels += grain[..., None]
-    return np.clip(pixels, 0, 255, out=pixels).astype(np.uint8)
+    across = np.linspace(-1, 1, width, dtype=np.float32)[None]
+    down = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    strength, tilt, fall = rng.uniform((0.02, -0.08, 0.0), (0.13, 0.08, 0.1)).tolist()
+    gain = (1 + shot.light * strength * across) * (1 - tilt * down) - fall * (across**2 + down**2) / 2
+    gain *= math.exp(rng.normal(-0.05, 0.08))
+    warmth = float(rng.normal(0.008, 0.022))
+    grain = rng.standard_normal((height, width), dtype=np.float32) * np.float32(rng.uniform(0.6, 2.8))
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    for k, (band, share) in enumerate(zip(small.split(), (1 + warmth, 1 + 0.2 * warmth, 1 - warmth), strict=True)):
+        lit = np.asarray(band) * (
+            gain * np.float32(share)
+        )  # one channel at a time: numpy is slow over a last axis of 3
+        lit += grain
+        np.clip(lit, 0, 255, out=lit)
+        pixels[..., k] = lit
+    return pixels
 
 
 def draw_photo(
@@ -151,13 +156,16 @@ def draw_photo(
     size = (size_px[0] * SUPERSAMPLE, size_px[1] * SUPERSAMPLE)
     shot = _pose(rng, size)
     image = _background(rng, size)
-    head, body = Pen(image, shot.view), Pen(image, shot.body)
+    head, body = Pen.on(image, shot.view), Pen.on(image, shot.body)
     width = person.shape.width
     hair.draw_back_hair(head, person)
     clothes.draw_neck(body, head, person=person, light=shot.light)
     garment = list(clothes.GARMENTS)[int(rng.integers(len(clothes.GARMENTS)))]
     broad = 1.06 + 0.9 * (person.shape.neck - 0.43) + 0.05 * float(rng.normal())
-    clothes.draw_garment(body, person, kind=garment, rgb=_one(rng, clothes.COLOURS), broad=broad)
+    rgb = _one(rng, clothes.COLOURS)
+    while sum(abs(a - b) for a, b in zip(rgb, person.skin_rgb, strict=True)) < 75:  # nobody looks undressed
+        rgb = _one(rng, clothes.COLOURS)
+    clothes.draw_garment(body, person, kind=garment, rgb=rgb, broad=broad)
     scarf, cup = rng.random(2).tolist()
     if scarf < 0.13:
         clothes.draw_scarf(body, _one(rng, clothes.COLOURS), high=1.0 + float(rng.uniform(-0.05, 0.15)))
@@ -174,10 +182,13 @@ def draw_photo(
     )
     if kind == "incorrect_mask":
         _, wear = masks.wear_wrongly(rng)
+    if person.hair.style == "headscarf":  # a mask goes over it
+        hair.draw_front_hair(head, person)
     if kind != "normal":
         masks.draw_straps(head, masks.MASK_KINDS[mask], rgb=rgb, wear=wear, width=width)
         masks.draw_mask(head, mask, rgb=rgb, wear=wear, width=width, rng=rng)
-    hair.draw_front_hair(head, person)
+    if person.hair.style != "headscarf":
+        hair.draw_front_hair(head, person)
     features.draw_glasses(head, person)
     if cup < (0.16 if kind == "normal" else 0.05):
         clothes.draw_cup(

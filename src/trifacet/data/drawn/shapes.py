@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -61,12 +62,12 @@ def curve(points: Path, *, closed: bool = False) -> Points:
     """A smooth line through `points` (Catmull-Rom), about six points a segment."""
     knots = np.asarray(points, dtype=np.float64)
     if closed:
-        around = np.vstack([knots[-1:], knots, knots[:2]])
+        around = np.concatenate([knots[-1:], knots, knots[:2]])
     else:
-        around = np.vstack([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
+        around = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
     four = np.stack([around[:-3], around[1:-2], around[2:-1], around[3:]], axis=1)  # (segments, 4, 2)
-    line = np.einsum("tk,skd->std", _STEPS, four).reshape(-1, 2)
-    return line if closed else np.vstack([line, knots[-1:]])
+    line = (_STEPS @ four).reshape(-1, 2)
+    return line if closed else np.concatenate([line, knots[-1:]])
 
 
 def mirrored(right: Path) -> Points:
@@ -88,23 +89,39 @@ def moved(points: Points, by: tuple[float, float]) -> Points:
     return np.asarray(points + np.array(by))
 
 
+@cache
+def _circle(n: int) -> Points:
+    t = np.linspace(0, 2 * math.pi, n, endpoint=False)
+    return np.stack([np.cos(t), np.sin(t)], 1)
+
+
 def oval(centre: tuple[float, float], r: float | tuple[float, float], *, turn: float = 0.0, n: int = 28) -> Points:
     """An ellipse around `centre` of radius `r` (or one for each axis), turned by `turn` radians."""
     rx, ry = r if isinstance(r, tuple) else (r, r)
-    t = np.linspace(0, 2 * math.pi, n, endpoint=False)
-    across, down = np.array([math.cos(turn), math.sin(turn)]), np.array([-math.sin(turn), math.cos(turn)])
-    return np.array(centre) + np.outer(np.cos(t) * rx, across) + np.outer(np.sin(t) * ry, down)
+    c, s = math.cos(turn), math.sin(turn)
+    return np.asarray(_circle(n) @ np.array(((rx * c, rx * s), (-ry * s, ry * c))) + np.array(centre))
+
+
+@cache
+def _bulge(n: int) -> tuple[Points, Points]:
+    along = np.linspace(0, 1, n)[:, None]
+    return along, np.sin(math.pi * along)
+
+
+def band(line: Points, width: Points | float) -> Points:
+    """The outline of a band along a dense line, `width` (a number, or one a point) thick."""
+    step = np.empty_like(line)
+    step[1:-1], step[0], step[-1] = line[2:] - line[:-2], line[1] - line[0], line[-1] - line[-2]
+    normal = step[:, ::-1] * (-0.5, 0.5) / (np.hypot(step[:, :1], step[:, 1:]) + 1e-9) * width
+    return np.concatenate([line + normal, (line - normal)[::-1]])
 
 
 def lens(points: Path, width: float, *, start: float = 0.0, end: float = 0.0) -> Points:
     """The outline of a smooth stroke, `width` thick in its middle and tapering to these shares of it at the ends."""
     line = curve(points)
-    along = np.linspace(0, 1, len(line))
+    along, bulge = _bulge(len(line))
     ends = start + (end - start) * along
-    half = 0.5 * width * (ends + (1 - ends) * np.sin(math.pi * along))
-    step = np.gradient(line, axis=0)
-    normal = np.stack([-step[:, 1], step[:, 0]], 1) / (np.hypot(step[:, 0], step[:, 1])[:, None] + 1e-9)
-    return np.vstack([line + normal * half[:, None], (line - normal * half[:, None])[::-1]])
+    return band(line, width * (ends + (1 - ends) * bulge))
 
 
 @dataclass(frozen=True)
@@ -126,7 +143,9 @@ class View:
             out = 0.5 * np.sqrt(np.clip(1 - (x / 0.92) ** 2 - (y / 1.45) ** 2, 0, 1)) + depth
             x, y = x * math.cos(self.yaw) + out * math.sin(self.yaw), y + out * math.sin(self.pitch)
         c, s = math.cos(self.turn) * self.unit_px, math.sin(self.turn) * self.unit_px
-        return np.stack([self.x_px + x * c - y * s, self.y_px + x * s + y * c], 1)
+        pixels = np.empty_like(p)
+        pixels[:, 0], pixels[:, 1] = self.x_px + x * c - y * s, self.y_px + x * s + y * c
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -135,7 +154,13 @@ class Pen:
 
     image: Image.Image
     view: View
+    draw: ImageDraw.ImageDraw
     depth: float = 0.0
+
+    @classmethod
+    def on(cls, image: Image.Image, view: View) -> Pen:
+        """A pen for an RGB image."""
+        return cls(image, view, ImageDraw.Draw(image, "RGBA"))
 
     def seen(self, view: View | None = None, *, depth: float | None = None) -> Pen:
         """The same image through another view or at another depth."""
@@ -143,12 +168,12 @@ class Pen:
 
     def px(self, points: Path) -> list[tuple[float, float]]:
         """The pixels of `points`, as Pillow takes them."""
-        return [(x, y) for x, y in self.view.at(points, self.depth).tolist()]
+        return list(map(tuple, self.view.at(points, self.depth).tolist()))
 
     def fill(self, points: Path, rgb: Rgb, *, alpha: float = 1.0) -> None:
         """Fills a closed outline."""
         colour = (round(rgb[0]), round(rgb[1]), round(rgb[2]), round(255 * min(max(alpha, 0.0), 1.0)))
-        ImageDraw.Draw(self.image, "RGBA").polygon(self.px(points), fill=colour)
+        self.draw.polygon(self.px(points), fill=colour)
 
     def stroke(self, points: Path, rgb: Rgb, *, width: float, alpha: float = 1.0, ends: float = 0.0) -> None:
         """Draws a smooth tapered stroke through `points`, `width` units thick."""
