@@ -1,6 +1,6 @@
 """Makes the virtual environment that the Makefile works in: pip brings uv, uv brings the rest of the lock.
 
-Runs under any Python 3, so that a wrong version is answered in words. Installs only what is missing; a second
+Runs under Python 3.7 and later, so that a wrong version is answered in words. Installs only what is missing; a second
 run with nothing changed does nothing and needs no network. Every file is checked against the lock's hashes.
 """
 
