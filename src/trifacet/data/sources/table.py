@@ -154,7 +154,9 @@ def _root_of(texts: Iterable[str | None], folder: Path, *, reading: Reading) -> 
 
 def _below(text: str | None, root: Path) -> str:
     """A path of the table as a POSIX path below `root`."""
-    path = (text or "").strip().replace("\\", "/")
+    path = (text or "").strip()
+    if "\\" in path and not (root / path).exists():  # written on Windows
+        path = path.replace("\\", "/")
     if path.startswith("/") and Path(path).is_relative_to(root.absolute()):
         return Path(path).relative_to(root.absolute()).as_posix()
     return PurePosixPath(path).as_posix() if path else ""
