@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import sys
 import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 
 from scripts.lock_sizes import lock_sha256
 from scripts.write_reference import REFERENCE, stale
-from tests.house.sources import ROOT, kept_files
+from tests.house.sources import ROOT, Module, kept_files, modules
 from trifacet.core.errors import CATALOGUE
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # The ways in which a package index or a mirror is named, as one would type them.
 INDEX = re.compile(r"--(extra-)?index-url|--find-links|/simple/|pythonhosted|pypi\.org/(?!project/)", re.IGNORECASE)
+PART_OF = {"pydantic_core": "pydantic"}  # pinned to each other by pydantic itself
 MAY_SAY = {"Makefile", "tests/house/test_repository.py"}  # they say --no-emit-..., and what is looked for
 
 
@@ -59,8 +63,6 @@ def test_the_sizes_belong_to_the_lock() -> None:
 
 
 def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
-    from packaging.requirements import Requirement
-
     project = PROJECT["project"]
     asked = [*project["dependencies"], *PROJECT["dependency-groups"]["dev"]]
     asked += [line for extra in project["optional-dependencies"].values() for line in extra]
@@ -71,6 +73,32 @@ def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
         versions = locked.get(requirement.name, [])
         assert versions, f"{requirement.name} is not in the lock"
         assert all(version in requirement.specifier for version in versions), f"{requirement}: {versions} locked"
+
+
+def test_what_the_package_imports_it_declares() -> None:
+    from importlib.metadata import packages_distributions
+
+    project = PROJECT["project"]
+    base = {Requirement(line).name for line in project["dependencies"]}
+    train = base | {Requirement(line).name for line in project["optional-dependencies"]["train"]}
+    distributions = packages_distributions()
+    undeclared = [
+        f"{module.name}: {name}"
+        for module in modules()
+        if module.name.startswith("trifacet/")
+        for name in sorted(third_party(module))
+        if not {PART_OF.get(name, d.lower()) for d in distributions.get(name, [name])}
+        & (train if module.name.startswith("trifacet/learn/") else base)
+    ]
+    assert undeclared == []
+
+
+def third_party(module: Module) -> set[str]:
+    """Top-level names of what a module imports, the standard library and its own package left out."""
+    nodes = list(ast.walk(module.tree))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"trifacet"}
 
 
 def test_the_changelog_has_this_version() -> None:
