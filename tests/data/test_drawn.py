@@ -28,11 +28,11 @@ def _files(root: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> DrawnDataset:
     out = tmp_path_factory.mktemp("drawn") / "faces"
-    return draw_dataset(out, n_train_people=12, n_eval_people=5, seed=3, size_px=SMALL, workers=1)
+    return draw_dataset(out, n_train_people=6, n_eval_people=3, seed=3, size_px=SMALL, workers=1)
 
 
 def test_two_workers_draw_what_one_draws_byte_by_byte(drawn: DrawnDataset, tmp_path: Path) -> None:
-    again = draw_dataset(tmp_path / "b", n_train_people=12, n_eval_people=5, seed=3, size_px=SMALL, workers=2)
+    again = draw_dataset(tmp_path / "b", n_train_people=6, n_eval_people=3, seed=3, size_px=SMALL, workers=2)
     assert _files(again.root) == _files(drawn.root)
 
 
@@ -54,7 +54,7 @@ def test_train_csv_names_every_folder_and_each_holds_the_seven_photos(drawn: Dra
     lines = (drawn.train_dir / "train.csv").read_text().split("\n")
     assert lines[0] == "id,gender,race,age,path"
     rows = _rows(drawn.train_dir / "train.csv")
-    assert [row["id"] for row in rows] == [f"{k:06d}" for k in range(12)]
+    assert [row["id"] for row in rows] == [f"{k:06d}" for k in range(6)]
     assert all(row["path"] == "{id}_{gender}_{race}_{age}".format(**row) and row["race"] == "Drawn" for row in rows)
     folders = {p.name: sorted(f.name for f in p.iterdir()) for p in (drawn.train_dir / "images").iterdir()}
     assert folders == {row["path"]: sorted(f"{photo}.jpg" for photo in PHOTO_NAMES) for row in rows}
@@ -69,7 +69,7 @@ def test_info_csv_hides_the_answers_that_truth_csv_keeps(drawn: DrawnDataset) ->
     assert all(re.fullmatch(r"[0-9a-f]{40}\.jpg", row["ImageID"]) for row in info)
     assert {p.name for p in (drawn.eval_dir / "images").iterdir()} == {row["ImageID"] for row in info}
     per_person = {p: sorted(r["mask"] for r in truth if r["person_id"] == p) for p in {r["person_id"] for r in truth}}
-    assert len(per_person) == 5
+    assert len(per_person) == 3
     assert all(kinds == ["incorrect", "not_worn", *["worn"] * 5] for kinds in per_person.values())
 
 
@@ -87,7 +87,7 @@ def test_photos_decode_upright_at_the_stated_size(drawn: DrawnDataset) -> None:
 
 
 def test_the_counts_say_what_was_drawn(drawn: DrawnDataset) -> None:
-    assert (drawn.n_train_people, drawn.n_eval_people, drawn.n_photos) == (12, 5, 17 * 7)
+    assert (drawn.n_train_people, drawn.n_eval_people, drawn.n_photos) == (6, 3, 9 * 7)
     assert len(list(drawn.root.rglob("*.jpg"))) == drawn.n_photos
 
 
