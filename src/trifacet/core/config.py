@@ -91,7 +91,8 @@ def resolve(
         mistakes = [_explain(kind, e, origins) for e in problem.errors()]
     for key, check in (checks or {}).items():
         value = _look_up(settings.model_dump(by_alias=True) if settings else merged, key)
-        if value is not None and (wrong := check(value)):
+        is_named = any(mistake.startswith((f"{key}:", f"{key} (")) for mistake in mistakes)
+        if value is not None and not is_named and (wrong := check(value)):
             mistakes.append(f"{_placed(key, origins)}: {wrong}")
     if mistakes or settings is None:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
@@ -109,6 +110,18 @@ def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
+
+
+def describe(kind: type[BaseModel], prefix: str = "") -> dict[str, str]:
+    """What each key means, by dotted key, from the descriptions of the model's fields."""
+    told: dict[str, str] = {}
+    for name, field in kind.model_fields.items():
+        key, inner = f"{prefix}{field.alias or name}", field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            told |= describe(inner, f"{key}.")
+        else:
+            told[key] = field.description or ""
+    return told
 
 
 def _overlay(merged: dict[str, Any], content: Mapping[str, Any], origin: str, origins: dict[str, str]) -> None:
@@ -131,8 +144,10 @@ def _look_up(content: Mapping[str, Any], key: str) -> Any:
 
 
 def _placed(key: str, origins: Mapping[str, str]) -> str:
-    origin = origins.get(key)
-    return f"{key} ({origin})" if origin else key
+    above = key  # an item of a list comes from where the list does
+    while above not in origins and "." in above:
+        above = above.rpartition(".")[0]
+    return f"{key} ({origins[above]})" if above in origins else key
 
 
 def _explain(kind: type[BaseModel], problem: ErrorDetails, origins: Mapping[str, str]) -> str:
@@ -144,6 +159,8 @@ def _explain(kind: type[BaseModel], problem: ErrorDetails, origins: Mapping[str,
         return f"{_placed(key, origins)}: no such key." + (f" Did you mean '{near}'?" if near else "")
     got = problem["input"]
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if not parts:  # settings that contradict each other: the message names them
+        return f"{message}."
     near = None
     if problem["type"] == "literal_error" and isinstance(got, str):
         expected = problem.get("ctx", {}).get("expected", "")

@@ -177,6 +177,8 @@ class LabelSchema(BaseModel):
 def age_attribute(edges: Sequence[float]) -> Attribute:
     """The age attribute with these edges, its classes named by their years (`under_30`, `30_to_59`, `60_plus`)."""
     cuts = [int(e) for e in edges]
+    if not cuts or any(cut != e for cut, e in zip(cuts, edges, strict=True)):
+        raise ValueError(f"age edges must be whole years, got {list(edges)}")
     middle = [f"{low}_to_{high - 1}" for low, high in pairwise(cuts)]
     classes = (f"under_{cuts[0]}", *middle, f"{cuts[-1]}_plus")
     return Attribute(name="age", classes=classes, edges=tuple(float(c) for c in cuts))
@@ -205,8 +207,8 @@ def with_age_edges(schema: LabelSchema, edges: Sequence[float]) -> LabelSchema:
         return LabelSchema(
             attributes=tuple(moved if a.edges is not None else a for a in schema.attributes), years=schema.years
         )
-    except ValueError as problem:
-        raise error("TRI103", "age edges are not usable", got=", ".join(map(str, edges)), do=_reason(problem)) from None
+    except (ValueError, TypeError, OverflowError) as problem:
+        raise error("TRI103", f"age edges are not usable: {_reason(problem)}") from None
 
 
 def parse_schema(content: Any, *, where: str) -> LabelSchema:
@@ -218,7 +220,7 @@ def parse_schema(content: Any, *, where: str) -> LabelSchema:
     try:
         return LabelSchema.model_validate(content)
     except ValueError as problem:
-        raise error("TRI103", "not a usable label schema", where=where, got=_reason(problem)) from None
+        raise error("TRI103", f"not a usable label schema: {_reason(problem)}", where=where) from None
 
 
 def read_schema(path: Path) -> LabelSchema:
@@ -230,13 +232,16 @@ def read_schema(path: Path) -> LabelSchema:
 
 
 def require_same_schema(one: LabelSchema, other: LabelSchema, *, where: str) -> None:
-    """Refuses two schemas that score differently. Raises ConfigError-family TRI301."""
+    """Refuses two schemas that score differently. Raises PredictionsError TRI301."""
     if one.fingerprint != other.fingerprint:
         raise error("TRI301", f"label schema {other.fingerprint} does not match {one.fingerprint}", where=where)
 
 
-def _reason(problem: ValueError) -> str:
+def _reason(problem: Exception) -> str:
     errors = getattr(problem, "errors", None)
     if errors is None:
         return str(problem)
-    return "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in errors())
+    return "; ".join(
+        ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
+        for e in errors()
+    )
