@@ -90,6 +90,11 @@ class Run:
         return self.path / "decision.json"
 
     @property
+    def scores_path(self) -> Path:
+        """The scores on val and test, as `evaluate --json` prints them."""
+        return self.path / "scores.json"
+
+    @property
     def report_path(self) -> Path:
         """The report page."""
         return self.path / "report" / "index.html"
@@ -135,8 +140,12 @@ def open_run(path: Path) -> Run:
     about = path / "run.json"
     if not about.is_file():
         raise error("TRI400", "no run here (a run directory holds run.json)", where=str(path))
+    content = read_json(about, code="TRI400")
+    if isinstance(number := content.get("format"), int) and number > FORMAT:
+        what = f"run format {number} is newer than this trifacet"
+        raise error("TRI400", what, where=str(path), do="Update trifacet.")
     try:
-        return Run(path, RunInfo.model_validate(read_json(about, code="TRI400")))
+        return Run(path, RunInfo.model_validate(content))
     except ValidationError as problem:
         wrong = ", ".join(".".join(map(str, e["loc"])) for e in problem.errors())
         raise error("TRI400", "run.json is not of this trifacet", where=str(path), got=wrong) from None
@@ -152,7 +161,7 @@ def open_finished_run(path: Path) -> Run:
 
 
 def numbered(folder: Path, name: str) -> Path:
-    """The first free path of `name`, `name2`, `name3`, ... in `folder`."""
+    """The path after the last taken one of `name`, `name2`, `name3`, ... in `folder`."""
     if not (folder / name).exists():
         return folder / name
     taken = [re.fullmatch(rf"{re.escape(name)}(\d+)", p.name) for p in folder.iterdir()]

@@ -67,18 +67,20 @@ def read_table(path: Path, kind: TableKind) -> tuple[pl.DataFrame, Provenance]:
     try:
         stored = json.loads(pl.read_parquet_metadata(path)[METADATA_KEY])
         table = pl.read_parquet(path)
-    except (KeyError, ValueError, OSError, pl.exceptions.PolarsError) as problem:
+        found, number = stored["kind"], stored["format"]
+        is_known = found == kind.name and number <= kind.format
+        made = Provenance.model_validate({**stored, "format": kind.format}) if is_known else None
+    except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as problem:
         got = "a file without trifacet's metadata" if isinstance(problem, KeyError) else str(problem).splitlines()[0]
         raise error("TRI202", f"not a {kind.name} file", where=str(path), got=got) from None
-    if stored.get("kind") != kind.name:
-        raise error("TRI202", f"expected a {kind.name} file", where=str(path), got=f"a {stored.get('kind')} file")
-    if stored["format"] > kind.format:
-        raise error("TRI202", f"{kind.name} format {stored['format']} is newer than this trifacet", where=str(path))
-    for number in range(stored["format"], kind.format):
-        table = kind.migrations[number](table)
-    stored["format"] = kind.format
+    if found != kind.name:
+        raise error("TRI202", f"expected a {kind.name} file", where=str(path), got=f"a {found} file")
+    if made is None:
+        raise error("TRI202", f"{kind.name} format {number} is newer than this trifacet", where=str(path))
+    for older in range(number, kind.format):
+        table = kind.migrations[older](table)
     check_columns(table, kind, where=str(path))
-    return table, Provenance.model_validate(stored)
+    return table, made
 
 
 def check_columns(table: pl.DataFrame, kind: TableKind, *, where: str) -> None:
