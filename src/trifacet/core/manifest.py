@@ -114,11 +114,13 @@ class Manifest:
         return self.where(pl.col("split").is_in(list(names)))
 
 
+NEVER_NULL = ("photo_id", "path", "sha256", "person_id", "source")  # "" stands for what is not known
+
+
 def empty_columns(n_photos: int) -> dict[str, pl.Series]:
     """KIND's columns for `n_photos` photos of which nothing is known: nulls, "" for the texts that are never null."""
-    texts = {"photo_id", "path", "sha256", "person_id", "source"}
     return {
-        name: pl.Series(name, [""] * n_photos if name in texts else [None] * n_photos, dtype=kind)
+        name: pl.Series(name, [""] * n_photos if name in NEVER_NULL else [None] * n_photos, dtype=kind)
         for name, kind in KIND.columns.items()
     }
 
@@ -133,6 +135,10 @@ def check_manifest(manifest: Manifest, *, where: str, is_leak_allowed: bool = Fa
     check_columns(table, KIND, where=where)
     if lacking := [a.name for a in schema.attributes if table.schema.get(a.name) != pl.String()]:
         raise error("TRI202", "manifest lacks label columns", where=where, got=first_few(lacking))
+    if null := [name for name in NEVER_NULL if table[name].null_count()]:
+        raise error("TRI200", "columns that are never null hold nulls", where=where, got=first_few(null))
+    if rootless := sorted({*table["source"].unique()} - {*manifest.roots}):
+        raise error("TRI200", "photos of a source without a folder", where=where, got=first_few(rootless))
     twice = table.filter(pl.col("photo_id").is_duplicated())["photo_id"].unique().sort().to_list()
     if twice:
         raise error("TRI200", "two rows for one photo", where=where, got=first_few(twice))
@@ -191,7 +197,7 @@ def _check_persons(table: pl.DataFrame, *, where: str) -> None:
 
 
 def with_schema(manifest: Manifest, schema: LabelSchema) -> Manifest:
-    """The same photos under another schema: age classes are cut anew from age_years, other labels stay.
+    """The same photos under another schema: moved age classes are cut anew from age_years, other labels stay.
 
     Raises:
         ConfigError: TRI103, an attribute the manifest does not have.
@@ -200,7 +206,7 @@ def with_schema(manifest: Manifest, schema: LabelSchema) -> Manifest:
     if lacking := [a.name for a in schema.attributes if a.name not in manifest.table.columns]:
         raise error("TRI103", "the manifest has no labels for these attributes", got=first_few(lacking))
     table = manifest.table
-    if schema.age is not None:
+    if schema.age is not None and schema.age != manifest.schema.age:
         names = np.array([*schema.age.classes, None], dtype=object)
         table = table.with_columns(pl.Series(schema.age.name, names[schema.age.band(manifest.ages)], dtype=pl.String()))
     moved = replace(manifest, table=table, schema=schema)
