@@ -58,7 +58,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(new_file_mode())
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
@@ -67,17 +67,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except Exception as problem:
         if is_disk_full(problem):
             raise error("TRI900", "no space left", where=str(path)) from problem
-        if isinstance(problem, PermissionError):
+        if isinstance(problem, (PermissionError, IsADirectoryError)):
             raise _cannot_write(path, problem) from problem
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
+def new_file_mode() -> int:
+    """The permissions that `open` would give a new file; `mkstemp` gives its own to the owner alone."""
     mask = os.umask(0o022)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask
 
 
 def write_bytes(path: Path, content: bytes) -> None:

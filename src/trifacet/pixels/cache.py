@@ -1,12 +1,14 @@
-"""Decoded photos on disk: one uint8 memmap per list of photos and geometry, keyed by content, safe to kill, to share."""
+"""Decoded photos on disk: a uint8 memmap per list of photos and geometry, keyed by content, safe to kill and share."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,15 @@ import numpy.typing as npt
 import platformdirs
 
 from trifacet.core.errors import error, first_few
-from trifacet.core.files import is_disk_full, read_json, sha256_bytes, sha256_json, sync_folder, write_json
+from trifacet.core.files import (
+    is_disk_full,
+    new_file_mode,
+    read_json,
+    sha256_bytes,
+    sha256_json,
+    sync_folder,
+    write_json,
+)
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.preprocess import Geometry, fit
 
@@ -79,12 +89,15 @@ def open_cache(
     """
     folder = folder or cache_folder()
     shape = (len(paths), geometry.height_px, geometry.width_px, 3)
+    if not paths:
+        return np.zeros(shape, dtype=np.uint8)
     key = sha256_json({"photos": list(hashes), "geometry": geometry.describe()})[:32]
     target = folder / f"{key}.u8"
     if not _is_whole(target, shape):
         _make_room(folder, int(np.prod(shape)))
         _build(target, shape, paths, hashes, geometry, workers=workers or os.cpu_count() or 1, progress=progress)
-    os.utime(target)
+    with suppress(PermissionError):  # somebody else's cache, open to be read
+        os.utime(target)
     return np.memmap(target, dtype=np.uint8, mode="r", shape=shape)
 
 
@@ -102,13 +115,13 @@ def list_caches(folder: Path | None = None) -> list[Cached]:
 
 
 def clear_caches(folder: Path | None = None) -> int:
-    """Deletes every cache and every unfinished one; the number of bytes freed.
+    """Deletes every cache and what killed builders left; the number of bytes freed. Caches being built go on.
 
     A process that reads a deleted cache keeps it until it ends, on Linux and macOS.
     """
     freed = 0
     for path in (folder or cache_folder()).glob("*"):
-        if path.suffix in (".u8", ".part", ".json"):
+        if path.suffix in (".u8", ".json") or (path.suffix == ".part" and _is_abandoned(path)):
             freed += path.stat().st_size
             path.unlink(missing_ok=True)
     return freed
@@ -126,6 +139,9 @@ def _make_room(folder: Path, n_bytes: int) -> None:
     if n_bytes > limit:
         got = f"{n_bytes / 1e9:.1f} GB for a limit of {limit / 1e9:.1f} GB"
         raise error("TRI903", "this pixel cache is larger than the limit", where=str(folder), got=got)
+    for part in folder.glob("*.part"):
+        if _is_abandoned(part):
+            part.unlink(missing_ok=True)
     caches = list_caches(folder)
     total = sum(c.n_bytes for c in caches)
     while caches and total + n_bytes > limit:
@@ -146,8 +162,7 @@ def _build(
     progress: Progress | None,
 ) -> None:
     """Decodes every photo into a file of its own, then renames it: two builders at once do no harm."""
-    temporary = _reserve(target, int(np.prod(shape)))
-    try:
+    with _reserved(target, int(np.prod(shape))) as temporary:
         pixels = np.memmap(temporary, dtype=np.uint8, mode="r+", shape=shape)
 
         def fill(start: int) -> list[str]:
@@ -166,8 +181,6 @@ def _build(
         write_json(target.with_suffix(".json"), {"shape": list(shape), "geometry": geometry.describe()})
         temporary.replace(target)
         sync_folder(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _fill_one(pixels: npt.NDArray[np.uint8], row: int, path: Path, expected: str, geometry: Geometry) -> str | None:
@@ -183,26 +196,60 @@ def _fill_one(pixels: npt.NDArray[np.uint8], row: int, path: Path, expected: str
     return None
 
 
-def _reserve(target: Path, n_bytes: int) -> Path:
-    """A temporary file of the full size beside `target`: a disk too small is found before the work, not in it."""
+@contextmanager
+def _reserved(target: Path, n_bytes: int) -> Iterator[Path]:
+    """A temporary file of the full size beside `target`: a disk too small is found before the work, not in it.
+
+    It is locked until the block ends, when it is removed if it still has this name.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=".part", dir=target.parent)
     except OSError as problem:
         raise error("TRI901", "cannot write here", where=str(target.parent), got=problem.strerror or "") from problem
+    temporary = Path(name)
     try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(handle, 0, n_bytes)
-        else:  # macOS: a sparse file, so the free space is asked for
-            os.ftruncate(handle, n_bytes)
-            if shutil.disk_usage(target.parent).free < n_bytes:
-                raise OSError(28, "No space left on device")
-    except OSError as problem:
-        Path(name).unlink(missing_ok=True)
-        if not is_disk_full(problem):
-            raise
-        need = f"{n_bytes / 1e9:.2f} GB, {shutil.disk_usage(target.parent).free / 1e9:.2f} GB free"
-        raise error("TRI900", "no space left for the pixel cache", where=str(target.parent), got=need) from problem
+        temporary.chmod(new_file_mode())
+        _lock(handle)
+        try:
+            _allocate(handle, n_bytes, free=shutil.disk_usage(target.parent).free)
+        except OSError as problem:
+            if not is_disk_full(problem):
+                raise
+            need = f"{n_bytes / 1e9:.2f} GB, {shutil.disk_usage(target.parent).free / 1e9:.2f} GB free"
+            raise error("TRI900", "no space left for the pixel cache", where=str(target.parent), got=need) from problem
+        yield temporary
     finally:
+        temporary.unlink(missing_ok=True)
         os.close(handle)
-    return Path(name)
+
+
+def _allocate(handle: int, n_bytes: int, *, free: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, n_bytes)
+    elif free < n_bytes:  # macOS: the file stays sparse, so the free space is asked for
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    else:
+        os.ftruncate(handle, n_bytes)
+
+
+def _lock(handle: int) -> bool:
+    """Whether the lock of an open file could be had at once; the system takes it back when its process ends."""
+    if os.name == "nt":
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_abandoned(part: Path) -> bool:
+    """Whether the builder of an unfinished cache is gone. An empty one may just be about to be locked."""
+    try:
+        with part.open("rb") as left:
+            return part.stat().st_size > 0 and _lock(left.fileno())
+    except OSError:
+        return False
