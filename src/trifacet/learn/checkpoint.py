@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from trifacet.core.errors import error
 from trifacet.core.files import sha256_bytes, write_bytes
 from trifacet.core.run import Best
+from trifacet.core.tables import METADATA_KEY
 
 KEPT = 3  # checkpoints kept: the newest may be the one a failing disk damages
 
@@ -45,7 +46,7 @@ class Checkpoint:
 
 def save_weights(path: Path, module: nn.Module, about: Mapping[str, str]) -> None:
     """Writes a module's tensors (float32, on the CPU) and what they belong to; same tensors, same bytes."""
-    write_bytes(path, save(_on_cpu(module.state_dict()), metadata={"format": "1", **about}))
+    write_bytes(path, save(_on_cpu(module.state_dict()), metadata=_metadata(about)))
 
 
 def save_checkpoint(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
@@ -56,7 +57,7 @@ def save_checkpoint(folder: Path, module: nn.Module, optimizer: torch.optim.Opti
     tensors = {f"module.{k}": v for k, v in _on_cpu(module.state_dict()).items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v).cpu() for k, v in state.items() if v is not None}
-    content = save(tensors, metadata={"format": "1", "progress": progress.model_dump_json()})
+    content = save(tensors, metadata=_metadata({"progress": progress.model_dump(mode="json")}))
     path = folder / f"step_{progress.step:09d}-{sha256_bytes(content)[:16]}.safetensors"
     write_bytes(path, content)
     for old in _newest_first(folder)[KEPT:]:
@@ -99,8 +100,13 @@ def _parse(content: bytes) -> Checkpoint:
     for name, tensor in load(content).items():
         part, key = name.split(".", 1)
         parts[part][key] = tensor
-    progress = Progress.model_validate_json(header["__metadata__"]["progress"])
+    progress = Progress.model_validate(json.loads(header["__metadata__"][METADATA_KEY])["progress"])
     return Checkpoint(progress, parts["module"], parts["optimizer"])
+
+
+def _metadata(about: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata under one key: safetensors writes several in an order that differs from call to call."""
+    return {METADATA_KEY: json.dumps({"format": 1, **about}, sort_keys=True)}
 
 
 def _newest_first(folder: Path) -> list[Path]:
@@ -109,4 +115,6 @@ def _newest_first(folder: Path) -> list[Path]:
 
 
 def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+    copies = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
+    shared = [tensor.data_ptr() for tensor in copies.values()]  # tied weights, which safetensors refuses
+    return {name: t.clone() if shared.count(t.data_ptr()) > 1 else t for name, t in copies.items()}
