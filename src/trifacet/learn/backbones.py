@@ -6,6 +6,7 @@ Importing this module does not import torch, so that names can be listed and che
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,13 @@ def check_backbone(name: str) -> str | None:
     return f"no backbone '{name}'. {hint} See `trifacet backbones`."
 
 
+def timm_names(word: str) -> list[str]:
+    """Names of timm's models that contain `word`."""
+    import timm
+
+    return [name for name in timm.list_models() if word in name]
+
+
 def build_backbone(model: ModelSection) -> nn.Module:
     """The backbone a recipe names: float (B, 3, H, W) RGB in 0..255 to features (B, n_features).
 
@@ -110,7 +118,11 @@ def _build_timm(name: str, model: ModelSection) -> nn.Module:
 
     from trifacet.learn.models import TimmTrunk
 
-    if name.split(".")[0] not in timm.list_models():
+    model_name, _, tag = name.partition(".")
+    if model_name in timm.list_models() and tag and name not in timm.list_pretrained():
+        do = f"Known: {', '.join(timm.list_pretrained(f'{model_name}.*')) or 'none'}."
+        raise error("TRI100", f"timm has no weights '{name}'.", where="model.backbone", do=do)
+    if model_name not in timm.list_models():
         near = nearest(name, timm.list_models())
         hint = f"Did you mean 'timm/{near}'?" if near else "See `trifacet backbones --timm WORD`."
         raise error("TRI100", f"timm has no model '{name}'.", where="model.backbone", do=hint)
@@ -121,7 +133,7 @@ def _build_timm(name: str, model: ModelSection) -> nn.Module:
         if not from_hub:
             raise
         do = "Give model.weights: PATH to a safetensors file, or say model.pretrained: false to start from nothing."
-        got = str(problem).splitlines()[0][:200]
+        got = (str(problem) or type(problem).__name__).splitlines()[0][:200]
         raise error(
             "TRI403", f"timm could not get weights for '{name}'", where="model.backbone", got=got, do=do
         ) from None
@@ -133,6 +145,8 @@ def _build_timm(name: str, model: ModelSection) -> nn.Module:
 def load_own(name: str, *, where: str) -> Any:
     """The user's own `module:function`. Raises ConfigError TRI105."""
     module_name, _, attribute = name.partition(":")
+    if (here := str(Path.cwd())) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)  # an installed command does not look into the folder it is called from
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except Exception as problem:  # noqa: BLE001  (the user's module may raise anything)
@@ -144,7 +158,12 @@ def load_own(name: str, *, where: str) -> Any:
 def _build_own(name: str) -> nn.Module:
     from torch import nn
 
-    backbone = load_own(name, where="model.backbone")()
+    build = load_own(name, where="model.backbone")
+    try:
+        backbone = build()
+    except Exception as problem:
+        got = f"{type(problem).__name__}: {problem}"
+        raise error("TRI105", f"'{name}' could not build its module", where="model.backbone", got=got) from problem
     if not isinstance(backbone, nn.Module) or not isinstance(getattr(backbone, "n_features", None), int):
         what = f"'{name}' must return a torch module with an integer attribute n_features"
         raise error("TRI105", what, where="model.backbone", got=type(backbone).__name__)

@@ -22,7 +22,7 @@ OnPhotos = Callable[[int], None]  # told how many more photos are done
 
 def to_tensor(images: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
     """uint8 (B, H, W, 3) as uint8 (B, 3, H, W), channels-last in memory, on `device`."""
-    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2)
+    return torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device).permute(0, 3, 1, 2)
 
 
 def batches(rows: Rows, size: int) -> Iterator[Rows]:

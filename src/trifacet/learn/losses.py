@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trifacet.core.errors import pick
 from trifacet.core.recipe import LossSection
 from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema
 from trifacet.learn.models import JOINT, year_bands
@@ -90,7 +91,12 @@ def make_loss(schema: LabelSchema, recipe: LossSection, classes: IntArray) -> Lo
     """The loss of a recipe; class weights come from the training classes (N, attributes).
 
     `balanced` weighs a class by N / (C n_c), `square_root` by its square root; a class without photos weighs 0.
+
+    Raises:
+        ConfigError: TRI100, `loss.weights` names an attribute that the schema does not have.
     """
+    for name in recipe.weights:
+        pick({a.name: a for a in schema.attributes}, name, what="attribute", where="loss.weights")
     if recipe.class_weights == "none":
         return Loss(schema, recipe, {})
     columns = {a.name: (classes[:, i], len(a.classes)) for i, a in enumerate(schema.attributes)}

@@ -52,7 +52,8 @@ class TimmTrunk(nn.Module):
         super().__init__()
         about: Any = trunk.pretrained_cfg
         self.trunk = trunk
-        self.n_features = int(trunk.num_features)  # type: ignore[arg-type]
+        # Some models (MobileNetV3) widen what they pool: head_hidden_size is what comes out without a classifier.
+        self.n_features = int(getattr(trunk, "head_hidden_size", None) or trunk.num_features)  # type: ignore[arg-type]
         self.register_buffer("means", 255 * torch.tensor(about["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("stds", 255 * torch.tensor(about["std"]).view(1, 3, 1, 1), persistent=False)
 
