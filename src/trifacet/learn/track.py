@@ -63,13 +63,13 @@ class TensorBoard:
         self.writer.flush()
 
 
-def open_trackers(run: Run, track: TrackSection) -> list[Tracker]:
-    """The trackers of a recipe."""
+def open_trackers(run: Run, track: TrackSection, *, step: int) -> list[Tracker]:
+    """The trackers of a recipe; what they were told of steps after `step`, which a resumed run repeats, is void."""
     trackers: list[Tracker] = [Metrics(run.metrics_path)]
     if track.tensorboard:
         from torch.utils.tensorboard import SummaryWriter
 
-        trackers.append(TensorBoard(SummaryWriter(run.path / "tensorboard")))
+        trackers.append(TensorBoard(SummaryWriter(run.path / "tensorboard", purge_step=step + 1)))
     return trackers
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from trifacet.core.errors import error
 from trifacet.core.manifest import Manifest
+from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.checkpoint import Progress, load_optimizer, read_checkpoint, save_checkpoint, save_weights
@@ -69,6 +70,7 @@ def train(
     run = save_run(run, status="running", machine={**run.info.machine, **describe_device(device)})
     torch.manual_seed(seed)
     net = build_net(manifest.schema, recipe.model)
+    _check_size(net, recipe)
     if init:
         init(net)
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -77,7 +79,7 @@ def train(
     progress = checkpoint.progress if checkpoint else FRESH
     cut_metrics(run.metrics_path, progress.n_records)
     loss = make_loss(manifest.schema, recipe.loss, manifest.classes[data.train_rows])
-    course = _Course(run, data, loss, open_trackers(run, recipe.track), on_tick)
+    course = _Course(run, data, loss, open_trackers(run, recipe.track, step=progress.step), on_tick)
     with memory_guard(recipe.train.batch_size):
         if recipe.train.head_epochs and progress.phase == "head":
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
@@ -119,7 +121,7 @@ def _fit(
     """Trains one phase, epoch by epoch, from `progress` on. This is the training loop, all of it.
 
     state: tensors of the module and of the optimiser to go on from. An epoch ends with val, the best weights where they
-    are better, a checkpoint and a record, in this order: a kill in between repeats the epoch to the same bytes.
+    are better, a record and a checkpoint, in this order: a kill in between repeats the epoch to the same bytes.
     """
     run, recipe, seed = course.run, course.run.info.recipe, course.run.info.seed
     optimizer, peaks = make_optimizer(phase.parts, recipe.optim)
@@ -147,13 +149,13 @@ def _fit(
             if recipe.optim.clip_norm:
                 torch.nn.utils.clip_grad_norm_(phase.module.parameters(), recipe.optim.clip_norm)
             optimizer.step()
-            if not math.isfinite(number := value.item()):
-                raise error("TRI405", f"the loss is {number} at step {step}", where=str(run.path))
+            number = _finite(value.item(), f"the loss at step {step}", run=run)
             step, n_done, total = step + 1, n_done + len(examples), total + number * len(examples)
             speed = n_done / (time.perf_counter() - started)
             course.on_tick(Tick(phase.name, epoch + 1, phase.n_epochs, n_done, phase.n_examples, number, speed))
         speed = n_done / (time.perf_counter() - started)
         figures = _validate(net, phase, course)
+        _finite(figures["val_loss"], f"the loss on val after step {step}", run=run)
         score = figures["val_score"]
         best = progress.best
         if phase.selects and (best is None or score > best.macro_f1):
@@ -167,7 +169,6 @@ def _fit(
             best=best,
             seconds=progress.seconds + time.perf_counter() - started,
         )
-        save_checkpoint(run.checkpoints_dir, phase.module, optimizer, progress)
         lr = max(group["lr"] for group in optimizer.param_groups)
         record = {
             "phase": phase.name,
@@ -179,8 +180,16 @@ def _fit(
         record |= {"lr": lr, "seconds": time.perf_counter() - started, "images_per_second": speed}
         for tracker in course.trackers:
             tracker.record({k: None if v != v else v for k, v in record.items()})
+        save_checkpoint(run.checkpoints_dir, phase.module, optimizer, progress)
         course.on_tick(Tick(phase.name, epoch + 1, phase.n_epochs, n_done, phase.n_examples, math.nan, speed, score))
     return progress
+
+
+def _finite(loss: float, what: str, *, run: Run) -> float:
+    """`loss` if it is a number. Raises RunError TRI405."""
+    if not math.isfinite(loss):
+        raise error("TRI405", f"{what} is {loss}", where=str(run.path))
+    return loss
 
 
 @torch.no_grad()
@@ -227,6 +236,15 @@ def weights_about(run: Run) -> dict[str, str]:
         "backbone": info.recipe.model.backbone,
         "manifest": info.inputs.get("manifest", ""),
     }
+
+
+def _check_size(net: Net, recipe: Recipe) -> None:
+    """Refuses photos too small for the backbone. Raises ConfigError TRI101."""
+    smallest = getattr(net.backbone, "min_size", 0)
+    if min(recipe.data.image_size) < smallest:
+        what = f"'{recipe.model.backbone}' needs at least {smallest} pixels a side"
+        got = list(recipe.data.image_size)
+        raise error("TRI101", what, where="data.image_size", got=got, do="Raise it, or take another backbone.")
 
 
 def _mixed(seed: int, phase: str, epoch: int) -> int:
