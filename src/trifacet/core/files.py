@@ -115,7 +115,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """The records of a JSONL file; a torn last line (a killed writer) is left out."""
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = path.read_bytes().split(b"\n")  # as bytes: the tear may go through a character
     return [json.loads(line) for line in lines[:-1] if line]
 
 
