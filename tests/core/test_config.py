@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trifacet.core.config import Layer, flatten, read_layer, resolve, set_layer
+from trifacet.core.errors import ConfigError
+from trifacet.core.recipe import Recipe
+
+FORM = "Correct each line."
+VALUE = "The message says what the option takes; `--help` gives the form and the default."
+READ = "Check the path; the message names the line where reading stopped."
+
+
+def refusal(*layers: Layer, **checks) -> str:
+    with pytest.raises(ConfigError) as caught:
+        resolve(Recipe, layers, **checks)
+    return str(caught.value)
+
+
+def written(path: Path, text: str) -> Layer:
+    path.write_text(text)
+    return read_layer(path)
+
+
+def test_without_layers_everything_is_a_default() -> None:
+    made = resolve(Recipe, [])
+    assert made.settings == Recipe()
+    assert set(made.origins.values()) == {"default"}
+    assert {"model.backbone", "optim.lr", "train.seed", "schema", "loss.weights"} <= set(made.origins)
+
+
+def test_later_layers_have_the_say_and_every_value_knows_its_origin(tmp_path: Path) -> None:
+    file = written(tmp_path / "r.yaml", "train: {epochs: 7, seed: 3}\noptim:\n  lr: 1e-3\nloss: {weights: {age: 2}}\n")
+    made = resolve(Recipe, [file, set_layer(["train.epochs=9", "loss.weights.mask=0.5", "data.image_size=[64, 48]"])])
+    assert (made.settings.train.epochs, made.settings.train.seed, made.settings.optim.lr) == (9, 3, 1e-3)
+    assert made.settings.loss.weights == {"age": 2, "mask": 0.5}
+    assert made.settings.data.image_size == (64, 48)
+    wanted = ("train.epochs", "train.seed", "optim.lr", "loss.weights.mask", "loss.weights.age", "model.backbone")
+    assert [made.origins[key] for key in wanted] == ["--set", file.origin, file.origin, "--set", file.origin, "default"]
+
+
+def test_json_is_read_as_well_and_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    file = written(tmp_path / "r.json", json.dumps({"train": {"epochs": 2}, "schema": {"age_edges": [29, 58]}}))
+    made = resolve(Recipe, [file, written(tmp_path / "e.yaml", "# nothing\n")])
+    assert made.settings.train.epochs == 2
+    assert made.settings.label_schema == {"age_edges": [29, 58]}
+    assert made.origins["schema.age_edges"] == file.origin
+
+
+def test_three_typos_are_all_named_with_the_nearest_name_and_their_file(tmp_path: Path) -> None:
+    file = written(tmp_path / "r.yaml", "model: {bakcbone: baseline_cnn}\ntrian: {epochs: 3}\n")
+    assert refusal(file, set_layer(["optim.name=adamm"])) == (
+        "TRI101 3 mistakes in the recipe:\n"
+        f"  model.bakcbone ({file.origin}): no such key. Did you mean 'backbone'?\n"
+        "  optim.name (--set): must be 'adamw' or 'sgd', got 'adamm'. Did you mean 'adamw'?\n"
+        f"  trian ({file.origin}): no such key. Did you mean 'train'?\n"
+        f"{FORM}"
+    )
+
+
+def test_wrong_types_and_ranges_are_all_named(tmp_path: Path) -> None:
+    file = written(
+        tmp_path / "r.yaml",
+        "train: {epochs: many, batch_size: 1}\nloss: 5\ndata: {image_size: [64]}\noptim: {lr: -1}\nzzzz: 1\n",
+    )
+    at = file.origin
+    assert refusal(file) == (
+        "TRI101 6 mistakes in the recipe:\n"
+        f"  data.image_size.1 ({at}): Field required, got [64].\n"
+        f"  loss ({at}): must be a valid dictionary or instance of LossSection, got 5.\n"
+        f"  optim.lr ({at}): must be greater than 0, got -1.\n"
+        f"  train.epochs ({at}): must be a valid integer, unable to parse string as an integer, got 'many'.\n"
+        f"  train.batch_size ({at}): must be greater than or equal to 2, got 1.\n"
+        f"  zzzz ({at}): no such key.\n"
+        f"{FORM}"
+    )
+
+
+def test_a_rooms_own_check_joins_the_mistakes_but_not_twice() -> None:
+    checks = {"model.backbone": lambda name: f"no backbone '{name}'." if name.startswith("x") else None}
+    assert refusal(set_layer(["model.backbone=x1", "train.epochs=x"]), checks=checks) == (
+        "TRI101 2 mistakes in the recipe:\n"
+        "  train.epochs (--set): must be a valid integer, unable to parse string as an integer, got 'x'.\n"
+        "  model.backbone (--set): no backbone 'x1'.\n"
+        f"{FORM}"
+    )
+    assert refusal(set_layer(["model.backbone=5"]), checks=checks) == (
+        f"TRI101 1 mistake in the recipe:\n  model.backbone (--set): must be a valid string, got 5.\n{FORM}"
+    )
+    assert resolve(Recipe, [set_layer(["model.backbone=y"])], checks=checks).settings.model.backbone == "y"
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        pytest.param(
+            ["train.epochs=0", "train.head_epochs=0"],
+            "train.epochs and train.head_epochs are both 0: nothing would be trained.",
+            id="nothing to train",
+        ),
+        pytest.param(
+            ["model.is_frozen=true"],
+            "model.is_frozen trains the head alone: set train.epochs to 0.",
+            id="frozen",
+        ),
+        pytest.param(["train.epochs=0"], "train.epochs is 0: set model.is_frozen to train the head alone.", id="head"),
+    ],
+)
+def test_settings_that_contradict_each_other(sets: list[str], message: str) -> None:
+    assert refusal(set_layer(sets)) == f"TRI101 1 mistake in the recipe:\n  {message}\n{FORM}"
+
+
+def test_a_file_that_is_not_yaml_says_where_reading_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    with pytest.raises(ConfigError) as caught:
+        written(path, "train: {epochs: 3\noptim: 1\n")
+    assert str(caught.value) == (
+        f'TRI102 {path}: cannot be read, got while parsing a flow mapping in "<unicode string>", line 1, column 8: '
+        "train: {epochs: 3 ^ expected ',' or '}', but got ':' in \"<unicode string>\", line 2, column 6: optim: 1 ^. "
+        f"{READ}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"- a\n- b\n", "must hold keys and values, got list", id="a list"),
+        pytest.param(b"\xff\xfe", "cannot be read, got 'utf-8' codec can't decode byte 0xff", id="not text"),
+        pytest.param(None, "no such file", id="missing"),
+    ],
+)
+def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "r.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_layer(path)
+    assert str(caught.value).startswith(f"TRI102 {path}: {message}")
+    assert str(caught.value).endswith(f". {READ}")
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        pytest.param(["train.epochs"], "must look like key.subkey=value, got 'train.epochs'", id="no value"),
+        pytest.param(["=3"], "must look like key.subkey=value, got '=3'", id="no key"),
+        pytest.param(["a=[1"], "the value is not valid YAML, got 'a=[1'", id="not yaml"),
+        pytest.param(["a=1", "a.b=2"], "'a' is set twice, got 'a.b=2'", id="a value and its key"),
+    ],
+)
+def test_a_set_option_that_cannot_be(sets: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        set_layer(sets)
+    assert str(caught.value) == f"TRI104 --set: {message}. {VALUE}"
+
+
+def test_set_values_are_yaml() -> None:
+    content = set_layer(["a.b=null", "a.c=true", "d=[1, x]", "e=a=b", "f="]).content
+    assert content == {"a": {"b": None, "c": True}, "d": [1, "x"], "e": "a=b", "f": None}
+
+
+def test_nested_settings_are_flattened_to_dotted_keys() -> None:
+    assert flatten({"a": {"b": 1, "c": {}}, "d": [2]}) == {"a.b": 1, "a.c": {}, "d": [2]}
+
+
+@pytest.mark.parametrize("name", ["quick", "instant"])
+def test_the_packages_recipes_are_without_mistakes(name: str) -> None:
+    from importlib.resources import files
+
+    made = resolve(Recipe, [read_layer(Path(str(files("trifacet") / "recipes" / f"{name}.yaml")))])
+    assert (made.settings == Recipe()) == (name == "quick")
+    assert made.settings.model.is_frozen == (name == "instant")
