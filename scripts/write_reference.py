@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from trifacet.core.errors import CATALOGUE, error
+from trifacet.core.catalogue import CATALOGUE
+from trifacet.core.errors import error
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 HOW = "<!-- Written by scripts/write_reference.py (`make docs`); change the code, not this page. -->"

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from scripts.lock_sizes import lock_sha256
 from scripts.write_reference import REFERENCE, stale
 from tests.house.sources import ROOT, Module, kept_files, modules
-from trifacet.core.errors import CATALOGUE
+from trifacet.core.catalogue import CATALOGUE
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

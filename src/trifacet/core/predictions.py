@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -123,6 +123,10 @@ class Predictions:
         if self.age_probs is None:
             return np.full(len(self), np.nan)
         return np.asarray(self.age_probs @ self.schema.year_grid)
+
+    def with_decision(self, rule: DecisionRule) -> Predictions:
+        """The same predictions under another rule."""
+        return replace(self, decision=rule)
 
     @property
     def classes(self) -> IntArray:

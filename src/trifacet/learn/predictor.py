@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from trifacet.core.errors import error
 from trifacet.core.files import sha256_file
 from trifacet.core.predictions import (
     DecisionRule,
@@ -92,6 +93,27 @@ def load_run_net(run: Run, which: Literal["best", "last"] = "best") -> Net:
     net = build_net(run.info.label_schema, model)
     load_weights(net, run.weights_path(which))
     return net.eval()
+
+
+def load_init(run: Run) -> Callable[[Net], None]:
+    """What puts a run's best weights into another net, for a warm start: every tensor of the same name and shape.
+
+    A head for other classes keeps its fresh weights; a backbone must fit whole.
+
+    Raises:
+        RunError: TRI403, no weights, or (when applied) weights of another backbone.
+    """
+    weights = load_run_net(run).state_dict()
+
+    def put(net: Net) -> None:
+        own = net.state_dict()
+        fits = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
+        if lacking := [k for k in own if k.startswith("backbone.") and k not in fits]:
+            got = f"{len(lacking)} tensors missing, first '{lacking[0]}'"
+            raise error("TRI403", "this run has another backbone", where=str(run.path), got=got)
+        net.load_state_dict({**own, **fits})
+
+    return put
 
 
 def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None) -> Model:

@@ -191,9 +191,10 @@ def scan_files(
     workers = workers or available_cores()
     with ThreadPoolExecutor(workers, thread_name_prefix="scan") as pool:
         for start in range(0, len(files), _CHUNK * workers):
-            yield from pool.map(_scan_found, files[start : start + _CHUNK * workers])
+            scans = list(pool.map(_scan_found, files[start : start + _CHUNK * workers]))
             if progress:
-                progress(min(start + _CHUNK * workers, len(files)), len(files))
+                progress(start + len(scans), len(files))
+            yield from scans
 
 
 def _scan_found(found: Found) -> Scan:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from trifacet.core.errors import CATALOGUE, ManifestError, error, first_few
+from trifacet.core.catalogue import CATALOGUE
+from trifacet.core.errors import ManifestError, error, first_few
 from trifacet.core.schema import DEFAULT_SCHEMA, LabelSchema
 from trifacet.pixels.scan import Found
 

@@ -1,0 +1,149 @@
+"""`trifacet predict`, `decide`, `evaluate` and `submit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from trifacet.cli.data import EdgesOption, SchemaOption, open_schema
+from trifacet.core.errors import error
+
+if TYPE_CHECKING:
+    from trifacet.core.predictions import DecisionRule
+    from trifacet.submit import Submission
+
+DecisionOption = Annotated[
+    str, typer.Option("--decision", metavar="RULE|argmax", help="Another decision.json, or argmax; default its own.")
+]
+
+
+def open_rule(text: str) -> DecisionRule | Literal["argmax"] | None:
+    """What --decision asks for. Raises PredictionsError TRI300."""
+    from trifacet.core.predictions import read_decision
+
+    return None if not text else "argmax" if text == "argmax" else read_decision(Path(text))
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run's folder.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos, labelled or not.")],
+    out: Annotated[Path, typer.Option("--out", help="The predictions to write.")] = Path("predictions.parquet"),
+    tta: Annotated[str, typer.Option(help="flip (mirror image averaged in) or none; default the recipe's.")] = "",
+    decision: DecisionOption = "",
+    split: Annotated[list[str] | None, typer.Option(help="Only these splits of a manifest; may be repeated.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    page: Annotated[
+        Path | None, typer.Option(help="Also write a page of the photos by answer, the least certain first.")
+    ] = None,
+) -> None:
+    """Photos to class probabilities, the age distribution, and answers. Every photo asked for is in the result."""
+    from trifacet import stages
+    from trifacet.cli import render
+
+    if tta not in ("", "none", "flip"):
+        raise error("TRI104", "must be flip or none", where="--tta", got=f"'{tta}'")
+    with render.bars() as bars:
+        made = stages.predict(
+            model,
+            data,
+            out,
+            tta=tta or None,  # type: ignore[arg-type]
+            rule=open_rule(decision),
+            splits=split or [],
+            device=device,
+            page=page,
+            progress=bars.told,
+        )
+    n_read = int(made.is_read.sum())
+    render.say(f"{n_read:,} photos answered in [bold]{out}[/]" + (f", pictures in [bold]{page}[/]" if page else ""))
+    if n_read < len(made):
+        unread = [f"{i} ({e})" for i, e in zip(made.ids, made.errors, strict=True) if e]
+        render.warn(f"{len(unread):,} photos could not be read: {', '.join(unread[:5])}")
+    for stamp in made.stamps:
+        render.warn(stamp)
+
+
+def decide(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run's folder.")],
+    out: Annotated[Path, typer.Option("--out", help="The rule to write.")] = Path("decision.json"),
+    on: Annotated[Path | None, typer.Option(help="Fit on these predictions instead of the run's val.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Their truth: a manifest or a CSV.")] = None,
+) -> None:
+    """Fit how probabilities become answers: temperatures, and how far rare classes are favoured (tau).
+
+    Argmax is kept unless another rule is better on people it was not fitted on. Give the file to --decision.
+    """
+    from trifacet import stages
+    from trifacet.cli import render
+
+    if on and not truth:
+        raise error("TRI104", "is needed beside --on", where="--truth")
+    rule = stages.decide(model, out, on=on, truth=truth)
+    names = rule.label_schema.names
+    rows = [(name, f"{rule.temperature.get(name, 1):.2f}", f"{rule.tau.get(name, 0):.2f}") for name in names]
+    people = "people unknown" if rule.n_persons is None else f"{rule.n_persons:,} people"
+    title = f"{out}: fitted on {rule.fitted_on}, {rule.n_photos:,} photos of {people}"
+    render.out.print(render.table(title, ("", "#temperature", "#tau"), rows))
+
+
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="Predictions, or a submission CSV.")],
+    truth: Annotated[Path, typer.Option(help="A manifest, or a CSV with ImageID and any of ans, mask, gender, age.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Also write a report page.")] = None,
+    decision: DecisionOption = "",
+    by_row: Annotated[bool, typer.Option("--by-row", help="The truth has no ids: join by row; stamped.")] = False,
+    subset: Annotated[bool, typer.Option("--subset", help="Leave out photos that the truth does not name.")] = False,
+    schema: SchemaOption = None,
+    age_edges: EdgesOption = "",
+) -> None:
+    """Scores with intervals by person: macro F1 over all classes, accuracy, per attribute, age error."""
+    import json
+
+    from trifacet import stages
+    from trifacet.cli import render
+
+    asked = open_schema(schema, age_edges) if schema or age_edges else None
+    rule = open_rule(decision)
+    made = stages.score(predictions, truth, schema=asked, rule=rule, by_row=by_row, subset=subset, report=report)
+    if as_json:
+        typer.echo(json.dumps(made.as_json(), indent=2, allow_nan=False))
+        return
+    render.scores(made, predictions.name)
+    if report:
+        render.say(f"report: [bold]{report}[/]")
+
+
+def submit(
+    predictions: Annotated[Path, typer.Argument(help="Predictions on the photos that info.csv names.")],
+    info: Annotated[Path, typer.Option(help="The CSV with ImageID whose rows are to be answered.")],
+    out: Annotated[Path, typer.Option("--out", help="The submission to write.")] = Path("output.csv"),
+    decision: DecisionOption = "",
+    fill: Annotated[
+        bool, typer.Option("--fill", help="Answer photos that could not be read by training's commonest class.")
+    ] = False,
+) -> None:
+    """Predictions to `ImageID,ans` in the order of info.csv, every row answered, and a look at whether it is likely."""
+    from trifacet import stages
+    from trifacet.cli import render
+
+    made = stages.submit(predictions, info, out, rule=open_rule(decision), fill=fill)
+    _tell_shares(made)
+    render.say(f"{len(made.answers.ids):,} rows in [bold]{out}[/]")
+    if made.unread:
+        named = ", ".join(f"{i} ({why})" for i, why in made.unread[:5])
+        render.warn(f"{len(made.unread):,} photos could not be read and were filled: {named}")
+    for warning in made.warnings:
+        render.warn(warning)
+
+
+def _tell_shares(made: Submission) -> None:
+    from trifacet.cli import render
+
+    for name, shares in made.shares.items():
+        if name == "joint":
+            continue
+        rows = [(s.name, f"{s.predicted:.1%}", "-" if s.prior is None else f"{s.prior:.1%}") for s in shares]
+        render.out.print(render.table(name, ("", "#answers", "#training"), rows))

@@ -1,0 +1,165 @@
+"""`trifacet ingest`, `split` and `cache`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trifacet.core.errors import error
+
+if TYPE_CHECKING:
+    from trifacet.core.schema import LabelSchema
+    from trifacet.data.ingest import Ingested
+
+cache = typer.Typer(help="Decoded photos kept on disk, so that every epoch and every run reads them at once.")
+
+SchemaOption = Annotated[Path | None, typer.Option("--schema", help="A schema.yaml; default mask x gender x age.")]
+EdgesOption = Annotated[str, typer.Option("--age-edges", metavar="A,B", help="Where the age classes are cut: 30,60.")]
+
+
+def open_schema(path: Path | None, edges: str) -> LabelSchema:
+    """The schema that --schema and --age-edges ask for. Raises ConfigError TRI102, TRI103, TRI104."""
+    from trifacet.core.schema import DEFAULT_SCHEMA, read_schema, with_age_edges
+
+    schema = read_schema(path) if path else DEFAULT_SCHEMA
+    if not edges:
+        return schema
+    try:
+        return with_age_edges(schema, [float(edge) for edge in edges.split(",")])
+    except ValueError:
+        raise error("TRI104", "takes ages in years, such as 30,60", where="--age-edges", got=f"'{edges}'") from None
+
+
+def ingest(
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTOS...", help="Folders of photos, or tables that name them; NAME=PATH.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The manifest to write.")] = Path("manifest.parquet"),
+    layout: Annotated[str, typer.Option(help="auto, boostcamp, folders or table.")] = "auto",
+    rejects: Annotated[Path | None, typer.Option(help="CSV of files left out; default beside the manifest.")] = None,
+    schema: SchemaOption = None,
+    age_edges: EdgesOption = "",
+    columns: Annotated[
+        str, typer.Option("--map", metavar="WANTED=COLUMN,...", help="Columns of a table: path=file,age=years.")
+    ] = "",
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--map-values", metavar="ATTRIBUTE:TEXT=CLASS,...", help="Words of a source: mask:0=worn,1=..."),
+    ] = None,
+    photo_root: Annotated[str, typer.Option("--photos", help="The photos' folder below the source.")] = "",
+    truth_in_ans: Annotated[
+        bool, typer.Option("--truth-in-ans", help="Take info.csv's `ans` as truth; usually it is filled with 0.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that read files; default all cores.")] = None,
+) -> None:
+    """Photos to a checked manifest. Every file ends with exactly one status; nothing is moved or changed.
+
+    Layouts: boostcamp (train.csv with images/ID_GENDER_RACE_AGE/mask1.jpg..., or info.csv with images/), folders (one
+    folder a class), table (a CSV or Parquet file). Several sources go into one manifest; NAME=PATH keeps ids apart.
+    """
+    from trifacet import stages
+    from trifacet.cli import render
+    from trifacet.data.sources import Reading
+
+    reading = Reading(
+        schema=open_schema(schema, age_edges),
+        columns=_pairs(columns, where="--map"),
+        values=_value_maps(values or []),
+        photos=photo_root,
+        is_ans_truth=truth_in_ans,
+    )
+    with render.bars() as bars:
+        found = stages.ingest(
+            photos, out, layout=layout, reading=reading, rejects=rejects, workers=workers, progress=bars.told
+        )
+    _tell_ingested(found, out, rejects or out.with_suffix(".rejects.csv"))
+
+
+def split(
+    manifest: Annotated[Path, typer.Argument(help="A manifest.")],
+    out: Annotated[Path, typer.Option("--out", help="The manifest to write.")] = Path("split.parquet"),
+    val: Annotated[float, typer.Option(help="Share of the photos for validation.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Share of the photos kept for the last score.")] = 0.0,
+    folds: Annotated[int | None, typer.Option(help="Also number this many folds over train and val.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Split photos, not people; every later score is stamped.")
+    ] = False,
+) -> None:
+    """A manifest to one with train, val and test. No person is divided; the same on every machine."""
+    from trifacet import stages
+    from trifacet.cli import render
+    from trifacet.data.split import thin_classes
+
+    made = stages.split(manifest, out, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak)
+    rows = []
+    for name in ("train", "val", "test"):
+        part = made.split(name)
+        if len(part):
+            rows.append((name, f"{len(part):,}", "unknown" if part.n_persons is None else f"{part.n_persons:,}"))
+    render.out.print(render.table(str(out), ("split", "#photos", "#people"), rows))
+    for note in (*made.stamps, *thin_classes(made)):
+        render.warn(note)
+
+
+@cache.command("list")
+def list_caches() -> None:
+    """The caches on disk, last used first, and how much they may take together."""
+    from trifacet.cli import render
+    from trifacet.pixels import cache as pixels
+
+    caches = pixels.list_caches()
+    columns = ("cache", "#photos", "#height x width", "#GB", "last used, UTC")
+    rows = [
+        (c.key[:12], f"{c.n_photos:,}", f"{c.height_px} x {c.width_px}", f"{c.n_bytes / 1e9:.2f}", f"{c.used:%F %H:%M}")
+        for c in caches
+    ]
+    render.out.print(render.table(str(pixels.cache_folder()), columns, rows))
+    used, limit = sum(c.n_bytes for c in caches) / 1e9, pixels.cache_limit_bytes() / 1e9
+    render.say(f"{used:.2f} of {limit:.2f} GB; TRIFACET_CACHE_GB and TRIFACET_CACHE_DIR change that")
+
+
+@cache.command("clear")
+def clear() -> None:
+    """Delete every cache. They are made again when they are needed; photos are never touched."""
+    from trifacet.cli import render
+    from trifacet.pixels.cache import clear_caches
+
+    render.say(f"{clear_caches() / 1e9:.2f} GB freed")
+
+
+def _pairs(text: str, *, where: str) -> dict[str, str]:
+    parts = [part.partition("=") for part in text.split(",") if part]
+    if wrong := [part for part in parts if not part[0] or not part[1]]:
+        raise error("TRI104", "takes pairs such as path=file,age=years", where=where, got=f"'{''.join(wrong[0])}'")
+    return {key.strip(): value.strip() for key, _, value in parts}
+
+
+def _value_maps(options: list[str]) -> dict[str, dict[str, str]]:
+    maps: dict[str, dict[str, str]] = {}
+    for option in options:
+        attribute, colon, pairs = option.partition(":")
+        if not colon:
+            raise error("TRI104", "takes ATTRIBUTE:TEXT=CLASS,...", where="--map-values", got=f"'{option}'")
+        maps.setdefault(attribute.strip(), {}).update(_pairs(pairs, where="--map-values"))
+    return maps
+
+
+def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
+    from trifacet.cli import render
+
+    manifest = found.manifest
+    people = "people unknown" if manifest.n_persons is None else f"{manifest.n_persons:,} people"
+    rows = [(status, f"{n:,}") for status, n in found.counts.items() if n]
+    rows += [("missing (a label without a file)", f"{found.n_missing:,}")] if found.n_missing else []
+    render.out.print(render.table(f"{found.n_files:,} files", ("status", "#files"), rows))
+    for attribute in manifest.schema.attributes:
+        counts = dict(manifest.table[attribute.name].value_counts().iter_rows())
+        shares = ", ".join(f"{name} {counts.get(name, 0):,}" for name in (*attribute.classes, None) if counts.get(name))
+        render.say(f"{attribute.name}: {shares.replace('None', 'not known')}")
+    beside = f", rejects in {rejects}" if found.rejects.height else ""
+    render.say(f"{len(manifest):,} photos of {people} in [bold]{out}[/]{beside}")
+    for note in (*manifest.stamps, *found.notes):
+        render.warn(note)

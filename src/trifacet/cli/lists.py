@@ -1,0 +1,61 @@
+"""What there is: `trifacet recipes`, `backbones` and `config show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+config = typer.Typer(help="Settings and where they come from.")
+
+
+def recipes() -> None:
+    """List the recipes in the package, with their one line."""
+    from trifacet.cli import render
+    from trifacet.opening import recipe_paths
+
+    rows = []
+    for name, path in recipe_paths().items():
+        first = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
+        rows.append((name, first.removeprefix(f"{name}: ")))
+    render.out.print(render.table("recipes", ("", ""), rows))
+    render.say("[dim]`trifacet config show RECIPE` prints every setting; a file of yours holds the differences only[/]")
+
+
+def backbones(
+    timm: Annotated[str, typer.Option(help="Also list timm's models whose name contains this word.")] = "",
+) -> None:
+    """List what `model.backbone` may name."""
+    from trifacet.cli import render
+    from trifacet.learn.backbones import BACKBONES, timm_names
+
+    rows = [(name, f"{b.image_size[0]} x {b.image_size[1]}", b.about) for name, b in BACKBONES.items()]
+    rows.append(("timm/NAME", "", "any model of timm; weights from the hub, model.weights: PATH, or pretrained: false"))
+    rows.append(("module:function", "", "your own; returns a torch module with an integer n_features"))
+    render.out.print(render.table("backbones", ("", "height x width", ""), rows))
+    if timm:
+        found = timm_names(timm)
+        render.say(f"{len(found)} of timm with '{timm}': " + ", ".join(f"timm/{name}" for name in found))
+
+
+@config.command()
+def show(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a file.")] = "quick",
+    sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A change.")] = None,
+) -> None:
+    """Print every setting of a recipe, what it means, and where its value comes from."""
+    from trifacet.cli import render
+    from trifacet.core.config import describe, flatten
+    from trifacet.core.recipe import Recipe
+    from trifacet.opening import open_recipe
+
+    resolved = open_recipe(recipe, sets or [])
+    about = describe(Recipe)
+    values = flatten(resolved.settings.model_dump(mode="json", by_alias=True))
+    rows = []
+    for key, value in values.items():
+        origin = resolved.origins[key]
+        shown = Path(origin).name if Path(origin).suffix else origin
+        rows.append((key, "null" if value is None else value, shown, about.get(key, "")))
+    render.out.print(render.table(recipe, ("setting", "value", "from", "what it is"), rows))

@@ -1,0 +1,85 @@
+"""`trifacet`: the commands by name, and how an error leaves the program."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from trifacet.cli import answers, data, doctor, lists, train
+from trifacet.core.errors import TrifacetError
+
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell expects
+
+app = typer.Typer(
+    name="trifacet",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Start with [bold]trifacet demo[/]; `trifacet COMMAND --help` tells more. Docs: README.md and docs/.",
+)
+
+START, PHOTOS, MODELS, ANSWERS = (
+    "Start here",
+    "Photos to a manifest",
+    "A manifest to a run",
+    "A run to answers and scores",
+)
+app.command(rich_help_panel=START)(train.demo)
+app.command(rich_help_panel=START)(doctor.doctor)
+app.command(rich_help_panel=PHOTOS)(data.ingest)
+app.command(rich_help_panel=PHOTOS)(data.split)
+app.add_typer(data.cache, name="cache", rich_help_panel=PHOTOS)
+app.command("train", rich_help_panel=MODELS)(train.train)
+app.command(rich_help_panel=MODELS)(lists.recipes)
+app.command(rich_help_panel=MODELS)(lists.backbones)
+app.add_typer(lists.config, name="config", rich_help_panel=MODELS)
+app.command(rich_help_panel=ANSWERS)(answers.predict)
+app.command(rich_help_panel=ANSWERS)(answers.decide)
+app.command(rich_help_panel=ANSWERS)(answers.evaluate)
+app.command(rich_help_panel=ANSWERS)(answers.submit)
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(f"trifacet {version('trifacet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def trifacet(
+    traceback: Annotated[bool, typer.Option("--traceback", help="Show where in the code an error arose.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """From a folder of face photos to an audited dataset, a mask x gender x age classifier, and honest scores."""
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake ends in one message and the exit status of its kind, no traceback."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        app()
+    except TrifacetError as problem:
+        if "--traceback" in sys.argv:
+            raise
+        from rich.console import Console
+        from rich.text import Text
+
+        code, _, rest = str(problem).partition(" ")
+        Console(stderr=True, soft_wrap=True).print(Text.assemble((code, "bold red"), " ", rest))
+        sys.exit(problem.exit_status)
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        sys.exit(EXIT_INTERRUPTED)

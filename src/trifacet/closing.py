@@ -1,0 +1,153 @@
+"""The end of a run: predictions on val and test, the decision rule, scores, pictures and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from PIL import Image
+
+from trifacet.core.evaluation import Evaluation
+from trifacet.core.files import atomic_path, read_jsonl, write_json, write_text
+from trifacet.core.manifest import Manifest
+from trifacet.core.predictions import ImageArray, Predictions, argmax_rule, write_decision, write_predictions
+from trifacet.core.run import Run, now, save_run
+from trifacet.core.truth import Truth, truth_of
+from trifacet.decide import fit_decision
+from trifacet.evaluate import evaluate
+from trifacet.opening import Progress, telling
+from trifacet.pages.contact import thumbnail_uri
+from trifacet.pixels.decode import Undecodable, decode
+from trifacet.predict import Photo, predict_inputs
+from trifacet.report import evaluation_report, predictions_page
+
+N_MISTAKES = 60  # thumbnails of a report: more than its section of mistakes shows
+N_PAGE_PHOTOS = 2_500  # thumbnails of a page of predictions: they keep it under 10 MB
+
+
+def finish(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], progress: Progress) -> Run:
+    """A trained run to a finished one: whoever opens it finds answers, scores and a report beside the weights."""
+    answers = _answer(run, manifest, inputs, progress)
+    truths = {name: truth_of(manifest.split(name)) for name in answers}
+    rule = argmax_rule(manifest.schema)
+    if run.info.recipe.decide.fit == "auto":
+        rule = fit_decision(answers["val"], truths["val"], priors=run.info.priors, seed=run.info.seed)
+    write_decision(run.decision_path, rule)
+    scores: dict[str, Evaluation] = {}
+    for name, predictions in answers.items():
+        answers[name] = predictions.with_decision(rule)
+        write_predictions(run.predictions_path(name), answers[name])
+        scores[name] = evaluate(answers[name], truths[name])
+    write_json(run.scores_path, {name: score.as_json() for name, score in scores.items()})
+    save_pictures(run, manifest, inputs, answers["val"], truths["val"])
+    write_text(run.report_path, run_report(run, manifest, inputs, scores))
+    return save_run(run, status="finished", finished=now(), problem=None)
+
+
+def _answer(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], progress: Progress) -> dict[str, Predictions]:
+    from trifacet.learn.predictor import open_model
+
+    model, answers = open_model(run), {}
+    for name in ("val", "test"):
+        rows = _rows(manifest, name)
+        if len(rows):
+            ids = manifest.split(name).photo_ids
+            told = telling(progress, f"predicting {name}")
+            answers[name] = predict_inputs(model, ids, inputs, rows, stamps=manifest.stamps, progress=told)
+    return answers
+
+
+def save_pictures(
+    run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], answers: Predictions, truth: Truth
+) -> None:
+    """Grids of augmented inputs and of answers on val, into the run's folder and to its trackers."""
+    from trifacet.learn.preview import N_SHOWN, answer_grid, input_grid
+    from trifacet.learn.track import open_trackers
+
+    train_rows, val_rows = (_spread(_rows(manifest, name), N_SHOWN) for name in ("train", "val"))
+    shown = manifest.where(pl.int_range(pl.len()).is_in(train_rows.tolist()))
+    places = _spread(np.arange(len(answers)), N_SHOWN)
+    pictures = {
+        "inputs": input_grid(shown, inputs[train_rows], run.info.recipe, seed=run.info.seed),
+        "answers": answer_grid(answers.rows(places), truth.joint[places], inputs[val_rows]),
+    }
+    for name, picture in pictures.items():
+        save_picture(run.pictures_dir / f"{name}.png", picture)
+        for tracker in open_trackers(run, run.info.recipe.track):
+            tracker.picture(name, picture, 0)
+
+
+def save_picture(path: Path, picture: ImageArray) -> None:
+    """Writes a PNG, whole or not at all."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
+
+
+def run_report(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], scores: Mapping[str, Evaluation]) -> str:
+    """The report page of a run, test in detail where there is one."""
+    last = list(scores.values())[-1]
+    wrong = last.photos.filter(pl.col("is_correct").eq(False)).sort("confidence", descending=True, nulls_last=True)
+    row_of = {photo_id: row for row, photo_id in enumerate(manifest.photo_ids)}
+    thumbnails = {i: thumbnail_uri(inputs[row_of[i]]) for i in wrong.head(N_MISTAKES)["photo_id"]}
+    info = run.info
+    facts = {
+        "name": info.name,
+        "recipe": f"{info.recipe.model.backbone}, {info.recipe.model.head}",
+        "seed": info.seed,
+        "best epoch": info.best.epoch if info.best else None,
+        "trained": f"{info.seconds / 60:.1f} minutes",
+        "Data": {
+            f"{name}, photos / people": f"{n:,} / {_count(info.n_persons[name])}" for name, n in info.n_photos.items()
+        },
+        "Inputs": info.inputs,
+        "Versions": info.versions,
+        "Machine": info.machine,
+    }
+    history = read_jsonl(run.metrics_path)
+    return evaluation_report(scores, title=info.name, history=history, run_info=facts, thumbnails=thumbnails)
+
+
+def answers_page(
+    predictions: Predictions,
+    photos: Sequence[Photo],
+    priors: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    told: Progress,
+) -> str:
+    """A page of photos by predicted class, the least certain first; as many pictures as a page holds."""
+    paths = {photo.photo_id: photo.path for photo in photos}
+    order = np.argsort(predictions.confidence, kind="stable")[:N_PAGE_PHOTOS]
+    chosen = [predictions.ids[i] for i in order if predictions.errors[i] is None]
+    thumbnails = {}
+    with ThreadPoolExecutor() as pool:
+        for done, (photo_id, uri) in enumerate(zip(chosen, pool.map(_thumbnail, map(paths.get, chosen)), strict=True)):
+            thumbnails[photo_id] = uri
+            told("making thumbnails", done + 1, len(chosen))
+    shares = predictions.schema.joint({name: np.array([prior]) for name, prior in priors.items()})[0]
+    return predictions_page(predictions, thumbnails, title=title, prior=shares.tolist())
+
+
+def _thumbnail(path: Path | None) -> str:
+    """A data URI; "" where the photo vanished since it was predicted on."""
+    try:
+        return thumbnail_uri(decode(path.read_bytes())) if path else ""
+    except (OSError, Undecodable):
+        return ""
+
+
+def _rows(manifest: Manifest, split: str) -> npt.NDArray[np.int64]:
+    return np.flatnonzero((manifest.table["split"] == split).to_numpy()).astype(np.int64)
+
+
+def _spread(rows: npt.NDArray[np.int64], n_shown: int) -> npt.NDArray[np.int64]:
+    """At most `n_shown` of the rows, evenly spread."""
+    return rows[np.linspace(0, len(rows) - 1, min(n_shown, len(rows))).astype(np.int64)]
+
+
+def _count(n_persons: int | None) -> str:
+    return "unknown" if n_persons is None else f"{n_persons:,}"

@@ -1,0 +1,89 @@
+"""Pictures of what the network sees and answers, and the one batch of a dry run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from trifacet.core.manifest import Manifest
+from trifacet.core.predictions import ImageArray, Predictions
+from trifacet.core.recipe import Recipe
+from trifacet.core.schema import MISSING, LabelSchema
+from trifacet.learn.augment import augment, draw
+from trifacet.learn.features import to_tensor
+from trifacet.learn.losses import Labels, make_loss
+from trifacet.learn.models import build_net
+from trifacet.pages.contact import image_grid
+
+N_SHOWN = 24  # six columns of four: readable on a laptop
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """One batch through a network that is not trained: shapes, sizes and its loss beside that of even odds."""
+
+    input_shape: tuple[int, ...]
+    outputs: dict[str, tuple[int, ...]]
+    n_parameters: int
+    n_trained: int
+    loss: float
+    chance_loss: float
+    picture: ImageArray
+
+
+def dry_run(manifest: Manifest, images: npt.NDArray[np.uint8], recipe: Recipe, *, seed: int) -> DryRun:
+    """What the first training batch looks like and what comes out; `images` (N, h, w, 3) uint8 of N chosen rows.
+
+    Raises:
+        ConfigError: TRI100, TRI101, TRI105. RunError: TRI403.
+    """
+    torch.manual_seed(seed)
+    net = build_net(manifest.schema, recipe.model)
+    batch = np.asarray(images[: recipe.train.batch_size])
+    photos = augment(to_tensor(batch, torch.device("cpu")), torch.from_numpy(draw(seed, 0, len(batch))), recipe.augment)
+    logits = net.train()(photos)
+    classes = manifest.classes[: len(batch)]
+    labels = Labels(torch.from_numpy(classes), torch.from_numpy(manifest.ages[: len(batch)]), torch.ones(len(batch)))
+    loss = make_loss(manifest.schema, recipe.loss, classes)
+    even = {name: torch.zeros_like(answer) for name, answer in logits.items()}
+    trained = net.head if recipe.model.is_frozen else net
+    return DryRun(
+        input_shape=tuple(photos.shape),
+        outputs={name: tuple(answer.shape) for name, answer in logits.items()},
+        n_parameters=sum(p.numel() for p in net.parameters()),
+        n_trained=sum(p.numel() for p in trained.parameters()),
+        loss=float(loss(logits, labels)),
+        chance_loss=float(loss(even, labels)),
+        picture=input_grid(manifest, images, recipe, seed=seed),
+    )
+
+
+def input_grid(manifest: Manifest, images: npt.NDArray[np.uint8], recipe: Recipe, *, seed: int) -> ImageArray:
+    """A grid of the first photos as augmentation shows them to the network, with their labels under them."""
+    shown = np.asarray(images[:N_SHOWN])
+    draws = torch.from_numpy(draw(seed, 0, len(shown)))
+    seen = augment(to_tensor(shown, torch.device("cpu")), draws, recipe.augment)
+    pixels = seen.round().byte().permute(0, 2, 3, 1).numpy()
+    return image_grid(pixels, _captions(manifest.classes[: len(shown)], manifest.schema), columns=6)
+
+
+def answer_grid(predictions: Predictions, truth: npt.NDArray[np.int64], images: npt.NDArray[np.uint8]) -> ImageArray:
+    """A grid of photos with the answer and its confidence, and the truth (N,) joint where the answer is wrong."""
+    names = [*predictions.schema.joint_names, "?"]
+    captions = []
+    for answer, confidence, true in zip(predictions.classes, predictions.confidence, truth, strict=True):
+        certain = "" if math.isnan(confidence) else f" {confidence:.0%}"
+        wrong = "" if true in (MISSING, answer) else f"\nnot {names[true]}"
+        captions.append(f"{names[answer]}{certain}{wrong}")
+    return image_grid(np.asarray(images), captions, columns=6)
+
+
+def _captions(classes: npt.NDArray[np.int64], schema: LabelSchema) -> list[str]:
+    return [
+        "\n".join("?" if c == MISSING else a.classes[c] for a, c in zip(schema.attributes, row, strict=True))
+        for row in classes
+    ]
