@@ -1,1 +1,138 @@
-"""trifacet: from a folder of face photos to an audited dataset, an honest classifier and a submission."""
+"""trifacet: from a folder of face photos to an audited dataset, an honest classifier and a submission.
+
+What a command does is one function here. Names are imported when they are used, so that `import trifacet` is quick.
+
+    import trifacet
+
+    data = trifacet.split(trifacet.ingest(["photos"]).manifest, val=0.2)
+    run = trifacet.train("quick", data=data, out="runs/first")
+    answers = trifacet.load_model("runs/first").predict(images)  # upright RGB arrays (H, W, 3) uint8
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trifacet.core.errors import TrifacetError
+    from trifacet.core.evaluation import Evaluation
+    from trifacet.core.manifest import Manifest, read_manifest, write_manifest
+    from trifacet.core.predictions import DecisionRule, Predictions, read_decision, read_predictions, write_predictions
+    from trifacet.core.recipe import Recipe
+    from trifacet.core.run import Run, open_run
+    from trifacet.core.schema import (
+        DEFAULT_SCHEMA,
+        Attribute,
+        LabelSchema,
+        decode_multi_class,
+        encode_multi_class,
+        read_schema,
+        with_age_edges,
+    )
+    from trifacet.data.drawn import draw_dataset
+    from trifacet.data.sources import Reading
+    from trifacet.doctor import examine
+    from trifacet.learn.device import seed_everything
+    from trifacet.learn.predictor import Model, load_model
+    from trifacet.opening import open_data, open_recipe
+    from trifacet.pages.contact import image_grid
+    from trifacet.pixels.decode import decode
+    from trifacet.pixels.statistics import calc_statistics
+    from trifacet.stages import Demo, decide, demo, evaluate, ingest, predict, resume, split, submit, train
+
+_HOMES = {
+    "Attribute": "core.schema",
+    "DEFAULT_SCHEMA": "core.schema",
+    "DecisionRule": "core.predictions",
+    "Demo": "stages",
+    "Evaluation": "core.evaluation",
+    "LabelSchema": "core.schema",
+    "Manifest": "core.manifest",
+    "Model": "learn.predictor",
+    "Predictions": "core.predictions",
+    "Reading": "data.sources",
+    "Recipe": "core.recipe",
+    "Run": "core.run",
+    "TrifacetError": "core.errors",
+    "calc_statistics": "pixels.statistics",
+    "decide": "stages",
+    "decode": "pixels.decode",
+    "decode_multi_class": "core.schema",
+    "demo": "stages",
+    "draw_dataset": "data.drawn",
+    "encode_multi_class": "core.schema",
+    "evaluate": "stages",
+    "examine": "doctor",
+    "image_grid": "pages.contact",
+    "ingest": "stages",
+    "load_model": "learn.predictor",
+    "open_data": "opening",
+    "open_recipe": "opening",
+    "open_run": "core.run",
+    "predict": "stages",
+    "read_decision": "core.predictions",
+    "read_manifest": "core.manifest",
+    "read_predictions": "core.predictions",
+    "read_schema": "core.schema",
+    "resume": "stages",
+    "seed_everything": "learn.device",
+    "split": "stages",
+    "submit": "stages",
+    "train": "stages",
+    "with_age_edges": "core.schema",
+    "write_manifest": "core.manifest",
+    "write_predictions": "core.predictions",
+}
+
+__all__ = [
+    "DEFAULT_SCHEMA",
+    "Attribute",
+    "DecisionRule",
+    "Demo",
+    "Evaluation",
+    "LabelSchema",
+    "Manifest",
+    "Model",
+    "Predictions",
+    "Reading",
+    "Recipe",
+    "Run",
+    "TrifacetError",
+    "calc_statistics",
+    "decide",
+    "decode",
+    "decode_multi_class",
+    "demo",
+    "draw_dataset",
+    "encode_multi_class",
+    "evaluate",
+    "examine",
+    "image_grid",
+    "ingest",
+    "load_model",
+    "open_data",
+    "open_recipe",
+    "open_run",
+    "predict",
+    "read_decision",
+    "read_manifest",
+    "read_predictions",
+    "read_schema",
+    "resume",
+    "seed_everything",
+    "split",
+    "submit",
+    "train",
+    "with_age_edges",
+    "write_manifest",
+    "write_predictions",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'trifacet' has no attribute {name!r}")
+    return getattr(import_module(f"trifacet.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -17,12 +17,12 @@ from trifacet.core.manifest import Manifest
 from trifacet.core.predictions import ImageArray, Predictions, argmax_rule, write_decision, write_predictions
 from trifacet.core.run import Run, now, save_run
 from trifacet.core.truth import Truth, truth_of
-from trifacet.decide import fit_decision
-from trifacet.evaluate import evaluate
+from trifacet.decision import fit_decision
+from trifacet.scoring import evaluate
 from trifacet.opening import Progress, telling
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.pixels.decode import Undecodable, decode
-from trifacet.predict import Photo, predict_inputs
+from trifacet.prediction import Photo, predict_inputs
 from trifacet.report import evaluation_report, predictions_page
 
 N_MISTAKES = 60  # thumbnails of a report: more than its section of mistakes shows

@@ -22,11 +22,11 @@ from trifacet.core.schema import LabelSchema, parse_schema, with_age_edges
 from trifacet.data.ingest import ingest
 from trifacet.data.sources import Reading
 from trifacet.data.split import split
-from trifacet.decide import training_priors
+from trifacet.decision import training_priors
 from trifacet.learn.backbones import check_backbone
 from trifacet.pixels.cache import open_cache
 from trifacet.pixels.preprocess import Geometry
-from trifacet.predict import Photo
+from trifacet.prediction import Photo
 
 Progress = Callable[[str, int, int], None]  # what is being done, photos done, photos in all
 
@@ -57,8 +57,10 @@ def recipe_paths() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def open_recipe(name: str | Path = "quick", sets: Sequence[str] = ()) -> Resolved[Recipe]:
+def open_recipe(name: str | Path | Resolved[Recipe] = "quick", sets: Sequence[str] = ()) -> Resolved[Recipe]:
     """A recipe of the package by its name, or of a file, with `key=value` changes. Raises ConfigError TRI100 to 104."""
+    if isinstance(name, Resolved):
+        return name
     path = Path(name)
     if path.suffix not in (".yaml", ".yml", ".json"):
         do = "See `trifacet recipes`; a file ends in .yaml or .json."
@@ -66,8 +68,11 @@ def open_recipe(name: str | Path = "quick", sets: Sequence[str] = ()) -> Resolve
     return resolve(Recipe, [read_layer(path), set_layer(sets)], checks={"model.backbone": check_backbone})
 
 
-def open_data(data: Path, *, reading: Reading | None = None, progress: Progress = quiet) -> Manifest:
+def open_data(data: Path | str | Manifest, *, reading: Reading | None = None, progress: Progress = quiet) -> Manifest:
     """The manifest at `data`, or of the photos in the folder `data`. Raises ManifestError TRI203, TRI205."""
+    if isinstance(data, Manifest):
+        return data
+    data = Path(data)
     if data.is_dir():
         return ingest([data], reading=reading, progress=telling(progress, "looking at photos")).manifest
     manifest = read_manifest(data)

@@ -17,7 +17,7 @@ from trifacet.core.config import Resolved
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import write_text
-from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
+from trifacet.core.manifest import Manifest, merged_stamps, write_manifest
 from trifacet.core.predictions import (
     DecisionRule,
     Predictions,
@@ -36,8 +36,9 @@ from trifacet.data import split as split_room
 from trifacet.data.drawn import DrawnDataset, draw_dataset
 from trifacet.data.sources import Reading
 from trifacet.data.sources.entries import IngestError
-from trifacet.decide import fit_decision
-from trifacet.evaluate import evaluate, read_pair
+from trifacet.decision import fit_decision
+from trifacet.scoring import evaluate as score
+from trifacet.scoring import read_pair
 from trifacet.opening import (
     Progress,
     new_run,
@@ -50,9 +51,9 @@ from trifacet.opening import (
     require_train,
     telling,
 )
-from trifacet.predict import predict_files
+from trifacet.prediction import predict_files
 from trifacet.report import evaluation_report
-from trifacet.submit import Submission, submission, write_submission
+from trifacet.submission import Submission, submission, write_submission
 
 if TYPE_CHECKING:
     from trifacet.learn.predictor import Tta
@@ -64,7 +65,7 @@ Rule = DecisionRule | Literal["argmax"] | None
 
 def ingest(
     sources: Sequence[str | Path],
-    out: Path | None = None,
+    out: Path | str | None = None,
     *,
     layout: str = "auto",
     reading: Reading | None = None,
@@ -74,7 +75,7 @@ def ingest(
 ) -> ingest_room.Ingested:
     """Photos to a manifest: every file gets one status, and rejects are written beside the manifest."""
     told = telling(progress, "looking at photos")
-    beside = rejects or (out and out.with_suffix(".rejects.csv"))
+    beside = rejects or (Path(out).with_suffix(".rejects.csv") if out else None)
     try:
         found = ingest_room.ingest(sources, layout=layout, reading=reading, workers=workers, progress=told)
     except IngestError as problem:
@@ -82,15 +83,15 @@ def ingest(
             ingest_room.write_rejects(beside, problem.rejects)
         raise
     if out:
-        write_manifest(out, found.manifest)
+        write_manifest(Path(out), found.manifest)
     if beside:
         ingest_room.write_rejects(beside, found.rejects)
     return found
 
 
 def split(
-    manifest_path: Path,
-    out: Path,
+    manifest: Manifest | Path | str,
+    out: Path | str | None = None,
     *,
     val: float = 0.2,
     test: float = 0.0,
@@ -98,33 +99,39 @@ def split(
     seed: int = 0,
     allow_leak: bool = False,
 ) -> Manifest:
-    """A manifest to one with train, val and test (and folds), no person divided."""
-    manifest = read_manifest(manifest_path)
-    made = split_room.split(manifest, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak)
-    write_manifest(out, made)
+    """A manifest to one with train, val and test (and folds), no person divided; written to `out` where given."""
+    data = open_data(manifest)
+    made = split_room.split(data, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak)
+    if out:
+        write_manifest(Path(out), made)
     return made
 
 
 def train(
-    recipe: Resolved[Recipe],
-    data: Manifest,
-    out: Path,
+    recipe: Resolved[Recipe] | Path | str = "quick",
     *,
-    init: Path | None = None,
+    data: Manifest | Path | str,
+    out: Path | str,
+    sets: Sequence[str] = (),
+    init: Path | str | None = None,
     progress: Progress = quiet,
     on_tick: OnTick | None = None,
 ) -> Run:
-    """A manifest to a finished run: weights, predictions on val and test, a decision rule and a report."""
+    """A manifest to a finished run: weights, predictions on val and test, a decision rule and a report.
+
+    A folder of photos is ingested, and what has no split gets one (20 % of the people are val).
+    """
     require_train()
-    manifest = ready_to_train(data, recipe.settings)
-    run = new_run(out, recipe, manifest)
-    return _train(run, manifest, init=init, progress=progress, on_tick=on_tick)
+    resolved = open_recipe(recipe, sets)
+    manifest = ready_to_train(open_data(data, progress=progress), resolved.settings)
+    run = new_run(Path(out), resolved, manifest)
+    return _train(run, manifest, init=Path(init) if init else None, progress=progress, on_tick=on_tick)
 
 
-def resume(path: Path, *, progress: Progress = quiet, on_tick: OnTick | None = None) -> Run:
+def resume(path: Path | str, *, progress: Progress = quiet, on_tick: OnTick | None = None) -> Run:
     """A run that was stopped, gone on with from its last whole epoch. Raises RunError TRI400, TRI407."""
     require_train()
-    run = open_run(path)
+    run = open_run(Path(path))
     if run.info.status == "finished":
         raise error("TRI407", "this run is finished", where=str(path))
     return _train(run, open_data(run.manifest_path), init=None, progress=progress, on_tick=on_tick)
@@ -161,15 +168,15 @@ def dry_run(recipe: Resolved[Recipe], data: Manifest, *, progress: Progress = qu
 
 
 def predict(
-    model_path: Path,
-    data: Path,
-    out: Path,
+    model_path: Path | str,
+    data: Path | str,
+    out: Path | str | None = None,
     *,
     tta: Tta | None = None,
     rule: Rule = None,
     splits: Sequence[str] = (),
     device: str = "auto",
-    page: Path | None = None,
+    page: Path | str | None = None,
     progress: Progress = quiet,
 ) -> Predictions:
     """Photos (a manifest or a folder, labelled or not) to a run's predictions, and to a page of pictures on request."""
@@ -177,50 +184,59 @@ def predict(
     from trifacet.learn.predictor import load_model
 
     model = load_model(model_path, device=device, tta=tta)
-    photos, stamps = open_photos(data, splits, progress)
+    photos, stamps = open_photos(Path(data), splits, progress)
     told = telling(progress, "predicting")
     predictions = predict_files(model, photos, stamps=merged_stamps(model.stamps, stamps), progress=told)
     predictions = predictions.with_decision(chosen_rule(predictions, rule) or argmax_rule(model.schema))
-    write_predictions(out, predictions)
+    if out:
+        write_predictions(Path(out), predictions)
     if page:
-        priors = open_run(model_path).info.priors
-        write_text(page, answers_page(predictions, photos, priors, title=f"What {model_path.name} sees", told=progress))
+        info = open_run(Path(model_path)).info
+        title = f"What {info.name} sees"
+        write_text(Path(page), answers_page(predictions, photos, info.priors, title=title, told=progress))
     return predictions
 
 
-def decide(model_path: Path, out: Path, *, on: Path | None = None, truth: Path | None = None) -> DecisionRule:
+def decide(
+    model_path: Path | str, out: Path | str | None = None, *, on: Path | None = None, truth: Path | None = None
+) -> DecisionRule:
     """A decision rule fitted on a run's val predictions, or on other predictions whose truth is known."""
-    run = open_run(model_path)
+    run = open_run(Path(model_path))
     predictions = read_predictions(on or run.predictions_path("val"))
     known = read_truth(truth or run.manifest_path, predictions.schema)
     name = on.name if on else "val"
     rule = fit_decision(predictions, known, priors=run.info.priors, fitted_on=name, seed=run.info.seed)
-    write_decision(out, rule)
+    if out:
+        write_decision(Path(out), rule)
     return rule
 
 
-def score(
-    predictions: Path,
-    truth: Path,
+def evaluate(
+    predictions: Path | str,
+    truth: Path | str,
     *,
     schema: LabelSchema | None = None,
     rule: Rule = None,
     by_row: bool = False,
     subset: bool = False,
-    report: Path | None = None,
+    report: Path | str | None = None,
 ) -> Evaluation:
-    """Predictions or a submission against truth; a report page on request."""
-    scored, known = read_pair(predictions, truth, schema=schema)
-    evaluation = evaluate(scored, known, rule=rule, by_row=by_row, subset=subset)
+    """Predictions or a submission against a manifest or a CSV of labels; a report page on request."""
+    told, true = Path(predictions), Path(truth)
+    scored, known = read_pair(told, true, schema=schema)
+    evaluation = score(scored, known, rule=rule, by_row=by_row, subset=subset)
     if report:
-        write_text(report, evaluation_report({truth.stem: evaluation}, title=f"{predictions.stem} on {truth.stem}"))
+        page = evaluation_report({true.stem: evaluation}, title=f"{told.stem} on {true.stem}")
+        write_text(Path(report), page)
     return evaluation
 
 
-def submit(predictions: Path, info: Path, out: Path, *, rule: Rule = None, fill: bool = False) -> Submission:
-    """Predictions to a submission CSV in the order of `info`."""
-    made = submission(read_predictions(predictions), info, rule=rule, fill=fill)
-    write_submission(out, made)
+def submit(
+    predictions: Path | str, info: Path | str, out: Path | str, *, rule: Rule = None, fill: bool = False
+) -> Submission:
+    """Predictions to a submission CSV in the order of `info`, every row answered."""
+    made = submission(read_predictions(Path(predictions)), Path(info), rule=rule, fill=fill)
+    write_submission(Path(out), made)
     return made
 
 
@@ -239,7 +255,7 @@ class Demo:
 
 
 def demo(
-    out: Path,
+    out: Path | str,
     *,
     recipe: str = "instant",
     n_people: int = 300,
@@ -249,14 +265,14 @@ def demo(
 ) -> Demo:
     """Drawn faces, and all that is done with a folder of photos: ingest, split, train, predict, evaluate, submit."""
     require_train()
-    told = telling(progress, "drawing faces")
-    drawn = draw_dataset(out / "photos", n_train_people=n_people, n_eval_people=n_people, seed=seed, progress=told)
-    ingest([drawn.train_dir], out / "photos.parquet", progress=progress)
-    data = split(out / "photos.parquet", out / "manifest.parquet", val=0.2, test=0.0, seed=seed)
-    run = train(open_recipe(recipe, [f"train.seed={seed}"]), data, out / "run", progress=progress, on_tick=on_tick)
-    answers, page = out / "answers.parquet", out / "answers.html"
+    root, told = Path(out), telling(progress, "drawing faces")
+    drawn = draw_dataset(root / "photos", n_train_people=n_people, n_eval_people=n_people, seed=seed, progress=told)
+    ingest([drawn.train_dir], root / "photos.parquet", progress=progress)
+    data = split(root / "photos.parquet", root / "manifest.parquet", seed=seed)
+    sets = [f"train.seed={seed}"]
+    run = train(recipe, data=data, out=root / "run", sets=sets, progress=progress, on_tick=on_tick)
+    answers, page = root / "answers.parquet", root / "answers.html"
     predict(run.path, drawn.eval_dir, answers, page=page, progress=progress)
-    report = out / "report.html"
-    evaluation = score(answers, drawn.truth_path, report=report)
-    submitted = submit(answers, drawn.eval_dir / "info.csv", out / "output.csv")
-    return Demo(out, drawn, run, evaluation, submitted, report, out / "output.csv", page)
+    evaluation = evaluate(answers, drawn.truth_path, report=root / "report.html")
+    submitted = submit(answers, drawn.eval_dir / "info.csv", root / "output.csv")
+    return Demo(root, drawn, run, evaluation, submitted, root / "report.html", root / "output.csv", page)

@@ -12,7 +12,7 @@ from trifacet.core.errors import error
 
 if TYPE_CHECKING:
     from trifacet.core.predictions import DecisionRule
-    from trifacet.submit import Submission
+    from trifacet.submission import Submission
 
 DecisionOption = Annotated[
     str, typer.Option("--decision", metavar="RULE|argmax", help="Another decision.json, or argmax; default its own.")
@@ -107,7 +107,7 @@ def evaluate(
 
     asked = open_schema(schema, age_edges) if schema or age_edges else None
     rule = open_rule(decision)
-    made = stages.score(predictions, truth, schema=asked, rule=rule, by_row=by_row, subset=subset, report=report)
+    made = stages.evaluate(predictions, truth, schema=asked, rule=rule, by_row=by_row, subset=subset, report=report)
     if as_json:
         typer.echo(json.dumps(made.as_json(), indent=2, allow_nan=False))
         return

@@ -57,7 +57,7 @@ def train(
             return
         place = out or numbered(Path("runs"), name or Path(recipe).stem)
         with _resumable(place), render.bars() as bars:
-            run = stages.train(resolved, manifest, place, init=init, progress=bars.told, on_tick=bars.ticked)
+            run = stages.train(resolved, data=manifest, out=place, init=init, progress=bars.told, on_tick=bars.ticked)
     _tell_run(run)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 from trifacet.core.errors import error
@@ -26,6 +28,16 @@ def choose_device(name: str) -> torch.device:
         got = f"'{name}' ({str(problem).splitlines()[0]})"
         raise error("TRI104", "this device cannot be used", where="train.device", got=got) from None
     return device
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python's, numpy's and torch's global generators, as the baseline's function of this name does.
+
+    trifacet itself does not need it: its randomness is a function of (seed, epoch, photo).
+    """
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  (the global generator is what is asked for)
+    torch.manual_seed(seed)
 
 
 def describe_device(device: torch.device) -> dict[str, Any]:

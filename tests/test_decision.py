@@ -10,8 +10,8 @@ from trifacet.core.errors import PredictionsError
 from trifacet.core.predictions import DecisionRule, Predictions, calibrated_probs
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, Attribute, LabelSchema
 from trifacet.core.truth import Truth
-from trifacet.decide import fit_decision, training_priors
-from trifacet.evaluate import evaluate
+from trifacet.decision import fit_decision, training_priors
+from trifacet.scoring import evaluate
 from trifacet.measure.calibration import temper
 
 # A net that overdoes the training shares: it believes that classes are as rare as their squares say.

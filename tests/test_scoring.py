@@ -14,7 +14,7 @@ from trifacet.core.manifest import PERSONS_UNKNOWN
 from trifacet.core.predictions import write_predictions
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, Attribute, LabelSchema, age_attribute
 from trifacet.core.truth import read_truth
-from trifacet.evaluate import evaluate, read_pair, read_scored
+from trifacet.scoring import evaluate, read_pair, read_scored
 from trifacet.measure.classification import macro_f1
 
 FOUR_BANDS = LabelSchema(
