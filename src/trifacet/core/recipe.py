@@ -93,7 +93,7 @@ class TrainSection(Section):
     head_copies: Annotated[int, Field(ge=0, le=64)] = Field(1, description="augmented copies the head alone sees")
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="photos a step")
     seed: Annotated[int, Field(ge=0, lt=2**32)] | Literal["random"] = Field(0, description="or `random`: recorded")
-    amp: Literal["auto", "off"] = Field("auto", description="bf16 on a GPU that has it")
+    amp: Literal["auto", "off"] = Field("auto", description="bfloat16 where the GPU or CPU computes it, or off")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
 
 

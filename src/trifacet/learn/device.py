@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -40,10 +40,28 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def describe_device(device: torch.device) -> dict[str, Any]:
-    """Its name and the number of CPU threads, which decide the bits of a result."""
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed by the hardware: CUDA from Ampere on, x86 with AMX tiles.
+
+    A step of face_resnet29 took half as long on AMX: docs/log.md, 2026-11-21, "bfloat16 on a CPU".
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
+def precision(device: torch.device, amp: str) -> AbstractContextManager[Any]:
+    """What a pass of the network runs in: bfloat16 where the hardware computes it and `amp` is "auto", else float32."""
+    if amp == "auto" and has_fast_bf16(device):
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
+
+
+def describe_device(device: torch.device, amp: str) -> dict[str, Any]:
+    """Its name, the number of CPU threads and the precision, which decide the bits of a result."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-    return {"device": name, "n_threads": torch.get_num_threads()}
+    bits = "bfloat16" if amp == "auto" and has_fast_bf16(device) else "float32"
+    return {"device": name, "n_threads": torch.get_num_threads(), "precision": bits}
 
 
 @contextmanager

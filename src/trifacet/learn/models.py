@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from trifacet.core.errors import error
 from trifacet.core.recipe import ModelSection
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.backbones import build_backbone
+from trifacet.learn.device import precision
 
 JOINT = "joint"  # the answer's name in a head that knows the joint classes only
 
@@ -101,14 +102,13 @@ class Net(nn.Module):
         self.backbone = backbone
         self.head = head
         self.uses_levels = uses_levels
+        self.amp: Literal["auto", "off"] = "off"  # training sets it; answers are computed in float32 everywhere
 
     def features(self, images: Tensor) -> Tensor:
-        """What the head reads: (B, n_features)."""
-        if self.uses_levels:
-            levels: Tensor = self.backbone.level_features(images)  # type: ignore[operator]
-            return levels
-        features: Tensor = self.backbone(images)
-        return features
+        """What the head reads: (B, n_features) float32."""
+        with precision(images.device, self.amp):
+            features: Tensor = self.backbone.level_features(images) if self.uses_levels else self.backbone(images)  # type: ignore[operator]
+        return features.float()
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Logits (B, size) per name."""

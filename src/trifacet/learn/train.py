@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,13 +65,14 @@ def train(
     """
     recipe, seed = run.info.recipe, run.info.seed
     device = choose_device(recipe.train.device)
-    run = save_run(run, status="running", machine={**run.info.machine, **describe_device(device)})
+    run = save_run(run, status="running", machine={**run.info.machine, **describe_device(device, recipe.train.amp)})
     torch.manual_seed(seed)
     net = build_net(manifest.schema, recipe.model)
     _check_size(net, recipe)
     if init:
         init(net)
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net.amp = recipe.train.amp
     data = make_data(manifest, images, device)
     checkpoint = read_checkpoint(run.checkpoints_dir)
     progress = checkpoint.progress if checkpoint else FRESH
@@ -141,9 +140,7 @@ def _fit(
             factor = lr_factor(i, n_steps, recipe.schedule, steps_per_epoch=steps_per_epoch)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
-            with _autocast(course.data.device, recipe.train.amp):
-                logits = phase.logits(epoch, examples)
-            value = course.loss(logits, phase.labels(examples))
+            value = course.loss(phase.logits(epoch, examples), phase.labels(examples))
             optimizer.zero_grad(set_to_none=True)
             value.backward()  # type: ignore[no-untyped-call]
             if recipe.optim.clip_norm:
@@ -201,8 +198,7 @@ def _validate(net: Net, phase: Phase, course: _Course) -> dict[str, float]:
     net.eval()
     data, schema = course.data, course.run.info.label_schema
     labels = data.labels.rows(torch.from_numpy(data.val_rows).to(data.device))
-    with _autocast(data.device, course.run.info.recipe.train.amp):
-        logits = phase.answer_val()
+    logits = phase.answer_val()
     return {"val_loss": float(course.loss(logits, labels)), **_figures(logits, labels, schema)}
 
 
@@ -261,9 +257,3 @@ def _counter(on_tick: OnTick, name: str, n_photos: int) -> Callable[[int], None]
         on_tick(Tick(name, 1, 1, done, n_photos, images_per_second=done / (time.perf_counter() - started)))
 
     return count
-
-
-def _autocast(device: torch.device, amp: str) -> Any:
-    if amp == "off" or device.type != "cuda" or not torch.cuda.is_bf16_supported():
-        return nullcontext()
-    return torch.autocast("cuda", torch.bfloat16)
