@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from trifacet.core.predictions import ImageArray
 from trifacet.pages.html import part
 
-THUMBNAIL_HEIGHT_PX = 96
+THUMBNAIL_HEIGHT_PX = 128
 THUMBNAIL_BYTES = 2_400  # times 4/3 for base64 and 2,500 photos: 8 MB, so that such a page stays under 10 MB
 _QUALITIES = (72, 55, 40, 25, 10)
 
@@ -63,7 +63,7 @@ def contact_sheet(
         sheet.paste(tile, (x + (tile_px - tile.width) // 2, y + (tile_px - tile.height) // 2))
         for row, line in enumerate(captions[i].split("\n") if captions else ()):
             top = y + tile_px + 3 + row * (_CAPTION_PX + 4)
-            pen.text((x, top), _fitted(line, font, tile_px), fill=_SOFT if row else _INK, font=font)
+            pen.text((x, top), _fitted(line, font, width_px=tile_px), fill=_SOFT if row else _INK, font=font)
     return np.asarray(sheet)
 
 
@@ -72,7 +72,7 @@ def image_grid(images: npt.NDArray[np.uint8], captions: Sequence[str] = (), *, c
     return contact_sheet(list(images), captions, columns=columns, tile_px=max(96, *images.shape[1:3]))
 
 
-def _fitted(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width_px: int) -> str:
+def _fitted(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, *, width_px: int) -> str:
     if font.getlength(text) <= width_px:
         return text
     while text and font.getlength(f"{text}...") > width_px:

@@ -39,7 +39,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Card:
-    """A headline figure: `value` large, `interval` under it, `note` (n, unit) small.
+    """A headline figure: `value` large, `interval` under it, `notes` (n, unit) small, a line each.
 
     span: value, low and high in percent of the scale's width, drawn as a bar; None for no bar.
     """
@@ -47,7 +47,7 @@ class Card:
     label: str
     value: str
     interval: str = ""
-    note: str = ""
+    notes: tuple[str, ...] = ()
     span: tuple[float, float, float] | None = None
 
 
@@ -71,9 +71,9 @@ def part(macro: str, **values: Any) -> Markup:
 
 def render_page(
     title: str,
-    subtitle: str,
     sections: Sequence[Section],
     *,
+    subtitle: str = "",
     notices: Sequence[str] = (),
     footer: str = "This page holds all that it shows: it loads nothing and runs no script.",
 ) -> str:
@@ -108,10 +108,15 @@ def percent_text(share: float | None) -> str:
     """A share of 0..1 in percent: `86 %`; one decimal under 10 %, so that small shares differ."""
     if share is None or math.isnan(share):
         return NOTHING
-    return f"{100 * share:.{1 if 0 < share < 0.0995 else 0}f} %"
+    return f"{100 * share:.{1 if 0 < share < 0.0995 else 0}f}\N{NO-BREAK SPACE}%"
 
 
-def count_text(count: int, one: str, many: str = "") -> str:
+def sentence(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def count_text(count: int, one: str, *, many: str = "") -> str:
     """A number of things: `1 photo`, `2,508 photos`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
@@ -121,16 +126,16 @@ def readable(name: str) -> str:
     return name.replace("_", " ").replace("/", ", ")
 
 
-def cell_text(value: object) -> str:
+def cell_text(value: object, *, digits: int = 3) -> str:
     """What a cell shows of any value: markup as it is, numbers and intervals formatted, a dash for None."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, Interval):
-        return str(value)
+        return f"{value:.{digits}f}"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or isinstance(value, numbers.Real):
-        return number_text(None if value is None else value)
+        return number_text(value, digits=digits)
     text = str(value)
     if len(text) == HASH_DIGITS and all(c in "0123456789abcdef" for c in text):
         return Markup('<code title="{}">{}</code>').format(text, text[:SHOWN_DIGITS])
@@ -141,11 +146,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (numbers.Real, Interval)) and not isinstance(value, bool)
 
 
-def table_html(columns: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str, note: str = "") -> Markup:
-    """A table with a caption; the first column heads its rows; columns that hold numbers stand right."""
+def table_html(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, caption: str, note: str = "", digits: int = 3
+) -> Markup:
+    """A table with a caption; the first column heads its rows; columns that hold numbers stand right.
+
+    digits: decimals of numbers that are not whole.
+    """
     cells = [list(row) for row in rows]
     numeric = [any(_is_number(row[i]) for row in cells) for i in range(len(columns))]
-    shown = [[cell_text(value) for value in row] for row in cells]
+    shown = [[cell_text(value, digits=digits) for value in row] for row in cells]
     return part("table", columns=columns, rows=shown, caption=caption, is_numeric=numeric, note=note)
 
 
@@ -154,8 +164,10 @@ def meter_html(share: float) -> Markup:
     return part("bar", percent=round(100 * min(max(share, 0.0), 1.0), 1), text=number_text(float(share)))
 
 
-def figure_html(picture: Markup | str, *, alt: str, caption: str = "") -> Markup:
-    """A figure: `picture` is inline SVG (Markup, with its own label) or a data URI."""
+def figure_html(picture: Markup | str, *, caption: str = "", alt: str = "") -> Markup:
+    """A figure: `picture` is inline SVG (Markup, with its own label) or a data URI, which needs `alt` in words."""
+    if not alt and not isinstance(picture, Markup):
+        raise ValueError("a picture that is not inline SVG needs alt")
     return part("figure", picture=picture, alt=alt, caption=caption)
 
 
@@ -165,7 +177,12 @@ def cards_html(cards: Sequence[Card]) -> Markup:
 
 
 def figure_card(
-    label: str, interval: Interval, *, note: str, digits: int = 3, scale: tuple[float, float] | None = (0, 1)
+    label: str,
+    interval: Interval,
+    *,
+    notes: Sequence[str],
+    digits: int = 3,
+    scale: tuple[float, float] | None = (0, 1),
 ) -> Card:
     """The card of a figure with its interval, drawn on `scale` (None: not drawn)."""
     value, _, between = f"{interval:.{digits}f}".partition(" ")
@@ -174,7 +191,7 @@ def figure_card(
         low, high = scale
         percents = [round(100 * min(max((v - low) / (high - low), 0.0), 1.0), 2) for v in interval]
         span = (percents[0], percents[1], percents[2])
-    return Card(label, value, between, note, span)
+    return Card(label, value, between, tuple(notes), span)
 
 
 def facts_html(facts: Mapping[str, Mapping[str, object]]) -> Markup:
@@ -188,9 +205,12 @@ def notes_html(lines: Sequence[str]) -> Markup:
     return part("notes", lines=lines)
 
 
-def side_by_side(*blocks: Markup) -> Markup:
-    """Blocks beside each other where there is room, else under each other."""
-    return part("side_by_side", blocks=blocks)
+def side_by_side(*blocks: Markup, at_least_rem: float = 0) -> Markup:
+    """Blocks beside each other where there is room, else under each other.
+
+    at_least_rem: equal columns of at least this width; 0 gives each block the width that it needs.
+    """
+    return part("side_by_side", blocks=blocks, at_least_rem=at_least_rem)
 
 
 def below(*blocks: Markup) -> Markup:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 INK, SOFT, LINE, ACCENT, SECOND, FAINT = (f"#0{i}0{i}0{i}" for i in range(1, 7))
 _VARIABLES = {INK: "ink", SOFT: "soft", LINE: "line", ACCENT: "accent", SECOND: "second", FAINT: "faint"}
 
+_LARGEST = 1.45  # times a plot's own size, so that its text stays in measure with the page's
+
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.size": 10,
@@ -41,6 +43,7 @@ _STYLE: dict[str, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-2, 4),
     "grid.color": LINE,
     "grid.linewidth": 0.8,
     "xtick.color": SOFT,
@@ -70,11 +73,15 @@ def _style(salt: str, **changes: Any) -> AbstractContextManager[None]:
     return mpl.rc_context({**_STYLE, "svg.hashsalt": salt, **changes})  # type: ignore[dict-item]
 
 
-def _new_axes(width_in: float, height_in: float) -> tuple[Figure, Axes]:
+def _new_axes(
+    width_in: float, height_in: float, *, left_in: float, bottom_in: float, top_in: float = 0.12
+) -> tuple[Figure, Axes]:
+    """Axes with fixed margins, so that plots beside each other line up whatever font the reader has."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_in, height_in), layout="constrained", facecolor="none")
-    return figure, figure.add_subplot()
+    figure = Figure(figsize=(width_in, height_in), facecolor="none")
+    left, bottom, top, right = left_in / width_in, bottom_in / height_in, top_in / height_in, 0.1 / width_in
+    return figure, figure.add_axes((left, bottom, 1 - left - right, 1 - bottom - top))
 
 
 def _svg(figure: Figure, *, alt: str) -> Markup:
@@ -93,64 +100,59 @@ def _svg(figure: Figure, *, alt: str) -> Markup:
         body = body.replace(colour, f"var(--{name})")
     body = re.sub(r"\s+", " ", body).replace("> <", "><")
     width, height = (72 * side for side in figure.get_size_inches())
-    return Markup(f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}">{body}</svg>')
+    size = f'viewBox="0 0 {width:g} {height:g}" style="max-width:{_LARGEST * width:.0f}px"'
+    return Markup(f'<svg {size} role="img" aria-label="{escape(alt)}">{body}</svg>')
 
 
-def line_plot(
-    lines: Sequence[Line], *, alt: str, x_label: str, y_label: str, y_range: tuple[float, float] | None = None
-) -> Markup:
+def line_plot(lines: Sequence[Line], *, alt: str, x_label: str) -> Markup:
     """Lines over whole x (epochs) as inline SVG; a line of few points shows them."""
     from matplotlib.ticker import MaxNLocator
 
     with _style(alt):
-        figure, axes = _new_axes(4.6, 2.9)
+        figure, axes = _new_axes(4.4, 2.6, left_in=0.42, bottom_in=0.42, top_in=0.22)
         for line in lines:
             style: dict[str, Any] = {"color": SECOND, "linestyle": (0, (4, 2))} if line.is_second else {"color": ACCENT}
             axes.plot(line.x, line.y, label=line.name, marker="o" if len(line.x) < 25 else "", markersize=4, **style)
-        axes.set(xlabel=x_label, ylabel=y_label)
-        if y_range:
-            axes.set_ylim(*y_range)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.set_xlabel(x_label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
         axes.margins(x=0.03)
         if len(lines) > 1:
-            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(lines), borderaxespad=0.2)
+            axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=len(lines), borderaxespad=0)
         return _svg(figure, alt=alt)
 
 
 def reliability_plot(bins: Sequence[ReliabilityBin], *, alt: str) -> Markup:
-    """Share of right answers over confidence, with the diagonal of perfect calibration; dots as large as their bins.
+    """Share of right answers over confidence, a dot per bin, and the diagonal of perfect calibration.
 
-    Source: Guo et al. 2017, figure 1.
+    Both axes start at the fifth below the lowest dot. Source: Guo et al. 2017, figure 1.
     """
+    from matplotlib.ticker import MultipleLocator
 
     filled = [b for b in bins if b.n_photos]
+    x, y = [b.confidence for b in filled], [b.accuracy for b in filled]
+    low = np.floor(5 * min([*x, *y, 0.8]) + 1e-9) / 5
     with _style(alt):
-        figure, axes = _new_axes(4.2, 3.9)
-        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle=(0, (2, 2)))
-        axes.vlines(
-            [b.confidence for b in filled],
-            [min(b.confidence, b.accuracy) for b in filled],
-            [max(b.confidence, b.accuracy) for b in filled],
-            color=SECOND,
-            linewidth=2,
-        )
-        most = max((b.n_photos for b in filled), default=1)
-        sizes = [20 + 180 * b.n_photos / most for b in filled]
-        x, y = [b.confidence for b in filled], [b.accuracy for b in filled]
-        axes.scatter(x, y, s=sizes, color=ACCENT, alpha=0.85, linewidth=0, zorder=3)
-        axes.set(xlabel="confidence", ylabel="share of right answers", xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+        figure, axes = _new_axes(2.75, 2.7, left_in=0.5, bottom_in=0.45)
+        axes.plot([low, 1], [low, 1], color=SOFT, linewidth=1, linestyle=(0, (2, 2)))
+        axes.vlines(x, np.minimum(x, y), np.maximum(x, y), color=SECOND, linewidth=2)
+        axes.scatter(x, y, s=30, color=ACCENT, linewidth=0, zorder=3, clip_on=False)
+        axes.set(xlabel="confidence", ylabel="share of right answers", xlim=(low, 1), ylim=(low, 1))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MultipleLocator(0.2 if low < 0.6 else 0.1 if low < 0.8 else 0.05))
+            axis.set_major_formatter("{x:g}")
         return _svg(figure, alt=alt)
 
 
 def age_plot(true_years: FloatArray, predicted_years: FloatArray, *, cuts: Sequence[float], alt: str) -> Markup:
     """True against predicted age (n,) in years as hexagons, darker where more photos lie, with the age cuts drawn."""
+    from matplotlib.ticker import MultipleLocator
 
     ends = np.concatenate([true_years, predicted_years])
     low, high = 5 * np.floor(ends.min() / 5), 5 * np.ceil((ends.max() + 1e-6) / 5)
     with _style(alt, **{"axes.grid": False}):
-        figure, axes = _new_axes(4.4, 4.1)
+        figure, axes = _new_axes(4.2, 4.1, left_in=0.5, bottom_in=0.48)
         extent = (low, high, low, high)
-        cells = axes.hexbin(true_years, predicted_years, gridsize=(26, 15), extent=extent, mincnt=1, linewidths=0.2)
+        cells = axes.hexbin(true_years, predicted_years, gridsize=(26, 15), extent=extent, mincnt=1)
         counts = np.asarray(cells.get_array(), dtype=float)
         cells.set_array(None)
         # A step of shade per fifth of the darkest, so that the picture stays small; a single photo is still seen.
@@ -159,10 +161,11 @@ def age_plot(true_years: FloatArray, predicted_years: FloatArray, *, cuts: Seque
         cells.set_edgecolor("none")
         axes.plot([low, high], [low, high], color=SOFT, linewidth=1, linestyle=(0, (2, 2)))
         for cut in cuts:
-            axes.axvline(cut, color=SECOND, linewidth=1.2)
-            axes.axhline(cut, color=SECOND, linewidth=1.2)
+            axes.axvline(cut, color=SECOND, linewidth=1)
+            axes.axhline(cut, color=SECOND, linewidth=1)
         axes.set(xlabel="true age, years", ylabel="predicted age, years", xlim=(low, high), ylim=(low, high))
-        axes.set_aspect("equal")
+        axes.xaxis.set_major_locator(MultipleLocator(10))
+        axes.yaxis.set_major_locator(MultipleLocator(10))
         return _svg(figure, alt=alt)
 
 
@@ -212,9 +215,7 @@ def confusion_html(
         for row in range(k)
     ]
     top = [[heads(level, start) for start in range(0, k, spans[level])] for level in range(len(sizes))]
-    missing = int(left_out.sum())
-    note = f"n counts {number_text(missing)} that could not be read." if missing else ""
-    return part("confusion", heads=top, rows=rows, caption=caption, note=note, n_levels=len(sizes), is_small=is_small)
+    return part("confusion", heads=top, rows=rows, caption=caption, n_levels=len(sizes), is_small=is_small)
 
 
 def share_bars_html(

@@ -16,7 +16,6 @@ def evaluation_report(
     evaluations: Mapping[str, Evaluation],
     *,
     title: str,
-    subtitle: str = "",
     history: Sequence[Mapping[str, Any]] = (),
     run_info: Mapping[str, Any] | None = None,
     thumbnails: Mapping[str, str] | None = None,
@@ -31,5 +30,5 @@ def evaluation_report(
     material = Material(evaluations, history, run_info or {}, thumbnails or {})
     sections = [section for make in SECTIONS.values() if (section := make(material)) is not None]
     stamps = merged_stamps(*(evaluation.stamps for evaluation in evaluations.values()))
-    words = subtitle or f"Measured on {material.measured_on}: {size_text(material.main)}."
-    return render_page(title, words, sections, notices=stamps)
+    words = f"Measured on {material.measured_on}: {size_text(material.main)}."
+    return render_page(title, sections, subtitle=words, notices=stamps)

@@ -46,4 +46,4 @@ def size_text(evaluation: Evaluation) -> str:
     photos = html.count_text(evaluation.n_photos, "photo")
     if evaluation.n_people is None:
         return f"{photos}, people unknown"
-    return f"{photos} of {html.count_text(evaluation.n_people, 'person', 'people')}"
+    return f"{photos} of {html.count_text(evaluation.n_people, 'person', many='people')}"

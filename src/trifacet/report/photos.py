@@ -41,19 +41,23 @@ def predictions_page(
             continue
         rows = rows[np.argsort(confidence[rows], kind="stable")]
         shown = rows[: math.ceil(share * len(rows)) if share < 1 else len(rows)]
-        tiles = [_tile(predictions.ids[i], name, float(confidence[i]), thumbnails) for i in shown]
+        tiles = [
+            _tile(photo, thumbnails.get(photo, ""), name=name, confidence=float(confidence[i]))
+            for i in shown
+            if (photo := predictions.ids[i])
+        ]
         which = "Least certain first." if len(shown) == len(rows) else f"The {len(shown):,} least certain are shown."
         note = f"{html.count_text(len(rows), 'photo')}. {which}"
-        sections.append(html.Section(name, photo_grid_html(tiles), f"class-{joint:02d}", note))
+        sections.append(html.Section(html.sentence(name), photo_grid_html(tiles), f"class-{joint:02d}", note))
     if len(predictions) > int(predictions.is_read.sum()):
         sections.append(_unread(predictions))
     words = subtitle or f"{html.count_text(len(predictions), 'photo')}, sorted by what the network answers."
-    return html.render_page(title, words, sections, notices=predictions.stamps)
+    return html.render_page(title, sections, subtitle=words, notices=predictions.stamps)
 
 
-def _tile(photo_id: str, name: str, confidence: float, thumbnails: Mapping[str, str]) -> PhotoTile:
+def _tile(photo_id: str, uri: str, *, name: str, confidence: float) -> PhotoTile:
     lines = (html.percent_text(confidence), photo_id)
-    return PhotoTile(uri=thumbnails.get(photo_id, ""), alt=f"{photo_id}: {name}", lines=lines)
+    return PhotoTile(uri=uri, alt=f"{photo_id}: {name}", lines=lines)
 
 
 def _shares(

@@ -16,15 +16,15 @@ def headline(material: Material) -> html.Section:
     main, cards = material.main, []
     if (joint := main.joint) is not None:
         n = html.count_text(joint.n_photos, "photo")
-        cards.append(html.figure_card(f"Macro F1, {len(joint.classes)} classes", joint.macro_f1, note=n))
-        cards.append(html.figure_card("Accuracy, all labels right", joint.accuracy, note=n))
+        cards.append(html.figure_card(f"Macro F1, {len(joint.classes)} classes", joint.macro_f1, notes=[n]))
+        cards.append(html.figure_card("All labels right", joint.accuracy, notes=["accuracy", n]))
     for name, score in main.attributes.items():
         if score is not None:
-            note = f"macro F1 {score.macro_f1}; {html.count_text(score.n_photos, 'photo')}"
-            cards.append(html.figure_card(f"{name} accuracy", score.accuracy, note=note))
+            notes = [f"macro F1 {score.macro_f1}", html.count_text(score.n_photos, "photo")]
+            cards.append(html.figure_card(f"{name} accuracy", score.accuracy, notes=notes))
     if main.age is not None:
-        note = f"mean error in years, bias {main.age.bias_years:+.1f}; {html.count_text(main.age.n_photos, 'photo')}"
-        cards.append(html.figure_card("Age error", main.age.mae_years, note=note, digits=1, scale=None))
+        notes = [f"bias {main.age.bias_years:+.1f}", html.count_text(main.age.n_photos, "photo")]
+        cards.append(html.figure_card("Age error, years", main.age.mae_years, notes=notes, digits=1, scale=None))
     others = _all_evaluations(material) if len(material.evaluations) > 1 else Markup("")
     return html.Section("Headline", html.below(html.cards_html(cards), others), "headline", _headline_note(material))
 
@@ -33,11 +33,10 @@ def _headline_note(material: Material) -> str:
     main = material.main
     by = "people, since photos of one person are alike" if main.interval_by == "person" else "photos"
     words = [
-        f"Measured on {material.measured_on}: {size_text(main)}.",
         f"In brackets the 95 % interval from {main.n_boot:,} bootstrap draws of {by}.",
     ]
     if main.joint is not None and main.joint.n_absent:
-        absent = html.count_text(main.joint.n_absent, "class has", "classes have")
+        absent = html.count_text(main.joint.n_absent, "class has", many="classes have")
         words.append(f"{absent} no photo in the truth and counts as 0 in macro F1.")
     if main.n_unread:
         words.append(f"{html.count_text(main.n_unread, 'photo')} could not be read: counted as wrong.")
@@ -45,23 +44,19 @@ def _headline_note(material: Material) -> str:
 
 
 def _all_evaluations(material: Material) -> Markup:
-    names = list(material.main.attributes)
-    rows = []
-    for measured_on, evaluation in material.evaluations.items():
-        scores = [evaluation.attributes[name] for name in names]
-        joint = evaluation.joint
-        rows.append(
-            [
-                measured_on,
-                joint.macro_f1 if joint else None,
-                joint.accuracy if joint else None,
-                *(score.accuracy if score else None for score in scores),
-                f"{evaluation.age.mae_years:.1f}" if evaluation.age else None,
-                size_text(evaluation),
-            ]
-        )
-    columns = ["measured on", "macro F1", "accuracy", *names, "age error, years", "n"]
-    return html.table_html(columns, rows, caption="All evaluations of this run")
+    evaluations = material.evaluations.values()
+    joints = [evaluation.joint for evaluation in evaluations]
+    rows: list[list[object]] = [
+        ["macro F1", *(joint and joint.macro_f1 for joint in joints)],
+        ["all labels right", *(joint and joint.accuracy for joint in joints)],
+    ]
+    for name in material.main.attributes:
+        scores = [evaluation.attributes[name] for evaluation in evaluations]
+        rows.append([f"{name} accuracy", *(score and score.accuracy for score in scores)])
+    if material.main.age is not None:
+        rows.append(["age error, years", *(e.age and f"{e.age.mae_years:.1f}" for e in evaluations)])
+    rows.append(["n", *(size_text(evaluation) for evaluation in evaluations)])
+    return html.table_html(["figure", *material.evaluations], rows, caption="All evaluations of this run")
 
 
 def confusion(material: Material) -> html.Section | None:
@@ -73,7 +68,7 @@ def confusion(material: Material) -> html.Section | None:
         plots.confusion_html(
             score.confusion,
             classes[name],
-            caption=f"{name.capitalize()} ({html.count_text(score.n_photos, 'photo')})",
+            caption=f"{html.sentence(name)} ({html.count_text(score.n_photos, 'photo')})",
             unanswered=score.unanswered,
         )
         for name, score in material.scores.items()
@@ -84,7 +79,8 @@ def confusion(material: Material) -> html.Section | None:
     body = html.below(html.side_by_side(*matrices[split:]), *matrices[:split])
     note = (
         "Rows are the truth, columns the answer. Shade is the share of the row: "
-        "right answers in one colour, mistakes in the other."
+        "right answers in one colour, mistakes in the other. Each row's n"
+        f"{' counts photos that could not be read as well' if material.main.n_unread else ' stands at its end'}."
     )
     return html.Section("What is taken for what", body, "confusion", note)
 
@@ -106,7 +102,7 @@ def per_class(material: Material) -> html.Section | None:
                 ]
                 for c in score.per_class
             ],
-            caption=f"{name.capitalize()}: macro F1 {score.macro_f1}",
+            caption=f"{html.sentence(name)}: macro F1 {score.macro_f1}",
         )
         for name, score in material.scores.items()
     ]
@@ -121,24 +117,22 @@ def reliability(material: Material) -> html.Section | None:
     scores = {name: score for name, score in material.scores.items() if score.reliability}
     if not scores:
         return None
+    n_read = {name: sum(b.n_photos for b in score.reliability) for name, score in scores.items()}
     figures = [
         html.figure_html(
-            plots.reliability_plot(
-                score.reliability, alt=f"Reliability of {name}: share of right answers by confidence"
-            ),
-            alt="",
-            caption=f"{name.capitalize()}: calibration error {html.number_text(score.ece)}, "
-            f"{html.count_text(score.n_photos, 'photo')}",
+            plots.reliability_plot(score.reliability, alt=f"Reliability of {name}"),
+            caption=f"{html.sentence(name)} ({html.count_text(n_read[name], 'photo')})",
         )
         for name, score in scores.items()
     ]
-    rows = [[name, score.nll, score.ece, score.n_photos] for name, score in scores.items()]
+    rows = [[name, score.nll, score.ece, n_read[name]] for name, score in scores.items()]
     table = html.table_html(["label", "NLL", "calibration error", "n"], rows, caption="Quality of the probabilities")
-    note = (
-        "On the dotted line confidence is what it says; below it the network is too sure. Larger dots hold more photos."
-    )
+    note = "On the dotted line confidence is what it says; below it the network is too sure. A dot is a bin of photos."
     return html.Section(
-        "Can its confidence be believed", html.below(html.side_by_side(*figures), table), "reliability", note
+        "Can its confidence be believed",
+        html.below(html.side_by_side(*figures, at_least_rem=13), table),
+        "reliability",
+        note,
     )
 
 
@@ -154,14 +148,15 @@ def age(material: Material) -> html.Section | None:
     lines = " and ".join(f"{cut:g}" for cut in cuts)
     figure = html.figure_html(
         picture,
-        alt="",
-        caption=f"{html.count_text(score.n_photos, 'photo')}; lines at {lines} years, where the classes are cut.",
+        caption=f"Predicted over true age ({html.count_text(score.n_photos, 'photo')})",
     )
     note = (
         f"Mean absolute error {score.mae_years:.1f} years; bias {score.bias_years:+.1f} (above 0 means too old). "
-        "Off the diagonal but on the same side of the lines costs nothing in the classes."
+        f"The lines stand at {lines} years, where the classes are cut: an error costs a class only when it crosses one."
     )
-    return html.Section("Age in years", html.side_by_side(figure, _age_table(score, attribute)), "age", note)
+    return html.Section(
+        "Age in years", html.side_by_side(figure, _age_table(score, attribute), at_least_rem=18), "age", note
+    )
 
 
 def _age_table(score: AgeScore, attribute: Attribute) -> Markup:
@@ -171,7 +166,7 @@ def _age_table(score: AgeScore, attribute: Attribute) -> Markup:
     for i, name in enumerate(attribute.classes):
         here = error[bands == i]
         mean, bias = (np.abs(here).mean(), here.mean()) if len(here) else (np.nan, np.nan)
-        rows.append(
-            [html.readable(name), html.number_text(mean, digits=1), html.number_text(bias, digits=1), len(here)]
-        )
-    return html.table_html(["true age", "mean error", "bias", "n"], rows, caption="Error in years by true age")
+        rows.append([html.readable(name), mean, bias, len(here)])
+    return html.table_html(
+        ["true age", "mean error", "bias", "n"], rows, caption="Error in years by true age", digits=1
+    )

@@ -15,20 +15,20 @@ from trifacet.report.material import Material
 N_MISTAKES = 48
 N_FEW = 10  # fewer photos of a class than this say little about it
 
-# One plot each: title, unit of the values, key of metrics.jsonl -> name of its line.
-CURVES: tuple[tuple[str, str, dict[str, str]], ...] = (
-    ("Loss", "loss", {"train_loss": "train", "val_loss": "val"}),
-    ("Scores on val", "share", {"val_macro_f1": "macro F1", "val_accuracy": "accuracy"}),
-    ("Age error on val", "years", {"val_age_mae_years": "mean absolute error"}),
-    ("Learning rate", "learning rate", {"lr": "learning rate"}),
-)
+# One plot each: its title, key of metrics.jsonl -> name of the line.
+CURVES: dict[str, dict[str, str]] = {
+    "Loss": {"train_loss": "train", "val_loss": "val"},
+    "Scores on val": {"val_macro_f1": "macro F1", "val_accuracy": "accuracy"},
+    "Age error on val, years": {"val_age_mae_years": "mean absolute error"},
+    "Learning rate": {"lr": "learning rate"},
+}
 
 
 def curves(material: Material) -> html.Section | None:
     """Learning curves over epochs, the best epoch and the speed."""
     history = [record for record in material.history if "epoch" in record]
     figures = []
-    for title, unit, keys in CURVES:
+    for title, keys in CURVES.items():
         lines: list[plots.Line] = []
         for key, name in keys.items():
             points = [(record["epoch"], record[key]) for record in history if record.get(key) is not None]
@@ -36,11 +36,13 @@ def curves(material: Material) -> html.Section | None:
                 x, y = np.array(points, dtype=float).T
                 lines.append(plots.Line(name, x, y, is_second=bool(lines)))
         if lines:
-            picture = plots.line_plot(lines, alt=f"{title} by epoch", x_label="epoch", y_label=unit)
-            figures.append(html.figure_html(picture, alt="", caption=title))
+            picture = plots.line_plot(lines, alt=f"{title} by epoch", x_label="epoch")
+            figures.append(html.figure_html(picture, caption=title))
     if not figures:
         return None
-    return html.Section("How training went", html.side_by_side(*figures), "curves", _curves_note(history))
+    return html.Section(
+        "How training went", html.side_by_side(*figures, at_least_rem=18), "curves", _curves_note(history)
+    )
 
 
 def _curves_note(history: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,158 @@
+"""Pages in a real Chromium: silent, self-contained, within their width, readable in dark mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.report.example import RUN_INFO, example, history, scored
+from trifacet.core.manifest import LEAK
+from trifacet.pages.contact import thumbnail_uri
+from trifacet.report import evaluation_report, predictions_page
+
+pytestmark = pytest.mark.browser
+
+ARGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# Elements that reach beyond the window, unless a box that scrolls by itself holds them.
+BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
+    const box = e.getBoundingClientRect();
+    return box.width && !e.closest('.scroll, .skip') && (box.right > innerWidth + 0.5 || box.left < -0.5);
+}).map(e => `${e.tagName}.${e.className.baseVal ?? e.className} ${e.getBoundingClientRect().right}`)"""
+
+# The lowest contrast (WCAG 2) between a text and the colours laid behind it.
+CONTRAST = """() => {
+    const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+    const over = layers => {
+        for (const layer of layers) { canvas.fillStyle = layer; canvas.fillRect(0, 0, 1, 1); }
+        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
+    const light = rgb => rgb.map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    let worst = [21, ''];
+    const walker = document.createTreeWalker(document.querySelector('body'), NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const text = walker.currentNode, e = text.parentElement;
+        if (!text.data.trim() || !e.getClientRects().length) continue;
+        const layers = [];
+        for (let a = e; a; a = a.parentElement) layers.unshift(getComputedStyle(a).backgroundColor);
+        const style = getComputedStyle(e), colour = e.closest('svg') ? style.fill : style.color;
+        const [one, other] = [light(over(layers)), light(over([...layers, colour]))];
+        const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+        if (ratio < worst[0]) worst = [ratio, text.data.trim()];
+    }
+    return worst;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where a full report and a page of predictions lie."""
+    folder = tmp_path_factory.mktemp("pages")
+    thumbnail = thumbnail_uri(np.random.default_rng(0).integers(90, 160, (96, 72, 3), dtype=np.uint8))
+    predictions, _ = example(60)
+    texts = {
+        "report": evaluation_report(
+            {"val": scored(20, seed=3), "test": replace(scored(), stamps=(LEAK,))},
+            title="A name without any place to break it " + "x" * 60,
+            history=history(),
+            run_info=RUN_INFO,
+            thumbnails=dict.fromkeys(predictions.ids, thumbnail),
+        ),
+        "photos": predictions_page(
+            predictions, dict.fromkeys(predictions.ids[:-9], thumbnail), title="Predictions", prior=[1 / 18] * 18
+        ),
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in texts}
+
+
+def opened(browser: Browser, path: Path, *, width: int, scheme: str) -> tuple[Page, list[str]]:
+    """The open page, and what it said on the console or asked of the network."""
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    noise: list[str] = []
+    page.on("console", lambda message: noise.append(f"console: {message.text}"))
+    page.on("pageerror", lambda problem: noise.append(f"error: {problem}"))
+    page.on("request", lambda asked: noise.append(asked.url) if not asked.url.startswith(("data:", "file:")) else None)
+    page.goto(path.as_uri())
+    return page, noise
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1440])
+@pytest.mark.parametrize("name", ["report", "photos"])
+def test_a_page_is_silent_and_keeps_within_its_width(
+    browser: Browser, pages: dict[str, Path], name: str, width: int, scheme: str
+) -> None:
+    page, noise = opened(browser, pages[name], width=width, scheme=scheme)
+    try:
+        assert noise == []
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(BEYOND) == []
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["report", "photos"])
+def test_every_text_can_be_read(browser: Browser, pages: dict[str, Path], name: str, scheme: str) -> None:
+    page, _ = opened(browser, pages[name], width=1440, scheme=scheme)
+    try:
+        ratio, text = page.evaluate(CONTRAST)
+        assert ratio >= 4.5, text
+    finally:
+        page.close()
+
+
+def test_dark_mode_and_print_change_paper_and_plots(browser: Browser, pages: dict[str, Path]) -> None:
+    page, _ = opened(browser, pages["report"], width=1440, scheme="dark")
+    colours = """() => [getComputedStyle(document.body).backgroundColor,
+                        getComputedStyle(document.querySelector('svg text')).fill]"""
+    try:
+        dark = page.evaluate(colours)
+        page.emulate_media(color_scheme="light")
+        light = page.evaluate(colours)
+        page.emulate_media(color_scheme="dark", media="print")
+        printed = page.evaluate(colours)
+    finally:
+        page.close()
+    assert dark == ["rgb(19, 22, 25)", "rgb(166, 174, 182)"]
+    assert light == ["rgb(250, 249, 246)", "rgb(89, 97, 107)"]
+    assert printed == ["rgb(255, 255, 255)", "rgb(89, 97, 107)"]
+
+
+def test_the_network_is_closed_even_to_what_slips_in(browser: Browser, tmp_path: Path, pages: dict[str, Path]) -> None:
+    spoiled = tmp_path / "spoiled.html"
+    text = pages["photos"].read_text(encoding="utf-8")
+    spoiled.write_text(
+        text.replace("</main>", '<img src="http://127.0.0.1:9/x.png"><script>document.title="ran"</script></main>')
+    )
+    page, noise = opened(browser, spoiled, width=768, scheme="light")
+    try:
+        assert page.title() == "Predictions"
+        assert len([line for line in noise if "Content Security Policy" in line]) == 2, noise
+    finally:
+        page.close()

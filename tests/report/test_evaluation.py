@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.report.example import RUN_INFO, example, history, scored
+from trifacet.core.answers import Answers
+from trifacet.core.evaluation import Evaluation
+from trifacet.core.manifest import LEAK, PERSONS_UNKNOWN
+from trifacet.core.schema import DEFAULT_SCHEMA, Attribute, LabelSchema, age_attribute
+from trifacet.scoring import evaluate
+from trifacet.pages.contact import thumbnail_uri
+from trifacet.report import evaluation_report
+from trifacet.report.sections import SECTIONS
+
+FOUR_BANDS = LabelSchema(attributes=(Attribute(name="mask", classes=("on", "off")), age_attribute((25, 45, 65))))
+NO_AGE = LabelSchema(attributes=(Attribute(name="mask", classes=("worn", "incorrect", "not_worn")),))
+
+
+@pytest.fixture(scope="module")
+def test_score() -> Evaluation:
+    return scored()
+
+
+def anchors(page: str) -> list[str]:
+    return re.findall(r'<section id="([^"]+)"', page)
+
+
+def words(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.partition("<body>")[2])).replace("&#39;", "'")
+
+
+def test_a_report_shows_every_figure_with_its_interval_and_n(test_score: Evaluation) -> None:
+    page = words(evaluation_report({"test": test_score}, title="quick-3"))
+    assert test_score.joint
+    assert test_score.age
+    for interval in (test_score.joint.macro_f1, test_score.joint.accuracy):
+        value, _, between = str(interval).partition(" ")
+        assert f"{value} {between}" in page
+    for name in ("mask", "gender", "age"):
+        score = test_score.attributes[name]
+        assert score
+        assert f"{name} accuracy {str(score.accuracy).replace('[', '[', 1)}" in page
+        assert f"macro F1 {score.macro_f1} 420 photos" in page
+    assert f"bias {test_score.age.bias_years:+.1f} 418 photos" in page
+    assert "Measured on test: 420 photos of 60 people." in page
+    assert "2 photos could not be read: counted as wrong." in page
+
+
+def test_a_full_report_has_all_sections_in_order(test_score: Evaluation) -> None:
+    thumbnail = thumbnail_uri(np.zeros((40, 30, 3), dtype=np.uint8))
+    page = evaluation_report(
+        {"val": scored(20, seed=3), "test": test_score},
+        title="quick-3",
+        history=history(),
+        run_info=RUN_INFO,
+        thumbnails=dict.fromkeys(test_score.photos["photo_id"], thumbnail),
+    )
+    assert anchors(page) == list(SECTIONS)
+    assert len(page) < 400_000
+    assert page == evaluation_report(
+        {"val": scored(20, seed=3), "test": test_score},
+        title="quick-3",
+        history=history(),
+        run_info=RUN_INFO,
+        thumbnails=dict.fromkeys(test_score.photos["photo_id"], thumbnail),
+    )
+
+
+def test_a_report_without_history_and_pictures_leaves_their_sections_out(test_score: Evaluation) -> None:
+    assert anchors(evaluation_report({"test": test_score}, title="t")) == [
+        name for name in SECTIONS if name not in ("curves", "mistakes")
+    ]
+
+
+def test_stamps_stand_loud_above_every_score(test_score: Evaluation) -> None:
+    stamped = replace(test_score, stamps=(LEAK, PERSONS_UNKNOWN))
+    page = evaluation_report({"val": test_score, "test": stamped}, title="t")
+    for stamp in stamped.stamps:
+        assert page.index(stamp[1:]) < page.index('<section id="headline"')
+    assert page.count('role="note"') == 2
+    assert 'role="note"' not in evaluation_report({"test": test_score}, title="t")
+
+
+def test_mistakes_are_wrong_answers_the_most_confident_first(test_score: Evaluation) -> None:
+    page = evaluation_report(
+        {"test": test_score}, title="t", thumbnails=dict.fromkeys(test_score.photos["photo_id"], "data:image/webp;,")
+    )
+    part = page[page.index('<section id="mistakes"') : page.index('<section id="facts"')]
+    shown = re.findall(r'<figure title="([^:]+): true ([^;]+?), answered ([^"]+)"', part)
+    rows = {row["photo_id"]: row for row in test_score.photos.iter_rows(named=True)}
+    confidences = [rows[photo]["confidence"] for photo, _, _ in shown]
+    assert len(shown) == 48
+    assert confidences == sorted(confidences, reverse=True)
+    assert not any(rows[photo]["is_correct"] for photo, _, _ in shown)
+
+
+def test_curves_tell_the_best_epoch_and_the_speed(test_score: Evaluation) -> None:
+    page = words(evaluation_report({"val": test_score}, title="t", history=history(12)))
+    best = max(history(12), key=lambda record: record["val_macro_f1"])
+    assert f"12 epochs. Best macro F1 on val {best['val_macro_f1']:.3f}, in epoch {best['epoch']}." in page
+    assert "8.3 minutes, 278 images/s." in page
+
+
+def test_what_was_measured_is_said_with_hashes_and_rule(test_score: Evaluation) -> None:
+    page = evaluation_report({"test": test_score}, title="t", run_info=RUN_INFO)
+    for said in (DEFAULT_SCHEMA.fingerprint, "a7" * 32, "temperature, mask", "1.210", "2.13.1", "1,159"):
+        assert said in page
+
+
+def test_limits_speak_of_val_rare_classes_and_unknown_people(test_score: Evaluation) -> None:
+    on_test = words(evaluation_report({"test": test_score}, title="t"))
+    unknown = replace(test_score, interval_by="photo", n_people=None)
+    on_val = words(evaluation_report({"val": unknown}, title="t"))
+    assert "chosen on val, which flatters it" in on_val
+    assert "chosen on val" not in on_test
+    assert "the intervals are too narrow" in on_val
+    assert "the intervals are too narrow" not in on_test
+    assert "420 photos, people unknown" in on_val
+    assert "Much about classes with fewer than 10 photos" in on_test
+
+
+@pytest.mark.parametrize("schema", [pytest.param(FOUR_BANDS, id="four bands"), pytest.param(NO_AGE, id="mask alone")])
+def test_another_schema_is_reported_as_well(schema: LabelSchema) -> None:
+    page = evaluation_report({"test": scored(40, schema=schema)}, title="t")
+    assert ("age" in anchors(page)) == (schema.age is not None)
+    assert f"Macro F1, {schema.n_joint} classes" in page
+
+
+def test_a_submission_is_reported_without_confidence_and_years() -> None:
+    predictions, truth = example(30)
+    kept = predictions.is_read
+    ids = [i for i, k in zip(predictions.ids, kept, strict=True) if k]
+    answers = Answers(ids=ids, classes=predictions.classes[kept], schema=predictions.schema)
+    page = evaluation_report({"test": evaluate(answers, truth.rows(kept), n_boot=50)}, title="t")
+    assert not {"age", "reliability"} & set(anchors(page))
+    assert "a submission holds answers only" in words(page)
+
+
+def test_an_evaluation_without_joint_labels_is_reported(test_score: Evaluation) -> None:
+    attributes = {"mask": test_score.attributes["mask"], "gender": None, "age": None}
+    page = evaluation_report({"test": replace(test_score, joint=None, attributes=attributes, age=None)}, title="t")
+    assert "Macro F1, 18 classes" not in page
+    assert "mask accuracy" in page
+
+
+def test_nothing_to_report_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^a report needs at least one evaluation$"):
+        evaluation_report({}, title="t")
