@@ -56,7 +56,8 @@ def save_checkpoint(folder: Path, module: nn.Module, optimizer: torch.optim.Opti
     """
     tensors = {f"module.{k}": v for k, v in _on_cpu(module.state_dict()).items()}
     for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v).cpu() for k, v in state.items() if v is not None}
+        kept = {k: torch.as_tensor(v) for k, v in state.items() if v is not None}  # channels_last, as the weights are
+        tensors |= {f"optimizer.{index}.{k}": v.cpu().contiguous() for k, v in kept.items()}
     content = save(tensors, metadata=_metadata({"progress": progress.model_dump(mode="json")}))
     path = folder / f"step_{progress.step:09d}-{sha256_bytes(content)[:16]}.safetensors"
     write_bytes(path, content)
