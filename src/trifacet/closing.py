@@ -14,16 +14,16 @@ from PIL import Image
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import atomic_path, read_jsonl, write_json, write_text
 from trifacet.core.manifest import Manifest
-from trifacet.core.predictions import ImageArray, Predictions, argmax_rule, write_decision, write_predictions
+from trifacet.core.predictions import DecisionRule, ImageArray, Predictions, write_decision, write_predictions
 from trifacet.core.run import Run, now, save_run
 from trifacet.core.truth import Truth, truth_of
 from trifacet.decision import fit_decision
-from trifacet.scoring import evaluate
 from trifacet.opening import Progress, telling
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.prediction import Photo, predict_inputs
 from trifacet.report import evaluation_report, predictions_page
+from trifacet.scoring import evaluate
 
 N_MISTAKES = 60  # thumbnails of a report: more than its section of mistakes shows
 N_PAGE_PHOTOS = 2_500  # thumbnails of a page of predictions: they keep it under 10 MB
@@ -33,7 +33,7 @@ def finish(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], progress
     """A trained run to a finished one: whoever opens it finds answers, scores and a report beside the weights."""
     answers = _answer(run, manifest, inputs, progress)
     truths = {name: truth_of(manifest.split(name)) for name in answers}
-    rule = argmax_rule(manifest.schema)
+    rule = DecisionRule(label_schema=manifest.schema, priors=run.info.priors)
     if run.info.recipe.decide.fit == "auto":
         rule = fit_decision(answers["val"], truths["val"], priors=run.info.priors, seed=run.info.seed)
     write_decision(run.decision_path, rule)
@@ -75,10 +75,12 @@ def save_pictures(
         "inputs": input_grid(shown, inputs[train_rows], run.info.recipe, seed=run.info.seed),
         "answers": answer_grid(answers.rows(places), truth.joint[places], inputs[val_rows]),
     }
+    step = int(read_jsonl(run.metrics_path)[-1]["step"])
+    trackers = open_trackers(run, run.info.recipe.track, step=step)
     for name, picture in pictures.items():
         save_picture(run.pictures_dir / f"{name}.png", picture)
-        for tracker in open_trackers(run, run.info.recipe.track):
-            tracker.picture(name, picture, 0)
+        for tracker in trackers:
+            tracker.picture(name, picture, step)
 
 
 def save_picture(path: Path, picture: ImageArray) -> None:

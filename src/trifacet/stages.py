@@ -21,7 +21,6 @@ from trifacet.core.manifest import Manifest, merged_stamps, write_manifest
 from trifacet.core.predictions import (
     DecisionRule,
     Predictions,
-    argmax_rule,
     chosen_rule,
     read_predictions,
     write_decision,
@@ -37,8 +36,6 @@ from trifacet.data.drawn import DrawnDataset, draw_dataset
 from trifacet.data.sources import Reading
 from trifacet.data.sources.entries import IngestError
 from trifacet.decision import fit_decision
-from trifacet.scoring import evaluate as score
-from trifacet.scoring import read_pair
 from trifacet.opening import (
     Progress,
     new_run,
@@ -53,6 +50,8 @@ from trifacet.opening import (
 )
 from trifacet.prediction import predict_files
 from trifacet.report import evaluation_report
+from trifacet.scoring import evaluate as score
+from trifacet.scoring import read_pair
 from trifacet.submission import Submission, submission, write_submission
 
 if TYPE_CHECKING:
@@ -187,7 +186,8 @@ def predict(
     photos, stamps = open_photos(Path(data), splits, progress)
     told = telling(progress, "predicting")
     predictions = predict_files(model, photos, stamps=merged_stamps(model.stamps, stamps), progress=told)
-    predictions = predictions.with_decision(chosen_rule(predictions, rule) or argmax_rule(model.schema))
+    plain = DecisionRule(label_schema=model.schema, priors=model.decision.priors)
+    predictions = predictions.with_decision(chosen_rule(predictions, rule) or plain)
     if out:
         write_predictions(Path(out), predictions)
     if page:
