@@ -45,9 +45,10 @@ def dry_run(manifest: Manifest, images: npt.NDArray[np.uint8], recipe: Recipe, *
     net = build_net(manifest.schema, recipe.model)
     batch = np.asarray(images[: recipe.train.batch_size])
     photos = augment(to_tensor(batch, torch.device("cpu")), torch.from_numpy(draw(seed, 0, len(batch))), recipe.augment)
-    logits = net.train()(photos)
-    classes = manifest.classes[: len(batch)]
-    labels = Labels(torch.from_numpy(classes), torch.from_numpy(manifest.ages[: len(batch)]), torch.ones(len(batch)))
+    with torch.no_grad():
+        logits = net.train()(photos)
+    classes, ages = manifest.classes[: len(batch)], manifest.ages[: len(batch)].astype(np.float32)
+    labels = Labels(torch.from_numpy(classes), torch.from_numpy(ages), torch.ones(len(batch)))
     loss = make_loss(manifest.schema, recipe.loss, classes)
     even = {name: torch.zeros_like(answer) for name, answer in logits.items()}
     trained = net.head if recipe.model.is_frozen else net
