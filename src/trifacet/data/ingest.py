@@ -72,7 +72,7 @@ class _Joined:
 def parse_source(text: str) -> Source:
     """The source that `PATH` or `NAME=PATH` means; a path that exists as it stands is never taken apart."""
     name, equals, path = text.partition("=")
-    if equals and "/" not in name and not Path(text).exists():
+    if name and equals and "/" not in name and not Path(text).exists():
         return Source(Path(path), name)
     return Source(Path(text))
 
@@ -244,7 +244,8 @@ def _notes(taken: Sequence[_Taken], joined: Sequence[_Joined], *, manifest: Mani
     notes = [head + note for head, t in zip(heads, taken, strict=True) for note in t.labelled.notes]
     people = [set(one.rows["person_id"]) - {""} for one in joined]
     if shared := sum(n > 1 for n in Counter(p for who in people for p in who).values()):
-        notes.append(f"{shared:,} person ids occur in several sources and count as one person each: name the sources")
+        told = f"{shared:,} person ids occur in several sources and count as one person each"
+        notes.append(f"{told}: name the sources to keep them apart")
     for name in manifest.schema.names:
         unknown = manifest.table[name].null_count()
         if unknown:

@@ -43,10 +43,10 @@ def split(
 
     No person is divided; a photo of an unknown person is a person of its own. Strata are the classes a person has
     (gender; mask where photos stand alone) and the age in bins of 5 years. People of one stratum are ordered by
-    sha256("seed:person"), strata follow each other by class and age, and each person in turn goes where most is still
-    lacking: every stratum, and every run of neighbouring strata, meets the shares to within about one person. Nothing
-    depends on row order, hash seeds, a random generator or the machine. `allow_leak` deals single photos instead, and
-    stamps the manifest.
+    sha256("seed:person"), strata follow each other by class and age, and each person in turn (from a start that the
+    seed gives) goes where most is still lacking: every stratum, and every run of neighbouring strata, meets the shares
+    to within about one person. Nothing depends on row order, hash seeds, a random generator or the machine.
+    `allow_leak` deals single photos instead, and stamps the manifest.
 
     Raises:
         ManifestError: TRI250 shares that do not fit, TRI251 too few people.
@@ -140,12 +140,11 @@ def _digest(text: str) -> str:
 def _deal(groups: Sequence[_Group], shares: Sequence[float], *, seed: str) -> dict[str, int]:
     """Which of the parts each group goes to: in order, always to the part that lacks most of its share of photos."""
     order = sorted(groups, key=lambda g: (g.stratum, _digest(f"{seed}:{g.key}"), g.key))
-    mean = sum(g.n_photos for g in order) / max(len(order), 1)
-    # A head start drawn from the seed, under one person a part, so that lone people change sides between seeds.
-    ahead = [int(_digest(f"{seed}:part {p}")[:8], 16) / 16**8 * mean for p in range(len(shares))]
-    given = [a - share * sum(ahead) for a, share in zip(ahead, shares, strict=True)]
+    # A start drawn from the seed, so that people who are alone in their stratum change sides between seeds too.
+    start = int(_digest(f"{seed}:start")[:16], 16) % max(len(order), 1)
+    given = [0] * len(shares)
     dealt, part_of = 0, {}
-    for group in order:
+    for group in order[start:] + order[:start]:
         dealt += group.n_photos
         lacks = [share * dealt - had for share, had in zip(shares, given, strict=True)]
         part = lacks.index(max(lacks))

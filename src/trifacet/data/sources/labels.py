@@ -51,7 +51,9 @@ def check_value_maps(reading: Reading) -> None:
             try:
                 _meaning(key, target, schema=reading.schema, is_ans_truth=False)
             except _Unclear as problem:
-                raise error("TRI104", problem.reason, where=f"--map-values {key}:{text}", do=problem.do) from None
+                raise error(
+                    "TRI104", problem.reason, where=f"--map-values {key}:{text}", do="Map to a class."
+                ) from None
 
 
 def read_labels(

@@ -57,8 +57,8 @@ def require_columns(table: pl.DataFrame, wanted: Iterable[str], *, where: Path) 
     near = nearest(lacking[0], table.columns)
     by_case = {name.lower(): name for name in table.columns}
     near = by_case.get(lacking[0].lower(), near)
-    hint = f" Is it '{near}'? Then say --map {lacking[0]}={near} with --layout table." if near else ""
-    do = f"The table has {first_few(table.columns, 10)}.{hint}"
+    hint = f"Did you mean '{near}'? " if near else ""
+    do = f"{hint}The table has {first_few(table.columns, 10)}: rename the column, or map it (--layout table --map)."
     raise error("TRI222", f"no column {' or '.join(map(repr, lacking[:5]))}", where=where, do=do)
 
 
