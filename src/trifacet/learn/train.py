@@ -80,12 +80,14 @@ def train(
     loss = make_loss(manifest.schema, recipe.loss, manifest.classes[data.train_rows])
     course = _Course(run, data, loss, open_trackers(run, recipe.track, step=progress.step), on_tick)
     with memory_guard(recipe.train.batch_size):
-        if recipe.train.head_epochs and progress.phase == "head":
+        if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
             count = _counter(on_tick, "features", len(data.train_rows) * n_views + len(data.val_rows))
             phase = head_phase(net, data, recipe, seed=seed, on_photos=count)
             state = (checkpoint.module, checkpoint.optimizer) if checkpoint else None
             progress = _fit(net, phase, progress, state, course)
+        elif checkpoint and progress.phase == "head":
+            net.head.load_state_dict(checkpoint.module)  # its phase is over: no features to compute again
         if recipe.train.epochs:
             resumed = checkpoint if checkpoint and checkpoint.progress.phase == "all" else None
             if not resumed and not init:
