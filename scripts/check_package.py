@@ -58,9 +58,9 @@ def needed(name: str, found: dict[str, str]) -> dict[str, str]:
     """`found` with the lock's lines for what `name` needs, without extras, and for what those need."""
     for line in importlib.metadata.requires(name) or ():
         wanted = Requirement(line)
-        if wanted.name not in found and (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
-            key = re.sub(r"[-_.]+", "-", wanted.name).lower()
-            found = needed(wanted.name, {**found, wanted.name: locked(key)})
+        key = re.sub(r"[-_.]+", "-", wanted.name).lower()
+        if key not in found and (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
+            found = needed(wanted.name, {**found, key: locked(key)})
     return found
 
 

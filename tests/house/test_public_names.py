@@ -29,8 +29,8 @@ def commands() -> list[tuple[str, click.Command]]:
     return sorted(found, key=lambda pair: pair[0])
 
 
-def test_public_names_are_sorted_and_there() -> None:
-    assert list(trifacet.__all__) == sorted(set(trifacet.__all__))
+def test_public_names_are_there() -> None:  # that they are sorted is ruff's RUF022
+    assert len(set(trifacet.__all__)) == len(trifacet.__all__) > 0
     assert [name for name in trifacet.__all__ if not hasattr(trifacet, name)] == []
 
 

@@ -40,7 +40,9 @@ def train(
     from trifacet import stages
     from trifacet.cli import render
     from trifacet.core.run import numbered
+    from trifacet.opening import require_train
 
+    require_train()  # before a folder of photos is ingested for nothing
     if resume:
         if data or out or name or sets or init or is_dry:
             raise error("TRI104", "goes on with the run as it is, so no other option goes with it", where="--resume")
