@@ -25,10 +25,11 @@ SMALL = (
     "train.head_epochs=2",
     "train.epochs=3",
     "train.device=cpu",
+    "train.amp=off",
     "optim.lr=1e-3",
     "track.tensorboard=false",
 )
-FACES = (*SMALL, "model.backbone=face_resnet10", "data.image_size=[33, 33]")
+FACES = (*SMALL, "model.backbone=face_resnet10", "data.image_size=[33, 33]", "train.amp=auto")
 
 
 def photos(n: int = 40, *, side: int = 24, schema: LabelSchema = DEFAULT_SCHEMA) -> tuple[Manifest, np.ndarray]:

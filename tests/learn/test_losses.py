@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from trifacet.core.errors import ConfigError
+from trifacet.core.recipe import LossSection
+from trifacet.core.schema import Attribute, LabelSchema
+from trifacet.learn.losses import Labels, Loss, make_loss
+
+MASK = Attribute(name="mask", classes=("worn", "incorrect", "not_worn"))
+AGE = Attribute(name="age", classes=("young", "old"), edges=(2.0,))
+BOTH = LabelSchema(attributes=(MASK, AGE), years=(0, 3))
+ONLY_MASK, ONLY_AGE = (LabelSchema(attributes=(a,), years=(0, 3)) for a in (MASK, AGE))
+NAN = math.nan
+
+
+def labels(classes: list[list[int]], *, years: list[float] | None = None, weights: list[float] | None = None) -> Labels:
+    n = len(classes)
+    return Labels(torch.tensor(classes), torch.tensor(years or [NAN] * n), torch.tensor(weights or [1.0] * n))
+
+
+def noise(n: int, size: int) -> torch.Tensor:
+    return torch.randn(n, size, generator=torch.Generator().manual_seed(0))
+
+
+def loss(schema: LabelSchema, class_weights: dict | None = None, **recipe) -> Loss:
+    return Loss(schema, LossSection(**recipe), class_weights or {})
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_classes_are_torchs_cross_entropy_and_missing_labels_count_for_nothing(smoothing: float) -> None:
+    logits, target = noise(6, 3), torch.tensor([0, -1, 2, 1, -1, 0])
+    ours = loss(ONLY_MASK, label_smoothing=smoothing)({"mask": logits}, labels(target[:, None].tolist()))
+    assert torch.allclose(ours, F.cross_entropy(logits, target, ignore_index=-1, label_smoothing=smoothing))
+
+
+def test_class_weights_are_torchs() -> None:
+    logits, target, weights = noise(6, 3), torch.tensor([0, -1, 2, 1, 1, 0]), torch.tensor([0.5, 2.0, 3.0])
+    ours = loss(ONLY_MASK, {"mask": weights})({"mask": logits}, labels(target[:, None].tolist()))
+    assert torch.allclose(ours, F.cross_entropy(logits, target, weight=weights, ignore_index=-1))
+
+
+def test_label_weights_weigh_photos() -> None:
+    logits = {"mask": noise(3, 3)}
+    classes = [[0], [1], [2]]
+    each = F.cross_entropy(logits["mask"], torch.tensor([0, 1, 2]), reduction="none")
+    ours = loss(ONLY_MASK)(logits, labels(classes, weights=[1.0, 0.0, 3.0]))
+    assert torch.allclose(ours, (each[0] + 3 * each[2]) / 4)
+
+
+def test_even_answers_cost_the_logarithm_of_their_number() -> None:
+    answers = {"mask": torch.zeros(2, 3), "age": torch.zeros(2, 4)}
+    ours = loss(BOTH)(answers, labels([[0, 0], [1, 1]], years=[1.0, 3.0]))
+    assert float(ours) == pytest.approx(math.log(3) + math.log(4))
+
+
+def test_a_known_year_is_a_gaussian_around_its_whole_number() -> None:
+    probs = torch.tensor([[0.1, 0.2, 0.3, 0.4]])
+    target = np.array([math.exp(-0.5), 1, math.exp(-0.5), math.exp(-2)])  # year 1.7 counts as 1, width 1
+    expected = -(target / target.sum() * np.log([0.1, 0.2, 0.3, 0.4])).sum()
+    ours = loss(ONLY_AGE, age_sigma_years=1)({"age": probs.log()}, labels([[0]], years=[1.7]))
+    assert float(ours) == pytest.approx(expected)
+
+
+def test_a_year_without_width_is_torchs_cross_entropy() -> None:
+    logits = noise(4, 4)
+    for smoothing in (0.0, 0.2):
+        ours = loss(ONLY_AGE, age_sigma_years=0, label_smoothing=smoothing)(
+            {"age": logits}, labels([[0], [0], [1], [1]], years=[0.0, 1.99, 2.0, 3.5])
+        )
+        expected = F.cross_entropy(logits, torch.tensor([0, 1, 2, 3]), label_smoothing=smoothing)
+        assert torch.allclose(ours, expected)
+
+
+def test_a_known_class_costs_the_logarithm_of_its_years_mass() -> None:
+    probs = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]])
+    ours = loss(ONLY_AGE)({"age": probs.log()}, labels([[0], [1], [-1]]))
+    assert float(ours) == pytest.approx(-(math.log(0.3) + math.log(0.7)) / 2)
+
+
+def test_years_classes_and_missing_ages_share_a_batch() -> None:
+    logits = {"age": noise(4, 4)}
+    rows = labels([[0], [1], [1], [-1]], years=[0.5, NAN, 3.0, NAN])
+    both = loss(ONLY_AGE)
+    apart = [float(both({"age": logits["age"][i : i + 1]}, rows.rows(torch.tensor([i])))) for i in range(4)]
+    assert apart[3] == 0
+    assert float(both(logits, rows)) == pytest.approx(sum(apart[:3]) / 3)
+
+
+def test_nothing_known_is_no_loss_and_no_gradient() -> None:
+    answers = {"mask": noise(2, 3).requires_grad_(), "age": noise(2, 4).requires_grad_()}
+    ours = loss(BOTH)(answers, labels([[-1, -1], [-1, -1]]))
+    ours.backward()
+    assert float(ours.detach()) == 0
+    for answer in answers.values():
+        assert answer.grad is not None
+        assert (answer.grad == 0).all()
+
+
+def test_gradients_are_finite_where_answers_are_certain() -> None:
+    certain = torch.tensor([[200.0, -200, -200, -200]]).requires_grad_()
+    for rows in (labels([[1]]), labels([[1]], years=[3.0])):
+        value = loss(ONLY_AGE)({"age": certain}, rows)
+        (gradient,) = torch.autograd.grad(value, certain)
+        assert value.isfinite()
+        assert gradient.isfinite().all()
+
+
+def test_attributes_are_summed_with_their_weights() -> None:
+    answers, rows = {"mask": noise(3, 3), "age": noise(3, 4)}, labels([[0, 1], [1, 0], [2, -1]], years=[3.0, 0.0, NAN])
+    mask = loss(ONLY_MASK)({"mask": answers["mask"]}, labels([[0], [1], [2]]))
+    age = loss(ONLY_AGE)({"age": answers["age"]}, labels([[1], [0], [-1]], years=[3.0, 0.0, NAN]))
+    assert torch.allclose(loss(BOTH)(answers, rows), mask + age)
+    assert torch.allclose(loss(BOTH, weights={"age": 0.25})(answers, rows), mask + age / 4)
+    assert torch.allclose(loss(BOTH, weights={"age": 0})(answers, rows), mask)
+
+
+def test_joint_answers_need_every_label() -> None:
+    logits = noise(3, 6)
+    ours = loss(BOTH)({"joint": logits}, labels([[0, 1], [2, 0], [1, -1]], years=[3.0, 0.0, NAN]))
+    assert torch.allclose(ours, F.cross_entropy(logits, torch.tensor([1, 4, -1]), ignore_index=-1))
+
+
+def test_class_weights_come_from_how_rare_a_class_is() -> None:
+    classes = np.array([[0, 0]] * 6 + [[1, 1]] * 2 + [[-1, 0]])  # mask 6, 2, 0; age 7, 2
+    balanced = make_loss(BOTH, LossSection(class_weights="balanced"), classes).class_weights
+    assert torch.allclose(balanced["mask"], torch.tensor([8 / 18, 8 / 6, 0]))
+    assert torch.allclose(balanced["age"], torch.tensor([9 / 14, 9 / 4]))
+    assert torch.allclose(balanced["joint"], torch.tensor([8 / 36, 0, 0, 8 / 12, 0, 0]))
+    rooted = make_loss(BOTH, LossSection(class_weights="square_root"), classes).class_weights
+    assert torch.allclose(rooted["mask"], balanced["mask"].sqrt())
+    assert make_loss(BOTH, LossSection(), classes).class_weights == {}
+
+
+def test_a_weight_for_an_attribute_that_is_not_there_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_loss(BOTH, LossSection(weights={"msak": 2}), np.zeros((1, 2), dtype=np.int64))
+    assert str(caught.value) == "TRI100 loss.weights: no attribute 'msak'. Did you mean 'mask'?"
