@@ -46,8 +46,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Without its cache, which keeps what an import meant before other files moved.
 imports: $(READY)
-	$(BIN)/lint-imports --no-logo --no-cache # its cache keeps what a file meant before others moved
+	$(BIN)/lint-imports --no-logo --no-cache
 
 house: $(READY)
 	$(BIN)/python -m pytest -q tests/house $(ARGS)
@@ -66,4 +67,4 @@ lock: $(READY) ## renew requirements.lock and measure its sizes (downloads every
 	$(BIN)/python scripts/lock_sizes.py
 
 clean: ## remove .venv and what tools leave behind; never runs or photos
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
