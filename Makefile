@@ -1,11 +1,12 @@
 # Needs python3 (3.11-3.13), pip and make. Everything else comes from requirements.lock into $(VENV).
 # Another Python: `make setup PYTHON=python3.12 VENV=.venv-3.12`. More test workers: `make test WORKERS=8`.
-PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 ARGS ?=
 
 BIN := $(VENV)/bin
+# An environment that stands is kept as it is; another Python beside it is an error that says so.
+PYTHON ?= $(or $(wildcard $(BIN)/python),python3)
 READY := $(VENV)/.trifacet-ready
 LOCK := $(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --python-version 3.11
