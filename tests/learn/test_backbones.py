@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from trifacet.core.errors import ConfigError, RunError
 from trifacet.core.recipe import ModelSection
 from trifacet.learn.backbones import BACKBONES, build_backbone, check_backbone, load_weights
-from trifacet.learn.models import BaselineCNN
+from trifacet.learn.convnets import BaselineCNN
 
 WEIGHTS = "Check the path and the model named in the recipe."
 OWN = "Check that Python finds the module from the folder you stand in and that the name is spelled right."

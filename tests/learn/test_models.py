@@ -8,7 +8,8 @@ from tests.core.tiny import FOUR_BANDS
 from trifacet.core.errors import ConfigError
 from trifacet.core.recipe import ModelSection
 from trifacet.core.schema import DEFAULT_SCHEMA, LabelSchema
-from trifacet.learn.models import BaselineCNN, Head, answer_probs, answer_sizes, build_net, year_bands
+from trifacet.learn.convnets import BaselineCNN
+from trifacet.learn.models import Head, answer_probs, answer_sizes, build_net, year_bands
 
 NO_AGE = LabelSchema(attributes=DEFAULT_SCHEMA.attributes[:2])
 PLAIN = ModelSection(backbone="baseline_cnn")

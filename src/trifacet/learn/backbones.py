@@ -43,7 +43,7 @@ def _face_resnet10(model: ModelSection) -> nn.Module:
 
 
 def _baseline_cnn(_: ModelSection) -> nn.Module:
-    from trifacet.learn.models import BaselineCNN
+    from trifacet.learn.convnets import BaselineCNN
 
     return BaselineCNN()
 
@@ -116,7 +116,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 def _build_timm(name: str, model: ModelSection) -> nn.Module:
     import timm
 
-    from trifacet.learn.models import TimmTrunk
+    from trifacet.learn.convnets import TimmTrunk
 
     model_name, _, tag = name.partition(".")
     if model_name in timm.list_models() and tag and name not in timm.list_pretrained():
