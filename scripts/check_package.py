@@ -77,7 +77,7 @@ def install(wheel: Path, venv: Path) -> None:
         print("uv's cache lacks some of it: asking the network")
         subprocess.run(locked_ones, env=env, check=True)
     subprocess.run([*command, "--offline", str(wheel)], env=env, check=True)
-    subprocess.run([UV, "pip", "check", "--quiet"], env=env, check=True)
+    subprocess.run([UV, "pip", "check"], env=env, check=True)
     print(f"installed with {len(base)} packages: {', '.join(sorted(base))}")
 
 

@@ -42,11 +42,11 @@ def version_of(python: Path) -> str:
 
 
 def locked(name: str) -> str:
-    """The lines of the lock that pin `name` with its hashes."""
-    found = re.search(rf"^{name}==.*(?:\n[ ].*)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    """The lines of the lock that pin `name` with its hashes; several pins when Python's version decides."""
+    found = re.findall(rf"^{name}==.*(?:\n[ ].*)*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
     if not found:
         sys.exit(f"{LOCK.name} does not pin {name}")
-    return found.group() + "\n"
+    return "\n".join(found) + "\n"
 
 
 def print_sizes(venv: Path) -> None:
