@@ -22,11 +22,11 @@ def draw(seed: int, epoch: int, n_photos: int) -> Float32Array:
 
 def augment(images: Tensor, draws: Tensor, ranges: AugmentSection) -> Tensor:
     """Changed photos, float (B, 3, H, W) in 0..255, of uint8 (B, 3, H, W) on any device; draws (B, N_DRAWS)."""
-    photos = _move(images.float(), draws[:, :6], ranges)
+    photos = _move(images.float().contiguous(), draws[:, :6], ranges)
     photos = _colour(photos, draws[:, 6:12], ranges)
     if ranges.noise:
         photos = photos + _noise(photos, draws[:, 12:15], ranges.noise)
-    return photos.clamp(0, 255)
+    return photos.clamp_(0, 255)
 
 
 def _move(photos: Tensor, draws: Tensor, ranges: AugmentSection) -> Tensor:
@@ -44,17 +44,18 @@ def _move(photos: Tensor, draws: Tensor, ranges: AugmentSection) -> Tensor:
 
 
 def _colour(photos: Tensor, draws: Tensor, ranges: AugmentSection) -> Tensor:
-    """Brightness and contrast, saturation, and a gain per channel, as one linear map of each photo's channels."""
+    """Saturation, contrast about the photo's mean, a gain per channel and brightness, as one linear map of colours."""
 
     def gain(column: int, spread: float) -> Tensor:
-        return (1 + draws[:, column] * spread).view(-1, 1, 1, 1)
+        return (1 + draws[:, column] * spread).view(-1, 1, 1)
 
-    contrast, saturation = gain(1, ranges.contrast), gain(2, ranges.saturation)
-    channels = (1 + draws[:, 3:6] * ranges.channel_gain).view(-1, 3, 1, 1) * gain(0, ranges.brightness)
-    mean = photos.mean(dim=(1, 2, 3), keepdim=True)
-    grey = photos.mean(dim=1, keepdim=True)
-    photos = torch.lerp(grey, photos, saturation)
-    return ((photos - mean) * contrast + mean) * channels
+    saturation, contrast = gain(2, ranges.saturation), gain(1, ranges.contrast)
+    channels = (1 + draws[:, 3:6] * ranges.channel_gain).view(-1, 3, 1) * gain(0, ranges.brightness)
+    towards_grey = torch.full((3, 3), 1 / 3, device=photos.device)
+    colours = saturation * torch.eye(3, device=photos.device) + (1 - saturation) * towards_grey
+    mean = photos.mean(dim=(1, 2, 3)).view(-1, 1, 1)
+    moved = torch.baddbmm(channels * (1 - contrast) * mean, channels * contrast * colours, photos.flatten(2))
+    return moved.view_as(photos)
 
 
 def _noise(photos: Tensor, draws: Tensor, largest: float) -> Tensor:
