@@ -51,9 +51,9 @@ def train(
     elif data is None:
         raise error("TRI104", "is needed: a manifest or a folder of labelled photos", where="--data")
     else:
-        resolved = stages.open_recipe(recipe, sets or [])
+        resolved = open_recipe(recipe, sets or [])
         with render.bars() as bars:
-            manifest = stages.open_data(data, progress=bars.told)
+            manifest = open_data(data, progress=bars.told)
         if is_dry:
             _tell_dry_run(stages.dry_run(resolved, manifest), out or Path("dry-run.png"))
             return
