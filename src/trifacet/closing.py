@@ -73,7 +73,7 @@ def save_pictures(
     places = _spread(np.arange(len(answers)), N_SHOWN)
     pictures = {
         "inputs": input_grid(shown, inputs[train_rows], run.info.recipe, seed=run.info.seed),
-        "answers": answer_grid(answers.rows(places), truth.joint[places], inputs[val_rows]),
+        "answers": answer_grid(answers, places, truth=truth.joint, images=inputs[val_rows]),
     }
     step = int(read_jsonl(run.metrics_path)[-1]["step"])
     trackers = open_trackers(run, run.info.recipe.track, step=step)

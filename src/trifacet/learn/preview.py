@@ -12,7 +12,7 @@ import torch
 from trifacet.core.manifest import Manifest
 from trifacet.core.predictions import ImageArray, Predictions
 from trifacet.core.recipe import Recipe
-from trifacet.core.schema import MISSING, LabelSchema
+from trifacet.core.schema import MISSING, IntArray, LabelSchema
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import to_tensor
 from trifacet.learn.losses import Labels, make_loss
@@ -72,18 +72,24 @@ def input_grid(manifest: Manifest, images: npt.NDArray[np.uint8], recipe: Recipe
     return image_grid(pixels, _captions(manifest.classes[: len(shown)], manifest.schema), columns=6)
 
 
-def answer_grid(predictions: Predictions, truth: npt.NDArray[np.int64], images: npt.NDArray[np.uint8]) -> ImageArray:
-    """A grid of photos with the answer and its confidence, and the truth (N,) joint where the answer is wrong."""
+def answer_grid(
+    predictions: Predictions, places: IntArray, *, truth: IntArray, images: npt.NDArray[np.uint8]
+) -> ImageArray:
+    """A grid of the photos at `places`, which `images` shows, with the answer and its confidence below each.
+
+    truth: joint ids (N,) of all photos; the true class is told where the answer is wrong.
+    """
     names = [*predictions.schema.joint_names, "?"]
+    columns = (predictions.classes[places], predictions.confidence[places], truth[places])
     captions = []
-    for answer, confidence, true in zip(predictions.classes, predictions.confidence, truth, strict=True):
+    for answer, confidence, true in zip(*columns, strict=True):
         certain = "" if math.isnan(confidence) else f" {confidence:.0%}"
         wrong = "" if true in (MISSING, answer) else f"\nnot {names[true]}"
         captions.append(f"{names[answer]}{certain}{wrong}")
     return image_grid(np.asarray(images), captions, columns=6)
 
 
-def _captions(classes: npt.NDArray[np.int64], schema: LabelSchema) -> list[str]:
+def _captions(classes: IntArray, schema: LabelSchema) -> list[str]:
     return [
         "\n".join("?" if c == MISSING else a.classes[c] for a, c in zip(schema.attributes, row, strict=True))
         for row in classes
