@@ -162,6 +162,14 @@ def test_set_values_are_yaml() -> None:
     assert content == {"a": {"b": None, "c": True}, "d": [1, "x"], "e": "a=b", "f": None}
 
 
+def test_off_is_a_word_where_one_is_meant_and_false_where_that_is(tmp_path: Path) -> None:
+    file = written(tmp_path / "r.yaml", "train: {amp: off}\ntrack: {tensorboard: off}\n")
+    for layer in (file, set_layer(["train.amp=off", "track.tensorboard=no"])):
+        made = resolve(Recipe, [layer]).settings
+        assert made.train.amp == "off"
+        assert made.track.tensorboard is False
+
+
 def test_nested_settings_are_flattened_to_dotted_keys() -> None:
     assert flatten({"a": {"b": 1, "c": {}}, "d": [2]}) == {"a.b": 1, "a.c": {}, "d": [2]}
 

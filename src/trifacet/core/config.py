@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from trifacet.core.errors import error, nearest
+from trifacet.core.files import parse_yaml
 
 Settings = TypeVar("Settings", bound=BaseModel)
 Check = Callable[[Any], str | None]  # a value -> what is wrong with it, or None
@@ -36,7 +37,7 @@ class Resolved(Generic[Settings]):
 def read_layer(path: Path) -> Layer:
     """The mapping in a YAML or JSON file (JSON is YAML). Raises ConfigError TRI102."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise error("TRI102", "no such file", where=str(path)) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
@@ -56,7 +57,7 @@ def set_layer(assignments: Sequence[str]) -> Layer:
         if not equals or not key.strip():
             raise error("TRI104", "must look like key.subkey=value", where="--set", got=f"'{assignment}'")
         try:
-            value = yaml.safe_load(text)
+            value = parse_yaml(text)
         except yaml.YAMLError:
             raise error("TRI104", "the value is not valid YAML", where="--set", got=f"'{assignment}'") from None
         *parents, last = key.strip().split(".")

@@ -6,11 +6,14 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from trifacet.core.errors import TrifacetError, error
 
@@ -134,6 +137,23 @@ def read_json(path: Path, *, code: str = "TRI102") -> dict[str, Any]:
     if not isinstance(content, dict):
         raise error(code, "must hold one JSON object", where=str(path), got=type(content).__name__)
     return content
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML with the booleans of version 1.2: `on`, `off`, `yes` and `no` are words, as `amp: off` means them."""
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_Yaml.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != _BOOL]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml.add_implicit_resolver(_BOOL, re.compile("(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML or JSON text holds, in plain values. Raises yaml.YAMLError."""
+    return yaml.load(text, Loader=_Yaml)  # noqa: S506  (a SafeLoader)
 
 
 def sha256_bytes(content: bytes) -> str:

@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from trifacet.core.errors import error, pick
-from trifacet.core.files import sha256_json
+from trifacet.core.files import parse_yaml, sha256_json
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -245,7 +245,7 @@ def parse_schema(content: Any, *, where: str) -> LabelSchema:
 def read_schema(path: Path) -> LabelSchema:
     """The schema in a YAML or JSON file. Raises ConfigError TRI102, TRI103."""
     try:
-        return parse_schema(yaml.safe_load(path.read_text(encoding="utf-8")), where=str(path))
+        return parse_schema(parse_yaml(path.read_text(encoding="utf-8")), where=str(path))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as problem:
         raise error("TRI102", "no schema can be read here", where=str(path), got=str(problem)) from None
 
