@@ -40,7 +40,7 @@ def train(
     from trifacet import stages
     from trifacet.cli import render
     from trifacet.core.run import numbered
-    from trifacet.opening import require_train
+    from trifacet.opening import open_data, open_recipe, require_train
 
     require_train()  # before a folder of photos is ingested for nothing
     if resume:
@@ -99,11 +99,12 @@ def demo(
 def _resumable(run: Path) -> Iterator[None]:
     """Tells how to go on when training is stopped or fails after it began."""
     from trifacet.cli import render
+    from trifacet.core.run import open_run
 
     try:
         yield
     except BaseException:
-        if (run / "checkpoints").is_dir():
+        if (run / "run.json").is_file() and open_run(run).info.status in ("interrupted", "failed"):
             render.err.print(f"Go on with: [bold]trifacet train --resume {run}[/]", soft_wrap=True)
         raise
 
