@@ -61,7 +61,7 @@ class Bars:
 
 @contextmanager
 def bars() -> Iterator[Bars]:
-    """Progress bars on stderr, so that what a command prints can be piped."""
+    """Progress bars on stderr, so that what a command prints can be piped; none where stderr is no terminal."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -71,7 +71,7 @@ def bars() -> Iterator[Bars]:
         TimeRemainingColumn(compact=True),
         TextColumn("[dim]{task.fields[note]}"),
     )
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         yield Bars(progress)
 
 
