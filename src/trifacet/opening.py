@@ -15,7 +15,15 @@ import polars as pl
 from trifacet.core.config import Resolved, read_layer, resolve, set_layer
 from trifacet.core.errors import error, pick
 from trifacet.core.files import sha256_file
-from trifacet.core.manifest import Manifest, check_roots, merged_stamps, read_manifest, with_schema, write_manifest
+from trifacet.core.manifest import (
+    PERSONS_UNKNOWN,
+    Manifest,
+    check_roots,
+    merged_stamps,
+    read_manifest,
+    with_schema,
+    write_manifest,
+)
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, RunInfo, create_run, machine, now, save_run, versions
 from trifacet.core.schema import LabelSchema, parse_schema, with_age_edges
@@ -146,7 +154,8 @@ def open_photos(data: Path, splits: Sequence[str], progress: Progress) -> tuple[
     photos = [Photo(photo_id, path) for photo_id, path in zip(manifest.photo_ids, manifest.paths, strict=True)]
     if not photos:
         raise error("TRI205", "no photos to predict on", where=str(data), got=f"splits {', '.join(splits) or 'all'}")
-    return photos + refused, merged_stamps(manifest.stamps)
+    about_split = [stamp for stamp in manifest.stamps if stamp != PERSONS_UNKNOWN]  # of persons, the truth will tell
+    return photos + refused, merged_stamps(about_split)
 
 
 def _recipe_schema(content: Mapping[str, object], schema: LabelSchema) -> LabelSchema:
