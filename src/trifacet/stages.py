@@ -5,7 +5,7 @@ A stage opens what it needs, calls the rooms, and saves what comes back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,7 +16,7 @@ from trifacet.closing import answers_page, finish
 from trifacet.core.config import Resolved
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
-from trifacet.core.files import write_text
+from trifacet.core.files import sha256_file, write_text
 from trifacet.core.manifest import Manifest, merged_stamps, write_manifest
 from trifacet.core.predictions import (
     DecisionRule,
@@ -55,6 +55,7 @@ from trifacet.scoring import read_pair
 from trifacet.submission import Submission, submission, write_submission
 
 if TYPE_CHECKING:
+    from trifacet.learn.models import Net
     from trifacet.learn.predictor import Tta
     from trifacet.learn.preview import DryRun
     from trifacet.learn.train import OnTick
@@ -123,25 +124,43 @@ def train(
     require_train()
     resolved = open_recipe(recipe, sets)
     manifest = ready_to_train(open_data(data, progress=progress), resolved.settings)
+    start = _start_from(Path(init)) if init else None
     run = new_run(Path(out), resolved, manifest)
-    return _train(run, manifest, init=Path(init) if init else None, progress=progress, on_tick=on_tick)
+    if init:
+        told = {"init": str(Path(init).absolute()), "init_weights": sha256_file(open_run(Path(init)).weights_path())}
+        run = save_run(run, inputs={**run.info.inputs, **told})
+    return _train(run, manifest, start=start, progress=progress, on_tick=on_tick)
 
 
 def resume(path: Path | str, *, progress: Progress = quiet, on_tick: OnTick | None = None) -> Run:
-    """A run that was stopped, gone on with from its last whole epoch. Raises RunError TRI400, TRI407."""
+    """A run that was stopped, gone on with from its last whole epoch. Raises RunError TRI400, TRI403, TRI407."""
     require_train()
     run = open_run(Path(path))
     if run.info.status == "finished":
         raise error("TRI407", "this run is finished", where=str(path))
-    return _train(run, open_data(run.manifest_path), init=None, progress=progress, on_tick=on_tick)
+    start, inputs = None, run.info.inputs
+    if "init" in inputs:
+        start = _start_from(Path(inputs["init"]), sha256=inputs["init_weights"])
+    return _train(run, open_data(run.manifest_path), start=start, progress=progress, on_tick=on_tick)
 
 
-def _train(run: Run, manifest: Manifest, *, init: Path | None, progress: Progress, on_tick: OnTick | None) -> Run:
-    from trifacet.learn.predictor import geometry_of, load_init
+def _start_from(init: Path, *, sha256: str = "") -> Callable[[Net], None]:
+    """What puts the weights of the run `init` into a net, of that hash where one is given. Raises TRI400, TRI403."""
+    from trifacet.learn.predictor import load_init
+
+    run = open_run(init)
+    if sha256 and sha256_file(run.weights_path()) != sha256:
+        raise error("TRI403", "the weights that this run started from have changed", where=str(init))
+    return load_init(run)
+
+
+def _train(
+    run: Run, manifest: Manifest, *, start: Callable[[Net], None] | None, progress: Progress, on_tick: OnTick | None
+) -> Run:
+    from trifacet.learn.predictor import geometry_of
     from trifacet.learn.train import train as learn
 
     try:
-        start = load_init(open_run(init)) if init else None
         inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress)
         run = learn(run, manifest, inputs, init=start, on_tick=on_tick or (lambda _: None))
         return finish(run, manifest, inputs, progress)
