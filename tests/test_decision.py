@@ -11,8 +11,8 @@ from trifacet.core.predictions import DecisionRule, Predictions, calibrated_prob
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, Attribute, LabelSchema
 from trifacet.core.truth import Truth
 from trifacet.decision import fit_decision, training_priors
-from trifacet.scoring import evaluate
 from trifacet.measure.calibration import temper
+from trifacet.scoring import evaluate
 
 # A net that overdoes the training shares: it believes that classes are as rare as their squares say.
 OVERDONE = tuple(np.square(AGE_SHARES) / np.square(AGE_SHARES).sum())

@@ -14,8 +14,8 @@ from trifacet.core.manifest import PERSONS_UNKNOWN
 from trifacet.core.predictions import write_predictions
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, Attribute, LabelSchema, age_attribute
 from trifacet.core.truth import read_truth
-from trifacet.scoring import evaluate, read_pair, read_scored
 from trifacet.measure.classification import macro_f1
+from trifacet.scoring import evaluate, read_pair, read_scored
 
 FOUR_BANDS = LabelSchema(
     attributes=(Attribute(name="cover", classes=("yes", "no")), age_attribute((20, 40, 60))), years=(10, 90)

@@ -46,7 +46,7 @@ def has_fast_bf16(device: torch.device) -> bool:
     A step of face_resnet29 took half as long on AMX: docs/log.md, 2026-11-21, "bfloat16 on a CPU".
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
 
 
