@@ -28,6 +28,8 @@ ARGS = [
     "--disable-sync",
 ]
 
+WIDTHS_PX = (360, 768, 1440)
+
 # Elements that reach beyond the window, unless a box that scrolls by itself holds them.
 BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
     const box = e.getBoundingClientRect();
@@ -93,6 +95,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def opened(browser: Browser, path: Path, *, width: int, scheme: str) -> tuple[Page, list[str]]:
     """The open page, and what it said on the console or asked of the network."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_default_timeout(0)  # no clock decides: a busy machine is not a fault of the page
     noise: list[str] = []
     page.on("console", lambda message: noise.append(f"console: {message.text}"))
     page.on("pageerror", lambda problem: noise.append(f"error: {problem}"))
@@ -102,16 +105,17 @@ def opened(browser: Browser, path: Path, *, width: int, scheme: str) -> tuple[Pa
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1440])
 @pytest.mark.parametrize("name", ["report", "photos"])
 def test_a_page_is_silent_and_keeps_within_its_width(
-    browser: Browser, pages: dict[str, Path], name: str, width: int, scheme: str
+    browser: Browser, pages: dict[str, Path], name: str, scheme: str
 ) -> None:
-    page, noise = opened(browser, pages[name], width=width, scheme=scheme)
+    page, noise = opened(browser, pages[name], width=WIDTHS_PX[0], scheme=scheme)
     try:
+        for width in WIDTHS_PX:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            assert page.evaluate(BEYOND) == [], width
         assert noise == []
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert page.evaluate(BEYOND) == []
     finally:
         page.close()
 
