@@ -18,6 +18,7 @@ from trifacet.core.schema import DEFAULT_SCHEMA, LabelSchema
 SMALL = (
     "model.backbone=baseline_cnn",
     "model.hidden=16",
+    "model.dropout=[0.1, 0.1]",
     "data.image_size=[24, 24]",
     "data.crop=none",
     "train.batch_size=16",

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from trifacet.core.errors import ConfigError, MachineError
+from trifacet.learn.device import (
+    choose_device,
+    describe_device,
+    has_fast_bf16,
+    memory_guard,
+    precision,
+    seed_everything,
+)
+
+LOWER = "TRI902 training: out of memory. Lower train.batch_size (now 64) or data.image_size."
+
+
+def test_auto_takes_what_there_is() -> None:
+    expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert choose_device("auto").type == expected
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["nonsense", "cuda:99", "xla"])
+def test_a_device_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        choose_device(name)
+    assert str(caught.value).startswith(f"TRI104 train.device: this device cannot be used, got '{name}' (")
+    assert str(caught.value).endswith(
+        ". The message says what the option takes; `--help` gives the form and the default."
+    )
+
+
+def test_a_device_is_described_by_what_decides_the_bits() -> None:
+    cpu, n_threads = torch.device("cpu"), torch.get_num_threads()
+    assert describe_device(cpu, "off") == {"device": "cpu", "n_threads": n_threads, "precision": "float32"}
+    expected = "bfloat16" if has_fast_bf16(cpu) else "float32"
+    assert describe_device(cpu, "auto")["precision"] == expected
+
+
+def test_precision_is_lowered_only_where_it_is_asked_for_and_fast() -> None:
+    cpu, ones = torch.device("cpu"), torch.ones(2, 2)
+    with precision(cpu, "off"):
+        assert (ones @ ones).dtype == torch.float32
+    with precision(cpu, "auto"):
+        assert (ones @ ones).dtype == (torch.bfloat16 if has_fast_bf16(cpu) else torch.float32)
+
+
+def test_a_seed_sets_all_three_global_generators() -> None:
+    def drawn() -> list[float]:
+        seed_everything(7)
+        return [random.random(), float(np.random.random()), float(torch.rand(()))]  # noqa: NPY002
+
+    assert drawn() == drawn()
+
+
+def test_running_out_of_memory_says_what_to_lower() -> None:
+    with pytest.raises(MachineError) as caught, memory_guard(64):
+        torch.empty(2**50)  # more than any machine has addresses for
+    assert str(caught.value) == LOWER
+    for problem in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")):
+        with pytest.raises(MachineError) as caught, memory_guard(64):
+            raise problem
+        assert str(caught.value) == LOWER
+
+
+def test_other_problems_pass_through() -> None:
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), memory_guard(64):
+        torch.zeros(2, 3) @ torch.zeros(2, 3)

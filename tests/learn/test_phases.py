@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from tests.learn import tiny
+from trifacet.core.schema import DEFAULT_SCHEMA
+from trifacet.learn.features import to_tensor
+from trifacet.learn.models import Net, build_net
+from trifacet.learn.phases import Data, all_phase, head_phase, make_data, put_norm_back
+
+CPU = torch.device("cpu")
+
+
+def opened(sets: tuple[str, ...] = (), *, base=tiny.SMALL, side: int = 24) -> tuple[Net, Data]:
+    manifest, images = tiny.photos(side=side)
+    torch.manual_seed(0)
+    return build_net(DEFAULT_SCHEMA, tiny.recipe(sets, base=base).model).eval(), make_data(manifest, images, CPU)
+
+
+def head(sets: tuple[str, ...] = (), seen: list[int] | None = None):
+    net, data = opened(sets)
+    told = [] if seen is None else seen
+    return net, data, head_phase(net, data, tiny.recipe(sets), seed=0, on_photos=told.append)
+
+
+def test_data_are_the_manifests_rows() -> None:
+    manifest, images = tiny.photos()
+    weighed = manifest.table.with_columns(
+        label_weight=np.where(np.arange(40) == 3, 0.5, np.nan).astype(np.float32)
+    ).with_columns(label_weight=pl.col("label_weight").fill_nan(None))
+    manifest = type(manifest)(weighed, manifest.schema, manifest.roots)
+    data = make_data(manifest, images, CPU)
+    assert data.train_rows.tolist() == list(range(27))
+    assert data.val_rows.tolist() == list(range(27, 40))
+    assert torch.equal(data.labels.classes, torch.from_numpy(manifest.classes))
+    assert data.labels.weights.tolist() == [1, 1, 1, 0.5] + [1] * 36
+    batch = data.inputs(np.array([5, 2]))
+    assert (batch.dtype, tuple(batch.shape)) == (torch.uint8, (2, 3, 24, 24))
+    assert np.array_equal(batch[1].permute(1, 2, 0).numpy(), images[2])
+
+
+def test_photos_on_a_read_only_map_are_copied_without_a_warning() -> None:
+    images = np.zeros((2, 4, 4, 3), dtype=np.uint8)
+    images.flags.writeable = False
+    tensor = to_tensor(images, CPU)
+    tensor += 1
+    assert not images.any()
+
+
+@pytest.mark.parametrize(
+    ("sets", "n_views"), [((), 3), (("augment.flip=0", "train.head_copies=2"), 3), (("train.head_copies=0",), 2)]
+)
+def test_the_head_sees_every_photo_in_every_view(sets: tuple[str, ...], n_views: int) -> None:
+    seen: list[int] = []
+    _, data, phase = head(sets, seen)
+    assert phase.n_examples == 27 * n_views
+    assert sum(seen) == 27 * n_views + 13
+    examples = np.array([0, 26, 27, 53, 54, 80])
+    expected = data.labels.classes[torch.tensor([0, 26, 0, 26, 0, 26])]
+    assert torch.equal(phase.labels(examples % phase.n_examples).classes[:4], expected[:4])
+    assert phase.logits(0, np.arange(5))["age"].shape == (5, 101)
+
+
+def test_the_head_reads_standardised_features_of_plain_and_mirrored_photos() -> None:
+    net, data, phase = head()
+    photos = data.inputs(data.train_rows).float()
+    with torch.no_grad():
+        plain, mirrored = net.features(photos), net.features(photos.flip(3))
+        assert torch.allclose(phase.logits(0, np.arange(27))["mask"], net.head(plain)["mask"], atol=1e-4)
+        assert torch.allclose(phase.logits(0, np.arange(27, 54))["mask"], net.head(mirrored)["mask"], atol=1e-4)
+        val = net.head(net.features(data.inputs(data.val_rows).float()))
+    assert torch.allclose(phase.answer_val()["gender"], val["gender"], atol=1e-4)
+    assert not torch.equal(net.head.mean, torch.zeros_like(net.head.mean))
+
+
+def test_the_head_alone_competes_only_where_nothing_follows() -> None:
+    assert not head()[2].selects
+    frozen = ("train.epochs=0", "model.is_frozen=true")
+    assert head(frozen)[2].selects
+    assert [part[1] for part in head(("train.head_lr=0.01",))[2].parts] == [0.01]
+
+
+def test_the_whole_net_sees_photos_anew_in_every_epoch_and_alike_in_every_run() -> None:
+    net, data = opened()
+    phase = all_phase(net, data, tiny.recipe(), seed=3)
+    again = all_phase(net, data, tiny.recipe(), seed=3)
+    with torch.no_grad():
+        first, second = phase.logits(0, np.arange(4))["mask"], phase.logits(1, np.arange(4))["mask"]
+        assert not torch.allclose(first, second, atol=1e-5)
+        assert torch.allclose(again.logits(1, np.array([2, 0]))["mask"], second[[2, 0]], atol=1e-5)
+        assert torch.allclose(phase.logits(0, np.arange(4))["mask"], first)
+        other = all_phase(net, data, tiny.recipe(), seed=4).logits(0, np.arange(4))["mask"]
+        assert not torch.allclose(first, other, atol=1e-5)
+    assert torch.equal(phase.labels(np.array([4, 1])).classes, data.labels.classes[[4, 1]])
+
+
+def test_val_is_answered_in_order_whatever_the_batch() -> None:
+    net, data = opened()
+    with torch.no_grad():
+        small = all_phase(net, data, tiny.recipe(("train.batch_size=2",)), seed=0).answer_val()
+        large = all_phase(net, data, tiny.recipe(("train.batch_size=64",)), seed=0).answer_val()
+    assert small["age"].shape == (13, 101)
+    assert torch.allclose(small["age"], large["age"], atol=1e-5)
+
+
+def test_the_learning_rates_are_the_recipes() -> None:
+    net, data = opened()
+    for sets, expected in (
+        (("optim.lr=0.5", "optim.head_lr=0.25"), [0.5, 0.25]),
+        (("optim.head_lr=null",), [1e-3] * 2),
+    ):
+        phase = all_phase(net, data, tiny.recipe(sets), seed=0)
+        assert [(part[0], part[1]) for part in phase.parts] == [(net.backbone, expected[0]), (net.head, expected[1])]
+
+
+def test_norm_is_put_back_so_that_it_changes_nothing_yet() -> None:
+    net, data = opened(base=tiny.FACES, side=33)
+    recipe = tiny.recipe(base=tiny.FACES)
+    photos = data.inputs(data.val_rows).float()
+    with torch.no_grad():
+        before = net.features(photos)
+        put_norm_back(net, data, recipe, seed=0)
+        after = net.eval().features(photos)
+    assert torch.allclose(before, after, rtol=1e-3, atol=1e-4 * float(before.abs().max()))
+    norms = [m for m in net.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(norms) == 11
+    assert all((norm.running_var != 1).any() for norm in norms)
+
+
+def test_norm_is_left_alone_where_it_is_not_asked_for_or_not_there() -> None:
+    for sets, base, side in ((("model.norm=false",), tiny.FACES, 33), ((), tiny.SMALL, 24)):
+        net, data = opened(sets, base=base, side=side)
+        before = copy.deepcopy(net.state_dict())
+        put_norm_back(net, data, tiny.recipe(sets, base=base), seed=0)
+        assert net.state_dict().keys() == before.keys()
+        assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.learn import tiny
+from trifacet.core.errors import RunError
+from trifacet.core.files import sha256_file
+from trifacet.core.predictions import DecisionRule, Predictor, argmax_rule, write_decision
+from trifacet.core.run import Run, save_run
+from trifacet.core.schema import DEFAULT_SCHEMA
+from trifacet.learn.predictor import load_model, open_model
+from trifacet.learn.train import train
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    manifest, images = tiny.photos()
+    sets = ["train.epochs=2", "optim.lr=0.003", "data.crop=middle_square"]
+    run = train(tiny.new_run(tmp_path_factory.mktemp("runs") / "tiny", sets), manifest, images=images)
+    return save_run(run, status="finished", stamps=("persons unknown",))
+
+
+def photos(n: int) -> list[np.ndarray]:
+    """Photos of several sizes."""
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (20 + 3 * (i % 9), 40 - i % 7, 3), dtype=np.uint8) for i in range(n)]
+
+
+def test_images_are_prepared_as_in_training_and_then_predicted(finished: Run) -> None:
+    model = load_model(finished.path, device="cpu")
+    taken: Predictor = model  # the protocol's type, checked by reading it as one
+    images = photos(5)
+    inputs = np.stack([taken.prepare(image) for image in images])
+    assert inputs.shape == (5, 24, 24, 3)
+    probs, years = model.probs(inputs)
+    said = model.predict(images)
+    assert np.allclose(said.probs, probs, atol=1e-6)
+    assert years is not None
+    assert np.allclose(said.age_probs, years, atol=1e-6)
+    assert list(said.ids) == ["0", "1", "2", "3", "4"]
+    assert np.allclose(said.probs.sum(axis=1), 1, atol=1e-5)
+    assert said.probs.dtype == np.float32
+    assert said.made_by == {"run": "tiny", "weights": sha256_file(finished.weights_path("best"))}
+    assert said.stamps == ("persons unknown",)
+
+
+def test_batch_and_order_change_no_answer(finished: Run) -> None:
+    model = load_model(str(finished.path), device="cpu")
+    images = photos(70)[::-1]  # more than a batch
+    whole = model.predict(images).probs
+    inputs = np.stack([model.prepare(image) for image in images])
+    for order in (np.arange(70)[::-1], np.random.default_rng(0).permutation(70), np.array([3]), np.array([69, 0])):
+        assert np.abs(model.probs(inputs[order])[0] - whole[order]).max() < 1e-5
+    assert np.abs(whole[0] - whole[-1]).max() > 1e-3
+
+
+def test_flipping_is_the_mean_of_a_photo_and_its_mirror_image(finished: Run) -> None:
+    plain, flip = (open_model(finished, device="cpu", tta=tta) for tta in ("none", "flip"))
+    inputs = np.stack([plain.prepare(image) for image in photos(4)])
+    (one, years), (mirrored, mirrored_years) = plain.probs(inputs), plain.probs(inputs[:, :, ::-1])
+    both, both_years = flip.probs(inputs)
+    assert np.allclose(both, (one + mirrored) / 2, atol=1e-6)
+    assert np.allclose(both_years, (years + mirrored_years) / 2, atol=1e-6)
+    assert np.abs(both - one).max() > 1e-4
+    assert load_model(finished.path, device="cpu").tta == finished.info.recipe.decide.tta == "flip"
+
+
+def test_no_images_are_no_predictions(finished: Run) -> None:
+    assert len(load_model(finished.path, device="cpu").predict([])) == 0
+
+
+def test_the_runs_own_rule_is_carried(finished: Run, tmp_path: Path) -> None:
+    assert open_model(finished, device="cpu").decision == argmax_rule(DEFAULT_SCHEMA)
+    rule = DecisionRule(label_schema=DEFAULT_SCHEMA, temperature={"age": 2.0}, fitted_on="val")
+    write_decision(finished.decision_path, rule)
+    try:
+        assert load_model(finished.path, device="cpu").predict(photos(2)).decision == rule
+    finally:
+        finished.decision_path.unlink()
+
+
+def test_an_unfinished_run_is_refused_but_opens_for_its_own_closing(finished: Run) -> None:
+    try:
+        unfinished = save_run(finished, status="interrupted")
+        with pytest.raises(RunError, match=rf"^TRI401 {finished.path}: this run is not finished"):
+            load_model(finished.path)
+        assert len(open_model(unfinished, device="cpu").predict(photos(1))) == 1
+    finally:
+        save_run(finished)
+
+
+def test_damaged_weights_are_refused(finished: Run) -> None:
+    path = finished.weights_path("best")
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(whole[:-10])
+        with pytest.raises(RunError, match=rf"^TRI403 {path}: cannot be read as safetensors, got "):
+            load_model(finished.path, device="cpu")
+    finally:
+        path.write_bytes(whole)

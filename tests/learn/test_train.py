@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.core.tiny import FOUR_BANDS
+from tests.learn import tiny
+from trifacet.core.errors import ConfigError, RunError
+from trifacet.core.files import read_jsonl
+from trifacet.core.manifest import joint_labels
+from trifacet.core.run import open_run
+from trifacet.learn.predictor import load_run_net, open_model
+from trifacet.learn.train import Tick, train
+from trifacet.measure.classification import macro_f1
+
+FIGURES = [
+    "phase",
+    "epoch",
+    "step",
+    "train_loss",
+    "val_loss",
+    "val_macro_f1",
+    "val_accuracy",
+    "val_mask_accuracy",
+    "val_gender_accuracy",
+    "val_age_accuracy",
+    "val_age_mae_years",
+    "val_score",
+    "lr",
+    "seconds",
+    "images_per_second",
+]
+LOWER = "Lower optim.lr, or set optim.clip_norm; check the labels of the newest photos."
+
+
+def trained(folder: Path, *sets: str, on_tick=lambda _: None, **data):
+    manifest, images = data.get("photos") or tiny.photos()
+    run = tiny.new_run(folder / "run", sets, schema=manifest.schema)
+    return train(run, manifest, images=images, on_tick=on_tick)
+
+
+def test_a_run_trains_the_head_and_then_the_whole_net(tmp_path: Path) -> None:
+    ticks: list[Tick] = []
+    run = trained(tmp_path, on_tick=ticks.append)
+    records = read_jsonl(run.metrics_path)
+    assert [list(r) for r in records] == [FIGURES] * 5
+    assert [(r["phase"], r["epoch"]) for r in records] == [("head", 1), ("head", 2), ("all", 3), ("all", 4), ("all", 5)]
+    assert [r["step"] for r in records] == [3, 6, 8, 10, 12]  # 81 views in threes of 27, 27 photos in twos
+    assert sorted(p.name for p in (run.path / "weights").iterdir() if p.is_file()) == [
+        "best.safetensors",
+        "last.safetensors",
+    ]
+    assert len(list(run.checkpoints_dir.iterdir())) == 3
+    assert open_run(run.path) == run
+    assert run.info.status == "running"  # its decision rule is still to come
+    assert run.info.machine["device"] == "cpu"
+    assert run.info.seconds > 0
+    seen = [t.phase for t in ticks]
+    assert [p for i, p in enumerate(seen) if i == 0 or seen[i - 1] != p] == ["features", "head", "all"]
+    assert [t.n_done for t in ticks if t.phase == "features"][-1] == 27 * 3 + 13
+    ends = [t for t in ticks if not math.isnan(t.val_macro_f1)]
+    assert [(t.phase, t.epoch, t.n_epochs, t.n_done) for t in ends] == [
+        ("head", 1, 2, 81),
+        ("head", 2, 2, 81),
+        ("all", 1, 3, 27),
+        ("all", 2, 3, 27),
+        ("all", 3, 3, 27),
+    ]
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_macro_f1_on_val(tmp_path: Path) -> None:
+    photos = tiny.photos()
+    run = trained(tmp_path, "train.epochs=6", "optim.lr=0.003", photos=photos)
+    scores = {r["epoch"]: r["val_macro_f1"] for r in read_jsonl(run.metrics_path) if r["phase"] == "all"}
+    assert run.info.best is not None
+    assert len(set(scores.values())) > 1, "every epoch scored alike: this test would prove nothing"
+    assert run.info.best.epoch == max(scores, key=scores.__getitem__)
+    assert run.info.best.macro_f1 == max(scores.values())
+    val = photos[0].table["split"].to_numpy() == "val"
+    probs, _ = open_model(run, device="cpu", tta="none").probs(photos[1][val])
+    found = macro_f1(joint_labels(photos[0])[val], probs.argmax(axis=1), n_classes=18)
+    assert found == pytest.approx(run.info.best.macro_f1)
+
+
+def test_the_head_alone_can_be_trained_and_leaves_the_backbone_as_it_was(tmp_path: Path) -> None:
+    run = trained(tmp_path, "train.epochs=0", "model.is_frozen=true", "train.head_epochs=3")
+    records = read_jsonl(run.metrics_path)
+    assert [r["phase"] for r in records] == ["head"] * 3
+    assert run.info.best is not None
+    assert run.info.best.macro_f1 == max(r["val_macro_f1"] for r in records)
+    other = trained(tmp_path / "other", "train.epochs=0", "model.is_frozen=true", "train.head_epochs=1")
+    one, two = (load_run_net(r, "last").state_dict() for r in (run, other))
+    same = {name for name, tensor in one.items() if (tensor == two[name]).all()}
+    assert {name for name in one if name.startswith("backbone.")} <= same
+    assert not {name for name in one if name.startswith("head.answers.")} & same
+
+
+def test_the_whole_net_can_be_trained_without_the_head_before(tmp_path: Path) -> None:
+    run = trained(tmp_path, "train.head_epochs=0", "train.epochs=1")
+    assert [r["phase"] for r in read_jsonl(run.metrics_path)] == ["all"]
+
+
+def test_a_joint_head_trains_without_years(tmp_path: Path) -> None:
+    run = trained(tmp_path, "model.head=joint", "train.epochs=1")
+    assert "val_age_mae_years" not in read_jsonl(run.metrics_path)[0]
+    probs, years = open_model(run, device="cpu").probs(tiny.photos(3)[1])
+    assert probs.shape == (3, 18)
+    assert years is None
+
+
+def test_four_bands_and_two_mask_classes_train(tmp_path: Path) -> None:
+    run = trained(tmp_path, "train.epochs=1", photos=tiny.photos(schema=FOUR_BANDS))
+    probs, years = open_model(run, device="cpu").probs(tiny.photos(3)[1])
+    assert probs.shape == (3, 8)
+    assert years is not None
+    assert years.shape == (3, 91)
+
+
+def test_labels_may_be_missing_for_every_attribute_but_one(tmp_path: Path) -> None:
+    manifest, images = tiny.photos()
+    nothing = {name: pl.lit(None, pl.String()) for name in ("gender", "age")}
+    masks = replace(manifest, table=manifest.table.with_columns(**nothing, age_years=pl.lit(None, pl.Float32())))
+    run = trained(tmp_path, "train.epochs=4", "optim.lr=0.003", photos=(masks, images))
+    records = read_jsonl(run.metrics_path)
+    last = records[-1]
+    assert last["val_mask_accuracy"] > 6 / 13  # the share of the commonest
+    assert [last[k] for k in ("val_macro_f1", "val_gender_accuracy", "val_age_mae_years")] == [None] * 3
+    assert run.info.best is not None
+    assert run.info.best.macro_f1 == max(r["val_score"] for r in records if r["phase"] == "all")
+
+
+def test_some_labels_may_be_missing_on_some_photos(tmp_path: Path) -> None:
+    manifest, images = tiny.photos()
+    holes = {
+        name: pl.when(pl.int_range(pl.len()) % 3 == i).then(None).otherwise(pl.col(name)).alias(name)
+        for i, name in enumerate(manifest.schema.names)
+    }
+    years = pl.when(pl.col("age").is_null()).then(None).otherwise(pl.col("age_years")).alias("age_years")
+    holed = replace(manifest, table=manifest.table.with_columns(**holes).with_columns(years))
+    run = trained(tmp_path, "train.epochs=1", photos=(holed, images))
+    assert all(math.isfinite(r["train_loss"]) for r in read_jsonl(run.metrics_path))
+
+
+def test_the_same_seed_is_the_same_run_and_another_is_not(tmp_path: Path) -> None:
+    def weights(name: str, *sets: str) -> bytes:
+        return trained(tmp_path / name, "train.epochs=1", *sets).weights_path("last").read_bytes()
+
+    first = weights("a")
+    assert weights("b") == first
+    assert weights("c", "train.seed=1") != first
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "what"),
+    [
+        pytest.param(8, r"the loss at step \d is (nan|inf)", id="in the middle of an epoch"),
+        pytest.param(64, r"the loss on val after step 1 is (nan|inf)", id="at its last step"),
+    ],
+)
+def test_a_loss_that_is_no_number_stops_the_run_and_ruined_weights_are_not_kept(
+    tmp_path: Path, batch_size: int, what: str
+) -> None:
+    blow_up = (
+        "optim.name=sgd",
+        "optim.lr=1e30",
+        "optim.head_lr=null",
+        "optim.clip_norm=null",
+        "schedule.name=constant",
+    )
+    with pytest.raises(RunError, match=rf"^TRI405 {tmp_path}/run: {what}. {LOWER}$"):
+        trained(tmp_path, *blow_up, "train.head_epochs=0", f"train.batch_size={batch_size}")
+    assert not (tmp_path / "run" / "weights" / "best.safetensors").exists()
+    assert read_jsonl(tmp_path / "run" / "metrics.jsonl") == []
+
+
+def test_photos_too_small_for_a_backbone_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        trained(tmp_path, "model.backbone=face_resnet29", "data.image_size=[200, 24]", "model.pretrained=false")
+    assert str(caught.value) == (
+        "TRI101 data.image_size: 'face_resnet29' needs at least 103 pixels a side, got [200, 24]. "
+        "Raise it, or take another backbone."
+    )
+
+
+def test_starting_weights_can_be_put_in(tmp_path: Path) -> None:
+    from torch import nn
+
+    def zeroes(net: nn.Module) -> None:
+        for parameter in net.backbone.parameters():
+            parameter.data.zero_()
+
+    manifest, images = tiny.photos()
+    run = tiny.new_run(tmp_path / "run", ["train.epochs=0", "model.is_frozen=true"])
+    run = train(run, manifest, images=images, init=zeroes)
+    assert all(not p.any() for p in load_run_net(run, "last").backbone.parameters())
+
+
+def test_an_own_module_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nets_for_training.py").write_text(
+        "import torch\n"
+        "class Mean(torch.nn.Module):\n"
+        "    n_features = 3\n"
+        "    def forward(self, images):\n"
+        "        return images.mean(dim=(2, 3))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    run = trained(tmp_path, "model.backbone=nets_for_training:Mean", "train.head_epochs=8", "train.head_lr=0.05")
+    first, *_, last = read_jsonl(run.metrics_path)
+    assert last["val_mask_accuracy"] > 6 / 13  # the share of the commonest: the colour that says it was learned
+    assert last["train_loss"] < first["train_loss"]
+
+
+def test_tensorboard_is_told_of_every_epoch(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = trained(tmp_path, "train.epochs=1", "track.tensorboard=true")
+    events = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    records = read_jsonl(run.metrics_path)
+    assert [e.step for e in events.Scalars("val/macro_f1")] == [r["step"] for r in records]
+    assert [e.value for e in events.Scalars("train/loss")] == pytest.approx([r["train_loss"] for r in records])
+    assert np.isfinite([e.value for e in events.Scalars("run/images_per_second")]).all()

@@ -1,0 +1,131 @@
+"""A run that was stopped and gone on with ends in the same bytes as one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.learn import tiny
+from trifacet.core.files import read_jsonl
+from trifacet.core.run import Run, open_run
+from trifacet.learn.checkpoint import read_checkpoint
+from trifacet.learn.train import Tick, train
+
+ROOT = Path(__file__).resolve().parents[2]
+BASES = {"baseline_cnn": (tiny.SMALL, 24), "face_resnet10": (tiny.FACES, 33)}
+SETS = {"baseline_cnn": [], "face_resnet10": ["train.head_epochs=2", "train.epochs=2"]}
+TIMES = ("seconds", "images_per_second")
+
+
+def go(path: Path, backbone: str, *, stop: tuple[str, int] | None = None, sets: list[str] | None = None) -> Run:
+    """Trains a new run, or goes on with the one at `path`; stopped in the middle of epoch `stop` (phase, number)."""
+
+    def interrupt(tick: Tick) -> None:
+        if (tick.phase, tick.epoch) == stop and 0 < tick.n_done < tick.n_photos:
+            raise KeyboardInterrupt
+
+    base, side = BASES[backbone]
+    manifest, images = tiny.photos(side=side)
+    run = open_run(path) if path.exists() else tiny.new_run(path, sets or SETS[backbone], base=base)
+    return train(run, manifest, images=images, on_tick=interrupt)
+
+
+def outcome(run: Run) -> dict[str, object]:
+    """Everything a run leaves but for the time it took."""
+    records = [{k: v for k, v in record.items() if k not in TIMES} for record in read_jsonl(run.metrics_path)]
+    weights = {which: run.weights_path(which).read_bytes() for which in ("best", "last")}
+    return {"records": records, "best": run.info.best, **weights}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return {backbone: outcome(go(folder / backbone, backbone)) for backbone in BASES}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "stops", "n_records"),
+    [
+        pytest.param("baseline_cnn", [("head", 1)], [0], id="before the first whole epoch"),
+        pytest.param("baseline_cnn", [("head", 2)], [1], id="in the head phase"),
+        pytest.param("baseline_cnn", [("all", 1)], [2], id="between the phases"),
+        pytest.param("baseline_cnn", [("all", 2)], [3], id="in the whole net's phase"),
+        pytest.param("baseline_cnn", [("head", 2), ("all", 2), ("all", 3)], [1, 3, 4], id="three times"),
+        pytest.param("face_resnet10", [("all", 1)], [2], id="before norm is put back"),
+        pytest.param("face_resnet10", [("all", 2)], [3], id="after norm is put back"),
+    ],
+)
+def test_an_interrupted_run_ends_in_the_same_bytes(
+    tmp_path: Path, uninterrupted, backbone: str, stops: list[tuple[str, int]], n_records: list[int]
+) -> None:
+    path = tmp_path / backbone
+    for stop, n in zip(stops, n_records, strict=True):
+        with pytest.raises(KeyboardInterrupt):
+            go(path, backbone, stop=stop)
+        assert len(read_jsonl(path / "metrics.jsonl")) == n
+    assert outcome(go(path, backbone)) == uninterrupted[backbone]
+
+
+def test_sgd_goes_on_with_its_momentum(tmp_path: Path) -> None:
+    sets = ["optim.name=sgd", "optim.lr=0.01"]
+    whole = outcome(go(tmp_path / "whole", "baseline_cnn", sets=sets))
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "stopped", "baseline_cnn", stop=("all", 3), sets=sets)
+    stopped = outcome(go(tmp_path / "stopped", "baseline_cnn"))
+    assert stopped["last"] == whole["last"]
+
+
+def test_a_finished_training_gone_on_with_changes_nothing(tmp_path: Path, uninterrupted) -> None:
+    path = tmp_path / "baseline_cnn"
+    go(path, "baseline_cnn")
+    assert outcome(go(path, "baseline_cnn")) == uninterrupted["baseline_cnn"]
+
+
+def test_an_epoch_whose_checkpoint_is_damaged_or_missing_is_repeated(tmp_path: Path, uninterrupted) -> None:
+    path = tmp_path / "baseline_cnn"
+    run = go(path, "baseline_cnn")
+    newest, second = sorted(run.checkpoints_dir.iterdir())[:-3:-1]
+    newest.unlink()  # as after a kill between the record of an epoch and its checkpoint
+    second.write_bytes(second.read_bytes()[:-1])
+    found = go(path, "baseline_cnn")
+    assert outcome(found) == uninterrupted["baseline_cnn"]
+    assert len(list(run.checkpoints_dir.glob("*.damaged"))) == 1
+
+
+@pytest.mark.parametrize(("phase", "epoch"), [("head", 2), ("all", 2)])
+def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path, uninterrupted, phase: str, epoch: int) -> None:
+    path = tmp_path / "baseline_cnn"
+    code = f"""
+import os, signal
+from pathlib import Path
+from tests.learn import tiny
+from trifacet.learn.train import train
+
+def kill(tick):
+    if (tick.phase, tick.epoch) == ({phase!r}, {epoch}) and 0 < tick.n_done < tick.n_photos:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+manifest, images = tiny.photos()
+train(tiny.new_run(Path({str(path)!r})), manifest, images=images, on_tick=kill)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, ["src", os.environ.get("PYTHONPATH")]))}
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    # The kill landed in the second epoch of that phase: one epoch of it is saved and nothing is finished.
+    found = read_checkpoint(path / "checkpoints")
+    assert found is not None
+    assert (found.progress.phase, found.progress.next_epoch) == (phase, 1)
+    assert not (path / "weights" / "last.safetensors").exists()
+    assert json.loads((path / "run.json").read_text())["status"] == "running"
+    assert outcome(go(path, "baseline_cnn")) == uninterrupted["baseline_cnn"]
+
+
+def test_another_course_does_not_end_in_the_same_bytes(tmp_path: Path, uninterrupted) -> None:
+    other = outcome(go(tmp_path / "other", "baseline_cnn", sets=["train.seed=1"]))
+    assert other["last"] != uninterrupted["baseline_cnn"]["last"]
