@@ -8,7 +8,7 @@ from markupsafe import Markup
 from trifacet.core.evaluation import AgeScore
 from trifacet.core.schema import Attribute
 from trifacet.pages import html, plots
-from trifacet.report.material import Material, size_text
+from trifacet.report.material import Material
 
 
 def headline(material: Material) -> html.Section:
@@ -55,7 +55,8 @@ def _all_evaluations(material: Material) -> Markup:
         rows.append([f"{name} accuracy", *(score and score.accuracy for score in scores)])
     if material.main.age is not None:
         rows.append(["age error, years", *(e.age and f"{e.age.mae_years:.1f}" for e in evaluations)])
-    rows.append(["n", *(size_text(evaluation) for evaluation in evaluations)])
+    rows.append(["photos", *(evaluation.n_photos for evaluation in evaluations)])
+    rows.append(["people", *(evaluation.n_people for evaluation in evaluations)])
     return html.table_html(["figure", *material.evaluations], rows, caption="All evaluations of this run")
 
 
