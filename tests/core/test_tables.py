@@ -35,7 +35,7 @@ def write(path: Path, table: pl.DataFrame = PETS, **changes) -> Provenance:
         stamps=("c",),
         extra={"d": 1},
     ).model_copy(update=changes)
-    write_table(path, table, made)
+    write_table(path, table, provenance=made)
     return made
 
 

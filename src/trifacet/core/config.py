@@ -83,13 +83,13 @@ def resolve(
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
-        _overlay(merged, layer.content, layer.origin, origins)
+        _overlay(merged, layer.content, origin=layer.origin, origins=origins)
     mistakes: list[str] = []
     settings: Settings | None = None
     try:
         settings = kind.model_validate(merged)
     except ValidationError as problem:
-        mistakes = [_explain(kind, e, origins) for e in problem.errors()]
+        mistakes = [_explain(kind, e, origins=origins) for e in problem.errors()]
     for key, check in (checks or {}).items():
         value = _look_up(settings.model_dump(by_alias=True) if settings else merged, key)
         is_named = any(mistake.startswith((f"{key}:", f"{key} (")) for mistake in mistakes)
@@ -125,16 +125,16 @@ def describe(kind: type[BaseModel], prefix: str = "") -> dict[str, str]:
     return told
 
 
-def _overlay(merged: dict[str, Any], content: Mapping[str, Any], origin: str, origins: dict[str, str]) -> None:
-    def lay(into: dict[str, Any], values: Mapping[str, Any], prefix: str) -> None:
+def _overlay(merged: dict[str, Any], content: Mapping[str, Any], *, origin: str, origins: dict[str, str]) -> None:
+    def lay(into: dict[str, Any], values: Mapping[str, Any], *, prefix: str) -> None:
         for key, value in values.items():
             if isinstance(value, Mapping) and isinstance(into.get(key, {}), dict):
-                lay(into.setdefault(key, {}), value, f"{prefix}{key}.")
+                lay(into.setdefault(key, {}), value, prefix=f"{prefix}{key}.")
             else:
                 into[key] = value
             origins[f"{prefix}{key}"] = origin
 
-    lay(merged, content, "")
+    lay(merged, content, prefix="")
 
 
 def _look_up(content: Mapping[str, Any], key: str) -> Any:
@@ -151,7 +151,7 @@ def _placed(key: str, origins: Mapping[str, str]) -> str:
     return f"{key} ({origins[above]})" if above in origins else key
 
 
-def _explain(kind: type[BaseModel], problem: ErrorDetails, origins: Mapping[str, str]) -> str:
+def _explain(kind: type[BaseModel], problem: ErrorDetails, *, origins: Mapping[str, str]) -> str:
     """One mistake in words, with the nearest key where a key is unknown."""
     parts = [str(p) for p in problem["loc"]]
     key = ".".join(parts)

@@ -226,7 +226,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     write_table(
         path,
         manifest.table,
-        Provenance(
+        provenance=Provenance(
             kind=KIND.name,
             format=KIND.format,
             stage=manifest.stage,

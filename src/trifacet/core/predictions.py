@@ -184,7 +184,7 @@ def calibrated_probs(predictions: Predictions, rule: DecisionRule | None) -> Flo
     schema, marginals = predictions.schema, predictions.marginals
     logs = _log(predictions.probs) - _log(schema.joint(marginals))
     for name, marginal in marginals.items():
-        logs = logs + _spread(schema, name, _log(marginal) / rule.temperature.get(name, 1.0))
+        logs = logs + _spread(schema, name, values=_log(marginal) / rule.temperature.get(name, 1.0))
     logs = logs - logs.max(axis=1, keepdims=True)
     scaled: FloatArray = np.exp(logs)
     return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
@@ -202,7 +202,7 @@ def decide(predictions: Predictions, rule: DecisionRule | None) -> IntArray:
         for name, tau in rule.tau.items():
             if tau:
                 prior = _log(np.array(rule.priors[name])[None, :])
-                scores = scores - tau * _spread(predictions.schema, name, prior)
+                scores = scores - tau * _spread(predictions.schema, name, values=prior)
     return np.where(predictions.is_read, scores.argmax(axis=1), -1).astype(np.int64)
 
 
@@ -213,7 +213,7 @@ def chosen_rule(predictions: Predictions, rule: DecisionRule | Literal["argmax"]
     return None if rule == "argmax" else rule
 
 
-def _spread(schema: LabelSchema, name: str, values: FloatArray) -> FloatArray:
+def _spread(schema: LabelSchema, name: str, *, values: FloatArray) -> FloatArray:
     """Values (N, C) of one attribute's classes copied onto the joint classes, (N, K)."""
     return values[:, schema.decode(np.arange(schema.n_joint))[:, schema.names.index(name)]]
 
@@ -255,7 +255,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     write_table(
         path,
         pl.DataFrame(columns),
-        Provenance(
+        provenance=Provenance(
             kind=KIND.name,
             format=KIND.format,
             stage="predict",

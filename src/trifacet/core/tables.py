@@ -50,7 +50,7 @@ class TableKind:
     migrations: Mapping[int, Callable[[pl.DataFrame], pl.DataFrame]]
 
 
-def write_table(path: Path, table: pl.DataFrame, provenance: Provenance) -> None:
+def write_table(path: Path, table: pl.DataFrame, *, provenance: Provenance) -> None:
     """Writes a table with its provenance in the parquet metadata, whole or not at all."""
     with atomic_path(path) as temporary:
         table.write_parquet(temporary, metadata={METADATA_KEY: provenance.model_dump_json()}, compression="zstd")
