@@ -129,7 +129,7 @@ def _tidy(arrays: Arrays) -> Arrays:
     return {key: np.where(np.abs(a) < DENORMAL, 0, a).astype(np.float32) for key, a in arrays.items()}
 
 
-def _packed(content: bytes, at: int, n: int) -> tuple[list[int], int]:
+def _packed(content: bytes, at: int, *, n: int) -> tuple[list[int], int]:
     """`n` integers in dlib's packed form (a length byte, then little-endian bytes) and where they end."""
     values = []
     for _ in range(n):
@@ -141,7 +141,7 @@ def _packed(content: bytes, at: int, n: int) -> tuple[list[int], int]:
 
 def _tensor(content: bytes, at: int) -> Array:
     """The float32 numbers of the dlib tensor at `at`: version 2, four sizes, raw little-endian data."""
-    (version, *sizes), at = _packed(content, at, 5)
+    (version, *sizes), at = _packed(content, at, n=5)
     if version != 2:
         raise SystemExit(f"dlib tensor version {version} at byte {at}, expected 2")
     return np.frombuffer(content, "<f4", int(np.prod(sizes)), at)
@@ -166,7 +166,7 @@ def convert_resnet29(content: bytes) -> Arrays:
         layers.append((weight, numbers[-n_out:], affine[:n_out], affine[n_out:]))
         n_in, size = n_out, 3
     (projection_at,) = _tags(content, b"fc_2")
-    (n_out, n_in), projection_at = _packed(content, projection_at, 2)
+    (n_out, n_in), projection_at = _packed(content, projection_at, n=2)
     return _tidy({**_fold(layers), "fc.weight": _tensor(content, projection_at).reshape(n_in, n_out).T})
 
 
@@ -206,7 +206,7 @@ def reference_images(cells: Array, cell_px: int) -> Array:
     return cells.repeat(cell_px, axis=1).repeat(cell_px, axis=2)
 
 
-def ask_source(source: Source, content: bytes, images: Array) -> Array:
+def ask_source(source: Source, content: bytes, *, images: Array) -> Array:
     """What the source network answers, run by its own software: dlib (N, 128) or ONNX Runtime (N, 81)."""
     if source.name == "face_resnet29":
         import dlib
@@ -224,7 +224,7 @@ def ask_source(source: Source, content: bytes, images: Array) -> Array:
     return answer
 
 
-def ask_port(source: Source, arrays: Arrays, images: Array) -> Array:
+def ask_port(source: Source, arrays: Arrays, *, images: Array) -> Array:
     """What the torch port answers with the given (unrounded) weights: (N, 128) or (N, 81)."""
     import torch
 
@@ -285,7 +285,7 @@ def main() -> None:
         if options.reference:
             cells = reference_cells(source)
             images = reference_images(cells, source.cell_px)
-            expected, port = ask_source(source, content, images), ask_port(source, arrays, images)
+            expected, port = ask_source(source, content, images=images), ask_port(source, arrays, images=images)
             print(f"  source and unrounded port differ by at most {np.abs(expected - port).max():.2g}")
             np.savez_compressed(
                 options.reference / f"{source.name}.npz",

@@ -188,7 +188,7 @@ def test_conversion_from_the_pinned_source_gives_the_shipped_file(name):
     assert np.array_equal(
         script.reference_images(script.reference_cells(source), source.cell_px).transpose(0, 3, 1, 2), images
     )
-    port = script.ask_port(source, arrays, images.permute(0, 2, 3, 1).numpy())
+    port = script.ask_port(source, arrays, images=images.permute(0, 2, 3, 1).numpy())
     assert np.abs(port - kept["source"]).max() < 1e-5
     assert np.abs(port - kept["unrounded_port"]).max() < 1e-5
     assert (
