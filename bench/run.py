@@ -60,7 +60,7 @@ def pixel_parts(paths: list[Path], folder: Path) -> dict[str, Part]:
     """From bytes on disk to the network's input."""
     contents = [path.read_bytes() for path in paths]
     hashes = [sha256_bytes(content) for content in contents]
-    cache = open_cache(paths, hashes, GEOMETRY, folder=folder)
+    cache = open_cache(paths, hashes, geometry=GEOMETRY, folder=folder)
     batch = torch.from_numpy(np.array(cache[:BATCH])).permute(0, 3, 1, 2)
 
     def baseline() -> int:
@@ -73,7 +73,7 @@ def pixel_parts(paths: list[Path], folder: Path) -> dict[str, Part]:
         return len(np.array(cache[np.random.default_rng(0).permutation(N)]))
 
     def augmented() -> int:
-        return len(augment(batch, torch.from_numpy(draw(0, 0, BATCH)), AugmentSection()))
+        return len(augment(batch, torch.from_numpy(draw(0, 0, n_photos=BATCH)), ranges=AugmentSection()))
 
     return {
         "the official baseline's chain, one photo at a time": baseline,

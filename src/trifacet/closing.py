@@ -29,9 +29,9 @@ N_MISTAKES = 60  # thumbnails of a report: more than its section of mistakes sho
 N_PAGE_PHOTOS = 2_500  # thumbnails of a page of predictions: they keep it under 10 MB
 
 
-def finish(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], progress: Progress) -> Run:
+def finish(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progress: Progress) -> Run:
     """A trained run to a finished one: whoever opens it finds answers, scores and a report beside the weights."""
-    answers = _answer(run, manifest, inputs, progress)
+    answers = _answer(run, manifest, inputs=inputs, progress=progress)
     truths = {name: truth_of(manifest.split(name)) for name in answers}
     rule = DecisionRule(label_schema=manifest.schema, priors=run.info.priors)
     if run.info.recipe.decide.fit == "auto":
@@ -43,12 +43,14 @@ def finish(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], progress
         write_predictions(run.predictions_path(name), answers[name])
         scores[name] = evaluate(answers[name], truths[name])
     write_json(run.scores_path, {name: score.as_json() for name, score in scores.items()})
-    save_pictures(run, manifest, inputs, answers["val"], truths["val"])
-    write_text(run.report_path, run_report(run, manifest, inputs, scores))
+    save_pictures(run, manifest, inputs=inputs, answers=answers["val"], truth=truths["val"])
+    write_text(run.report_path, run_report(run, manifest, inputs=inputs, scores=scores))
     return save_run(run, status="finished", finished=now(), problem=None)
 
 
-def _answer(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], progress: Progress) -> dict[str, Predictions]:
+def _answer(
+    run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progress: Progress
+) -> dict[str, Predictions]:
     from trifacet.learn.predictor import open_model
 
     model, answers = open_model(run), {}
@@ -57,12 +59,12 @@ def _answer(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], progres
         if len(rows):
             ids = manifest.split(name).photo_ids
             told = telling(progress, f"predicting {name}")
-            answers[name] = predict_inputs(model, ids, inputs, rows, stamps=manifest.stamps, progress=told)
+            answers[name] = predict_inputs(model, ids, inputs=inputs, rows=rows, stamps=manifest.stamps, progress=told)
     return answers
 
 
 def save_pictures(
-    run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], answers: Predictions, truth: Truth
+    run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], answers: Predictions, truth: Truth
 ) -> None:
     """Grids of augmented inputs and of answers on val, into the run's folder and to its trackers."""
     from trifacet.learn.preview import N_SHOWN, answer_grid, input_grid
@@ -72,7 +74,7 @@ def save_pictures(
     shown = manifest.where(pl.int_range(pl.len()).is_in(train_rows.tolist()))
     places = _spread(np.arange(len(answers)), N_SHOWN)
     pictures = {
-        "inputs": input_grid(shown, inputs[train_rows], run.info.recipe, seed=run.info.seed),
+        "inputs": input_grid(shown, inputs[train_rows], recipe=run.info.recipe, seed=run.info.seed),
         "answers": answer_grid(answers, places, truth=truth.joint, images=inputs[val_rows]),
     }
     step = int(read_jsonl(run.metrics_path)[-1]["step"])
@@ -80,7 +82,7 @@ def save_pictures(
     for name, picture in pictures.items():
         save_picture(run.pictures_dir / f"{name}.png", picture)
         for tracker in trackers:
-            tracker.picture(name, picture, step)
+            tracker.picture(name, picture, step=step)
 
 
 def save_picture(path: Path, picture: ImageArray) -> None:
@@ -89,7 +91,7 @@ def save_picture(path: Path, picture: ImageArray) -> None:
         Image.fromarray(picture).save(temporary, format="PNG")
 
 
-def run_report(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], scores: Mapping[str, Evaluation]) -> str:
+def run_report(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], scores: Mapping[str, Evaluation]) -> str:
     """The report page of a run, test in detail where there is one."""
     last = list(scores.values())[-1]
     wrong = last.photos.filter(pl.col("is_correct").eq(False)).sort("confidence", descending=True, nulls_last=True)
@@ -116,8 +118,8 @@ def run_report(run: Run, manifest: Manifest, inputs: npt.NDArray[np.uint8], scor
 def answers_page(
     predictions: Predictions,
     photos: Sequence[Photo],
-    priors: Mapping[str, Sequence[float]],
     *,
+    priors: Mapping[str, Sequence[float]],
     title: str,
     told: Progress,
 ) -> str:

@@ -42,7 +42,7 @@ NOT_ASKED = ("ignored", "extra", "wrong_type")  # files that nobody would expect
 TRAIN_PACKAGES = ("torch", "torchvision", "timm", "tensorboard")
 
 
-def quiet(what: str, done: int, n_photos: int) -> None:
+def quiet(*_: object) -> None:
     """The progress of somebody who does not look."""
 
 
@@ -107,7 +107,7 @@ def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
     return manifest
 
 
-def new_run(out: Path, recipe: Resolved[Recipe], manifest: Manifest) -> Run:
+def new_run(out: Path, recipe: Resolved[Recipe], *, manifest: Manifest) -> Run:
     """A run directory with everything that is known before training; a seed `random` is drawn here. Raises TRI402."""
     wanted = recipe.settings.train.seed
     splits = {name: manifest.split(name) for name in ("train", "val", "test")}
@@ -130,13 +130,13 @@ def new_run(out: Path, recipe: Resolved[Recipe], manifest: Manifest) -> Run:
     return save_run(run, inputs={"manifest": sha256_file(run.manifest_path)})
 
 
-def open_inputs(manifest: Manifest, geometry: Geometry, progress: Progress) -> npt.NDArray[np.uint8]:
+def open_inputs(manifest: Manifest, geometry: Geometry, *, progress: Progress) -> npt.NDArray[np.uint8]:
     """The manifest's photos as inputs (N, h, w, 3) uint8, from the pixel cache. Raises TRI204, TRI9xx."""
     hashes = manifest.table["sha256"].to_list()
-    return open_cache(manifest.paths, hashes, geometry, progress=telling(progress, "decoding photos"))
+    return open_cache(manifest.paths, hashes, geometry=geometry, progress=telling(progress, "decoding photos"))
 
 
-def open_photos(data: Path, splits: Sequence[str], progress: Progress) -> tuple[list[Photo], tuple[str, ...]]:
+def open_photos(data: Path, splits: Sequence[str], *, progress: Progress) -> tuple[list[Photo], tuple[str, ...]]:
     """The photos to predict on, with the stamps of their manifest; what a folder's scan refused comes last.
 
     Raises:

@@ -48,28 +48,28 @@ def predict_files(
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         jobs = (pool.submit(load, batch) for batch in _parts(photos, BATCH))
         loaded = (job.result() for job in _ahead(jobs, AHEAD))
-        return _predict(model, [p.photo_id for p in photos], loaded, stamps=stamps, progress=progress)
+        return _predict(model, [p.photo_id for p in photos], loaded=loaded, stamps=stamps, progress=progress)
 
 
 def predict_inputs(
     model: Predictor,
     ids: Sequence[str],
+    *,
     inputs: npt.NDArray[np.uint8],
     rows: npt.NDArray[np.int64],
-    *,
     stamps: tuple[str, ...] = (),
     progress: Progress | None = None,
 ) -> Predictions:
     """Predictions for inputs that are prepared already, such as a pixel cache: `inputs[rows]` show the photos `ids`."""
     loaded = (list(np.asarray(inputs[part])) for part in _parts(rows, BATCH))
-    return _predict(model, ids, loaded, stamps=stamps, progress=progress)
+    return _predict(model, ids, loaded=loaded, stamps=stamps, progress=progress)
 
 
 def _predict(
     model: Predictor,
     ids: Sequence[str],
-    loaded: Iterable[Sequence[ImageArray | str]],
     *,
+    loaded: Iterable[Sequence[ImageArray | str]],
     stamps: tuple[str, ...],
     progress: Progress | None,
 ) -> Predictions:

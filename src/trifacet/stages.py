@@ -56,7 +56,7 @@ from trifacet.submission import Submission, submission, write_submission
 
 if TYPE_CHECKING:
     from trifacet.learn.models import Net
-    from trifacet.learn.predictor import Tta
+    from trifacet.learn.predictor import Model
     from trifacet.learn.preview import DryRun
     from trifacet.learn.train import OnTick
 
@@ -125,7 +125,7 @@ def train(
     resolved = open_recipe(recipe, sets)
     manifest = ready_to_train(open_data(data, progress=progress), resolved.settings)
     start = _start_from(Path(init)) if init else None
-    run = new_run(Path(out), resolved, manifest)
+    run = new_run(Path(out), resolved, manifest=manifest)
     if init:
         told = {"init": str(Path(init).absolute()), "init_weights": sha256_file(open_run(Path(init)).weights_path())}
         run = save_run(run, inputs={**run.info.inputs, **told})
@@ -161,9 +161,9 @@ def _train(
     from trifacet.learn.train import train as learn
 
     try:
-        inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress)
-        run = learn(run, manifest, inputs, init=start, on_tick=on_tick or (lambda _: None))
-        return finish(run, manifest, inputs, progress)
+        inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress=progress)
+        run = learn(run, manifest, images=inputs, init=start, on_tick=on_tick or (lambda _: None))
+        return finish(run, manifest, inputs=inputs, progress=progress)
     except KeyboardInterrupt:
         save_run(open_run(run.path), status="interrupted")
         raise
@@ -180,29 +180,30 @@ def dry_run(recipe: Resolved[Recipe], data: Manifest, *, progress: Progress = qu
 
     rows = ready_to_train(data, recipe.settings).split("train")
     rows = rows.where(pl.int_range(pl.len()) % max(1, len(rows) // recipe.settings.train.batch_size) == 0)
-    inputs = open_inputs(rows, geometry_of(recipe.settings), progress)
+    inputs = open_inputs(rows, geometry_of(recipe.settings), progress=progress)
     seed = recipe.settings.train.seed
-    return one_batch(rows, inputs, recipe.settings, seed=0 if seed == "random" else seed)
+    return one_batch(rows, inputs, recipe=recipe.settings, seed=0 if seed == "random" else seed)
 
 
 def predict(
-    model_path: Path | str,
+    model: Model | Path | str,
     data: Path | str,
-    out: Path | str | None = None,
     *,
-    tta: Tta | None = None,
+    out: Path | str | None = None,
     rule: Rule = None,
     splits: Sequence[str] = (),
-    device: str = "auto",
     page: Path | str | None = None,
     progress: Progress = quiet,
 ) -> Predictions:
-    """Photos (a manifest or a folder, labelled or not) to a run's predictions, and to a page of pictures on request."""
+    """Photos (a manifest or a folder, labelled or not) to a run's predictions, and to a page of pictures on request.
+
+    model: a run's folder, or what `load_model` made of it for a device or a `tta` of your choice.
+    """
     require_train()
     from trifacet.learn.predictor import load_model
 
-    model = load_model(model_path, device=device, tta=tta)
-    photos, stamps = open_photos(Path(data), splits, progress)
+    model = load_model(model) if isinstance(model, str | Path) else model
+    photos, stamps = open_photos(Path(data), splits, progress=progress)
     told = telling(progress, "predicting")
     predictions = predict_files(model, photos, stamps=merged_stamps(model.stamps, stamps), progress=told)
     plain = DecisionRule(label_schema=model.schema, priors=model.decision.priors)
@@ -210,9 +211,8 @@ def predict(
     if out:
         write_predictions(Path(out), predictions)
     if page:
-        info = open_run(Path(model_path)).info
-        title = f"What {info.name} sees"
-        write_text(Path(page), answers_page(predictions, photos, info.priors, title=title, told=progress))
+        priors, title = model.decision.priors, f"What {model.made_by['run']} sees"
+        write_text(Path(page), answers_page(predictions, photos, priors=priors, title=title, told=progress))
     return predictions
 
 
@@ -251,7 +251,7 @@ def evaluate(
 
 
 def submit(
-    predictions: Path | str, info: Path | str, out: Path | str, *, rule: Rule = None, fill: bool = False
+    predictions: Path | str, info: Path | str, *, out: Path | str, rule: Rule = None, fill: bool = False
 ) -> Submission:
     """Predictions to a submission CSV in the order of `info`, every row answered."""
     made = submission(read_predictions(Path(predictions)), Path(info), rule=rule, fill=fill)
@@ -291,7 +291,7 @@ def demo(
     sets = [f"train.seed={seed}"]
     run = train(recipe, data=data, out=root / "run", sets=sets, progress=progress, on_tick=on_tick)
     answers, page = root / "answers.parquet", root / "answers.html"
-    predict(run.path, drawn.eval_dir, answers, page=page, progress=progress)
+    predict(run.path, drawn.eval_dir, out=answers, page=page, progress=progress)
     evaluation = evaluate(answers, drawn.truth_path, report=root / "report.html")
-    submitted = submit(answers, drawn.eval_dir / "info.csv", root / "output.csv")
+    submitted = submit(answers, drawn.eval_dir / "info.csv", out=root / "output.csv")
     return Demo(root, drawn, run, evaluation, submitted, root / "report.html", root / "output.csv", page)

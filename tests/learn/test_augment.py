@@ -32,11 +32,11 @@ def only(**ranges: float) -> AugmentSection:
 
 
 def test_draws_are_a_function_of_seed_epoch_and_photo_alone() -> None:
-    first = draw(3, 7, 50)
+    first = draw(3, 7, n_photos=50)
     assert first.shape == (50, N_DRAWS)
-    assert np.array_equal(draw(3, 7, 50), first)
-    assert np.array_equal(draw(3, 7, 20), first[:20])  # how many photos there are changes nothing
-    for other in (draw(4, 7, 50), draw(3, 8, 50), draw(7, 3, 50)):
+    assert np.array_equal(draw(3, 7, n_photos=50), first)
+    assert np.array_equal(draw(3, 7, n_photos=20), first[:20])  # how many photos there are changes nothing
+    for other in (draw(4, 7, n_photos=50), draw(3, 8, n_photos=50), draw(7, 3, n_photos=50)):
         assert not np.isin(other, first).any()
     assert len(np.unique(first)) == first.size
     assert -1 <= first.min() < -0.9
@@ -44,31 +44,31 @@ def test_draws_are_a_function_of_seed_epoch_and_photo_alone() -> None:
 
 
 def test_a_photo_is_changed_alike_whatever_its_batch() -> None:
-    images, drawn = photos(8), torch.from_numpy(draw(0, 0, 8))
-    together = augment(images, drawn, EVERYTHING)
+    images, drawn = photos(8), torch.from_numpy(draw(0, 0, n_photos=8))
+    together = augment(images, drawn, ranges=EVERYTHING)
     for order in ([3], [5, 3], [7, 6, 5, 4, 3, 2, 1, 0]):
-        apart = augment(images[order], drawn[order], EVERYTHING)
+        apart = augment(images[order], drawn[order], ranges=EVERYTHING)
         assert torch.allclose(apart, together[order], atol=1e-3, rtol=0)
     assert (together[0] - together[1]).abs().max() > 10
 
 
 def test_ranges_of_zero_change_nothing() -> None:
     images = photos(6, height=24, width=40)
-    same = augment(images, torch.from_numpy(draw(0, 0, 6)), NOTHING)
+    same = augment(images, torch.from_numpy(draw(0, 0, n_photos=6)), ranges=NOTHING)
     assert same.dtype == torch.float32
     assert (same - images).abs().max() < 0.02
 
 
 def test_draws_in_the_middle_of_every_range_change_nothing_but_the_noise_level() -> None:
     images = photos(2)
-    assert (augment(images, draws(2), EVERYTHING.model_copy(update={"flip": 0})) - images).abs().max() < 0.02
+    assert (augment(images, draws(2), ranges=EVERYTHING.model_copy(update={"flip": 0})) - images).abs().max() < 0.02
 
 
 def test_flipping_mirrors() -> None:
     images = photos(5)
-    drawn = torch.from_numpy(draw(0, 0, 5))
-    assert (augment(images, drawn, only(flip=1)) - images.flip(3)).abs().max() < 0.02
-    half = augment(images, drawn, only(flip=0.5))
+    drawn = torch.from_numpy(draw(0, 0, n_photos=5))
+    assert (augment(images, drawn, ranges=only(flip=1)) - images.flip(3)).abs().max() < 0.02
+    half = augment(images, drawn, ranges=only(flip=0.5))
     is_mirrored = [bool((half[i] - images[i].flip(2)).abs().max() < 0.02) for i in range(5)]
     is_plain = [bool((half[i] - images[i]).abs().max() < 0.02) for i in range(5)]
     assert is_mirrored == [d < 0 for d in drawn[:, 0]]
@@ -77,39 +77,41 @@ def test_flipping_mirrors() -> None:
 
 def test_shifting_moves_by_a_share_of_the_size_and_repeats_the_border() -> None:
     images = photos(1, height=20, width=40)
-    moved = augment(images, draws(1, c3=1), only(shift=0.1))  # what stood 4 pixels to the right is seen here
+    moved = augment(images, draws(1, c3=1), ranges=only(shift=0.1))  # what stood 4 pixels to the right is seen here
     assert (moved[:, :, :, :-4] - images[:, :, :, 4:]).abs().max() < 0.02
     assert (moved[:, :, :, -4:] - images[:, :, :, -1:]).abs().max() < 0.02
-    moved = augment(images, draws(1, c4=-1), only(shift=0.1))
+    moved = augment(images, draws(1, c4=-1), ranges=only(shift=0.1))
     assert (moved[:, :, 2:] - images[:, :, :-2]).abs().max() < 0.02
 
 
 def test_zooming_in_shows_the_middle_larger() -> None:
     images = photos(1, height=24, width=24)
-    larger = augment(images, draws(1, c2=0.5), only(scale=0.99))
+    larger = augment(images, draws(1, c2=0.5), ranges=only(scale=0.99))
     middle = torch.nn.functional.interpolate(images[:, :, 4:20, 4:20].float(), size=(24, 24), mode="bilinear")
     assert (larger - middle)[:, :, 2:-2, 2:-2].abs().mean() < 2
 
 
 def test_a_quarter_turn_of_a_square_is_exact_and_of_an_oblong_keeps_its_proportions() -> None:
     square = photos(1, height=16, width=16)
-    turned = augment(square, draws(1, c1=1), only(rotate_deg=90))
+    turned = augment(square, draws(1, c1=1), ranges=only(rotate_deg=90))
     assert min((turned - square.rot90(k, (2, 3))).abs().max() for k in (1, 3)) < 0.1
     oblong = torch.zeros(1, 3, 20, 40)
     oblong[:, :, 8:12, 18:22] = 255  # a square in the middle stays a square
-    turned = augment(oblong.byte(), draws(1, c1=1), only(rotate_deg=90))
+    turned = augment(oblong.byte(), draws(1, c1=1), ranges=only(rotate_deg=90))
     assert (turned - oblong).abs().max() < 0.1
 
 
 def test_brightness_contrast_and_saturation_are_gains() -> None:
     images = (photos(1) // 4 + 64).byte()  # far from both ends, so that nothing is cut
     plain = images.float()
-    assert torch.allclose(augment(images, draws(1, c6=0.5), only(brightness=0.4)), plain * 1.2, atol=0.05)
+    assert torch.allclose(augment(images, draws(1, c6=0.5), ranges=only(brightness=0.4)), plain * 1.2, atol=0.05)
     mean = plain.mean()
-    assert torch.allclose(augment(images, draws(1, c7=-1), only(contrast=0.5)), (plain - mean) / 2 + mean, atol=0.05)
-    grey = augment(images, draws(1, c8=-1), only(saturation=1))
+    assert torch.allclose(
+        augment(images, draws(1, c7=-1), ranges=only(contrast=0.5)), (plain - mean) / 2 + mean, atol=0.05
+    )
+    grey = augment(images, draws(1, c8=-1), ranges=only(saturation=1))
     assert torch.allclose(grey, plain.mean(dim=1, keepdim=True).expand_as(plain), atol=0.05)
-    gained = augment(images, draws(1, c10=1), only(channel_gain=0.1))
+    gained = augment(images, draws(1, c10=1), ranges=only(channel_gain=0.1))
     assert torch.allclose(gained, plain * torch.tensor([1, 1.1, 1]).view(1, 3, 1, 1), atol=0.05)
 
 
@@ -117,7 +119,7 @@ def test_noise_has_the_drawn_deviation_and_another_window_for_each_photo() -> No
     images = torch.full((2, 3, 40, 40), 128, dtype=torch.uint8)
     drawn = draws(2, c14=0.5)
     drawn[1, 12] = 0.3
-    noise = augment(images, drawn, only(noise=20)) - 128
+    noise = augment(images, drawn, ranges=only(noise=20)) - 128
     assert noise.std() == pytest.approx(10, rel=0.05)
     assert noise.mean().abs() < 0.5
     assert (noise[0] - noise[1]).abs().max() > 5
@@ -125,9 +127,9 @@ def test_noise_has_the_drawn_deviation_and_another_window_for_each_photo() -> No
 
 def test_what_comes_out_stays_within_0_and_255() -> None:
     for epoch in range(3):
-        changed = augment(photos(12), torch.from_numpy(draw(0, epoch, 12)), EVERYTHING)
+        changed = augment(photos(12), torch.from_numpy(draw(0, epoch, n_photos=12)), ranges=EVERYTHING)
         assert changed.isfinite().all()
         assert changed.min() >= 0
         assert changed.max() <= 255
-    dark = augment(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8), draws(1, c6=1), only(brightness=1))
+    dark = augment(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8), draws(1, c6=1), ranges=only(brightness=1))
     assert (dark == 255).all()

@@ -34,7 +34,7 @@ def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
 
 def saved(folder: Path, *steps: int) -> list[Path]:
     net, optimizer = trained()
-    return [save_checkpoint(folder, net, optimizer, progress(step)) for step in steps]
+    return [save_checkpoint(folder, net, optimizer=optimizer, progress=progress(step)) for step in steps]
 
 
 def flip_a_byte(path: Path) -> None:
@@ -46,15 +46,15 @@ def flip_a_byte(path: Path) -> None:
 def test_the_same_tensors_are_the_same_bytes(tmp_path: Path) -> None:
     about = {"label_schema": "ab", "backbone": "cd", "manifest": "ef"}
     for i in range(12):
-        save_weights(tmp_path / f"{i}", module(), about)
-        save_weights(tmp_path / "turned", module(), dict(reversed(about.items())))
+        save_weights(tmp_path / f"{i}", module(), about=about)
+        save_weights(tmp_path / "turned", module(), about=dict(reversed(about.items())))
         assert (tmp_path / f"{i}").read_bytes() == (tmp_path / "0").read_bytes() == (tmp_path / "turned").read_bytes()
-    save_weights(tmp_path / "other", module(seed=1), about)
+    save_weights(tmp_path / "other", module(seed=1), about=about)
     assert (tmp_path / "other").read_bytes() != (tmp_path / "0").read_bytes()
 
 
 def test_weights_say_what_they_belong_to(tmp_path: Path) -> None:
-    save_weights(tmp_path / "w", module(), {"backbone": "b"})
+    save_weights(tmp_path / "w", module(), about={"backbone": "b"})
     with safe_open(tmp_path / "w", framework="pt") as stored:
         assert stored.metadata() == {"trifacet": '{"backbone": "b", "format": 1}'}
         assert sorted(stored.keys()) == sorted(module().state_dict())
@@ -63,7 +63,7 @@ def test_weights_say_what_they_belong_to(tmp_path: Path) -> None:
 def test_tied_weights_can_be_saved(tmp_path: Path) -> None:
     net = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})
     net["b"].weight = net["a"].weight
-    save_weights(tmp_path / "w", net, {})
+    save_weights(tmp_path / "w", net, about={})
     with safe_open(tmp_path / "w", framework="pt") as stored:
         assert torch.equal(stored.get_tensor("a.weight"), stored.get_tensor("b.weight"))
 
@@ -83,7 +83,7 @@ def test_training_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(tmp_path: P
     whole = module()
     by = optimizer(whole)
     step(whole, by)
-    save_checkpoint(tmp_path, whole, by, progress(1))
+    save_checkpoint(tmp_path, whole, optimizer=by, progress=progress(1))
     step(whole, by)
 
     found = read_checkpoint(tmp_path)
@@ -100,7 +100,7 @@ def test_training_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(tmp_path: P
 def test_an_optimiser_that_has_no_state_yet_can_be_saved(tmp_path: Path) -> None:
     net = module()
     optimizer = torch.optim.AdamW(net.parameters())
-    save_checkpoint(tmp_path, net, optimizer, progress(1))
+    save_checkpoint(tmp_path, net, optimizer=optimizer, progress=progress(1))
     found = read_checkpoint(tmp_path)
     assert found is not None
     load_optimizer(optimizer, found.optimizer)

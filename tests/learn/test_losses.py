@@ -128,16 +128,16 @@ def test_joint_answers_need_every_label() -> None:
 
 def test_class_weights_come_from_how_rare_a_class_is() -> None:
     classes = np.array([[0, 0]] * 6 + [[1, 1]] * 2 + [[-1, 0]])  # mask 6, 2, 0; age 7, 2
-    balanced = make_loss(BOTH, LossSection(class_weights="balanced"), classes).class_weights
+    balanced = make_loss(BOTH, LossSection(class_weights="balanced"), classes=classes).class_weights
     assert torch.allclose(balanced["mask"], torch.tensor([8 / 18, 8 / 6, 0]))
     assert torch.allclose(balanced["age"], torch.tensor([9 / 14, 9 / 4]))
     assert torch.allclose(balanced["joint"], torch.tensor([8 / 36, 0, 0, 8 / 12, 0, 0]))
-    rooted = make_loss(BOTH, LossSection(class_weights="square_root"), classes).class_weights
+    rooted = make_loss(BOTH, LossSection(class_weights="square_root"), classes=classes).class_weights
     assert torch.allclose(rooted["mask"], balanced["mask"].sqrt())
-    assert make_loss(BOTH, LossSection(), classes).class_weights == {}
+    assert make_loss(BOTH, LossSection(), classes=classes).class_weights == {}
 
 
 def test_a_weight_for_an_attribute_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError) as caught:
-        make_loss(BOTH, LossSection(weights={"msak": 2}), np.zeros((1, 2), dtype=np.int64))
+        make_loss(BOTH, LossSection(weights={"msak": 2}), classes=np.zeros((1, 2), dtype=np.int64))
     assert str(caught.value) == "TRI100 loss.weights: no attribute 'msak'. Did you mean 'mask'?"

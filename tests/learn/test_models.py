@@ -82,7 +82,7 @@ def test_baseline_cnn_has_the_official_number_of_parameters_and_normalises_as_it
 def test_a_head_standardises_what_it_reads() -> None:
     features = 5 * noise(64, 6) + torch.arange(6.0)
     features[:, 3] = 7  # one that never changes must not divide by zero
-    head = Head(6, {"mask": 3}, PLAIN.model_copy(update={"hidden": 0, "dropout": (0.0, 0.0)})).eval()
+    head = Head(6, {"mask": 3}, model=PLAIN.model_copy(update={"hidden": 0, "dropout": (0.0, 0.0)})).eval()
     head.standardise(features)
     scaled = (features - features.mean(dim=0)) / features.std(dim=0).clamp_min(1e-4)
     assert torch.allclose(head(features)["mask"], head.answers["mask"](scaled), atol=1e-5)
@@ -92,7 +92,7 @@ def test_a_head_standardises_what_it_reads() -> None:
 
 def test_a_head_is_linear_or_has_one_hidden_layer() -> None:
     def layers(hidden: int) -> list[nn.Linear]:
-        head = Head(6, {"mask": 3}, PLAIN.model_copy(update={"hidden": hidden}))
+        head = Head(6, {"mask": 3}, model=PLAIN.model_copy(update={"hidden": hidden}))
         return [(m.in_features, m.out_features) for m in head.modules() if isinstance(m, nn.Linear)]
 
     assert layers(0) == [(6, 3)]

@@ -53,7 +53,7 @@ def test_sgd_has_its_momentum() -> None:
 def test_the_learning_rate_at_start_peak_and_end(schedule: dict, expected: dict[float, float]) -> None:
     shape = ScheduleSection(**schedule)
     for step, factor in expected.items():
-        assert lr_factor(step, 100, shape, steps_per_epoch=10) == pytest.approx(factor, abs=1e-5), step
+        assert lr_factor(step, 100, schedule=shape, steps_per_epoch=10) == pytest.approx(factor, abs=1e-5), step
 
 
 @pytest.mark.parametrize("name", ["one_cycle", "cosine", "step", "constant"])
@@ -61,5 +61,5 @@ def test_the_learning_rate_at_start_peak_and_end(schedule: dict, expected: dict[
 @pytest.mark.parametrize("n_steps", [1, 2, 7])
 def test_the_learning_rate_stays_above_0_and_at_most_the_peak(name: str, warmup: float, n_steps: int) -> None:
     shape = ScheduleSection(name=name, warmup=warmup)
-    factors = [lr_factor(step, n_steps, shape, steps_per_epoch=1) for step in range(n_steps)]
+    factors = [lr_factor(step, n_steps, schedule=shape, steps_per_epoch=1) for step in range(n_steps)]
     assert all(0 < factor <= 1 for factor in factors)

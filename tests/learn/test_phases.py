@@ -19,13 +19,13 @@ CPU = torch.device("cpu")
 def opened(sets: tuple[str, ...] = (), *, base=tiny.SMALL, side: int = 24) -> tuple[Net, Data]:
     manifest, images = tiny.photos(side=side)
     torch.manual_seed(0)
-    return build_net(DEFAULT_SCHEMA, tiny.recipe(sets, base=base).model).eval(), make_data(manifest, images, CPU)
+    return build_net(DEFAULT_SCHEMA, tiny.recipe(sets, base=base).model).eval(), make_data(manifest, images, device=CPU)
 
 
 def head(sets: tuple[str, ...] = (), seen: list[int] | None = None):
     net, data = opened(sets)
     told = [] if seen is None else seen
-    return net, data, head_phase(net, data, tiny.recipe(sets), seed=0, on_photos=told.append)
+    return net, data, head_phase(net, data, recipe=tiny.recipe(sets), seed=0, on_photos=told.append)
 
 
 def test_data_are_the_manifests_rows() -> None:
@@ -34,7 +34,7 @@ def test_data_are_the_manifests_rows() -> None:
         label_weight=np.where(np.arange(40) == 3, 0.5, np.nan).astype(np.float32)
     ).with_columns(label_weight=pl.col("label_weight").fill_nan(None))
     manifest = type(manifest)(weighed, manifest.schema, manifest.roots)
-    data = make_data(manifest, images, CPU)
+    data = make_data(manifest, images, device=CPU)
     assert data.train_rows.tolist() == list(range(27))
     assert data.val_rows.tolist() == list(range(27, 40))
     assert torch.equal(data.labels.classes, torch.from_numpy(manifest.classes))
@@ -87,14 +87,14 @@ def test_the_head_alone_competes_only_where_nothing_follows() -> None:
 
 def test_the_whole_net_sees_photos_anew_in_every_epoch_and_alike_in_every_run() -> None:
     net, data = opened()
-    phase = all_phase(net, data, tiny.recipe(), seed=3)
-    again = all_phase(net, data, tiny.recipe(), seed=3)
+    phase = all_phase(net, data, recipe=tiny.recipe(), seed=3)
+    again = all_phase(net, data, recipe=tiny.recipe(), seed=3)
     with torch.no_grad():
         first, second = phase.logits(0, np.arange(4))["mask"], phase.logits(1, np.arange(4))["mask"]
         assert not torch.allclose(first, second, atol=1e-5)
         assert torch.allclose(again.logits(1, np.array([2, 0]))["mask"], second[[2, 0]], atol=1e-5)
         assert torch.allclose(phase.logits(0, np.arange(4))["mask"], first)
-        other = all_phase(net, data, tiny.recipe(), seed=4).logits(0, np.arange(4))["mask"]
+        other = all_phase(net, data, recipe=tiny.recipe(), seed=4).logits(0, np.arange(4))["mask"]
         assert not torch.allclose(first, other, atol=1e-5)
     assert torch.equal(phase.labels(np.array([4, 1])).classes, data.labels.classes[[4, 1]])
 
@@ -102,8 +102,8 @@ def test_the_whole_net_sees_photos_anew_in_every_epoch_and_alike_in_every_run() 
 def test_val_is_answered_in_order_whatever_the_batch() -> None:
     net, data = opened()
     with torch.no_grad():
-        small = all_phase(net, data, tiny.recipe(("train.batch_size=2",)), seed=0).answer_val()
-        large = all_phase(net, data, tiny.recipe(("train.batch_size=64",)), seed=0).answer_val()
+        small = all_phase(net, data, recipe=tiny.recipe(("train.batch_size=2",)), seed=0).answer_val()
+        large = all_phase(net, data, recipe=tiny.recipe(("train.batch_size=64",)), seed=0).answer_val()
     assert small["age"].shape == (13, 101)
     assert torch.allclose(small["age"], large["age"], atol=1e-5)
 
@@ -114,7 +114,7 @@ def test_the_learning_rates_are_the_recipes() -> None:
         (("optim.lr=0.5", "optim.head_lr=0.25"), [0.5, 0.25]),
         (("optim.head_lr=null",), [1e-3] * 2),
     ):
-        phase = all_phase(net, data, tiny.recipe(sets), seed=0)
+        phase = all_phase(net, data, recipe=tiny.recipe(sets), seed=0)
         assert [(part[0], part[1]) for part in phase.parts] == [(net.backbone, expected[0]), (net.head, expected[1])]
 
 
@@ -124,7 +124,7 @@ def test_norm_is_put_back_so_that_it_changes_nothing_yet() -> None:
     photos = data.inputs(data.val_rows).float()
     with torch.no_grad():
         before = net.features(photos)
-        put_norm_back(net, data, recipe, seed=0)
+        put_norm_back(net, data, recipe=recipe, seed=0)
         after = net.eval().features(photos)
     assert torch.allclose(before, after, rtol=1e-3, atol=1e-4 * float(before.abs().max()))
     norms = [m for m in net.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -136,6 +136,6 @@ def test_norm_is_left_alone_where_it_is_not_asked_for_or_not_there() -> None:
     for sets, base, side in ((("model.norm=false",), tiny.FACES, 33), ((), tiny.SMALL, 24)):
         net, data = opened(sets, base=base, side=side)
         before = copy.deepcopy(net.state_dict())
-        put_norm_back(net, data, tiny.recipe(sets, base=base), seed=0)
+        put_norm_back(net, data, recipe=tiny.recipe(sets, base=base), seed=0)
         assert net.state_dict().keys() == before.keys()
         assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())

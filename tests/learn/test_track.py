@@ -27,7 +27,7 @@ def test_metrics_are_a_line_an_epoch(tmp_path: Path) -> None:
     assert tracker == Metrics(run.metrics_path)
     for epoch in (1, 2):
         tracker.record({**RECORD, "epoch": epoch})
-    tracker.picture("inputs", np.zeros((4, 4, 3), np.uint8), 0)
+    tracker.picture("inputs", np.zeros((4, 4, 3), np.uint8), step=0)
     assert read_jsonl(run.metrics_path) == [RECORD, {**RECORD, "epoch": 2}]
 
 
@@ -37,7 +37,7 @@ def test_tensorboard_reads_figures_and_pictures(tmp_path: Path) -> None:
     for tracker in open_trackers(run, TrackSection(), step=0):
         tracker.record(RECORD)
         tracker.record({**RECORD, "epoch": 2, "step": 14, "val_macro_f1": 0.5})
-        tracker.picture("inputs", picture, 14)
+        tracker.picture("inputs", picture, step=14)
     events = told(run)
     assert sorted(events.Tags()["scalars"]) == ["run/lr", "train/loss", "val/macro_f1"]
     assert [(e.step, e.value) for e in events.Scalars("val/macro_f1")] == [(7, 0.25), (14, 0.5)]

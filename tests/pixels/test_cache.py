@@ -65,7 +65,8 @@ def progress(done, n):
 
 paths, hashes = zip(*(line.split() for line in Path({str(asked)!r}).read_text().splitlines()))
 folder = Path({str(folder)!r})
-built = open_cache([Path(p) for p in paths], hashes, Geometry(16, 16), folder=folder, workers=1, progress=progress)
+built = open_cache([Path(p) for p in paths], hashes, geometry=Geometry(16, 16), folder=folder, workers=1,
+                   progress=progress)
 print(int(built.sum()))
 """
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -75,38 +76,40 @@ def test_a_cache_is_built_once_and_holds_what_predicting_would_see(tmp_path: Pat
     paths, hashes = photos(tmp_path / "photos", 130)
     seen: list[tuple[int, int]] = []
     geometry = Geometry(16, 12, crop="middle_square")
-    images = open_cache(paths, hashes, geometry, folder=tmp_path / "c", progress=lambda *told: seen.append(told))
+    images = open_cache(
+        paths, hashes, geometry=geometry, folder=tmp_path / "c", progress=lambda *told: seen.append(told)
+    )
     assert (images.shape, images.dtype) == ((130, 16, 12, 3), np.uint8)
     for i in (0, 63, 64, 129):
         assert np.array_equal(images[i], fit(decode(paths[i].read_bytes()), geometry))
     assert seen == [(64, 130), (128, 130), (130, 130)]
     with pytest.raises(ValueError, match="read-only"):
         images[0] = 0
-    again = open_cache(paths, hashes, geometry, folder=tmp_path / "c", progress=built_anew)
+    again = open_cache(paths, hashes, geometry=geometry, folder=tmp_path / "c", progress=built_anew)
     assert np.array_equal(again, images)
     assert names(tmp_path / "c") == [".json", ".u8"]
 
 
 def test_a_cache_is_found_by_content_wherever_the_photos_lie(tmp_path: Path) -> None:
     paths, hashes = photos(tmp_path / "photos", 5)
-    images = np.array(open_cache(paths, hashes, SMALL, folder=tmp_path / "c"))
+    images = np.array(open_cache(paths, hashes, geometry=SMALL, folder=tmp_path / "c"))
     moved = [tmp_path / "moved" / f"other{i}.jpg" for i in range(5)]
     shutil.move(tmp_path / "photos", tmp_path / "moved")  # the old paths are gone, the new ones do not exist either
-    assert np.array_equal(open_cache(moved, hashes, SMALL, folder=tmp_path / "c"), images)
+    assert np.array_equal(open_cache(moved, hashes, geometry=SMALL, folder=tmp_path / "c"), images)
     assert len(list_caches(tmp_path / "c")) == 1
 
 
 def test_another_size_or_order_is_another_cache(tmp_path: Path) -> None:
     paths, hashes = photos(tmp_path / "photos", 3)
-    first = open_cache(paths, hashes, SMALL, folder=tmp_path / "c")
-    turned = open_cache(paths[::-1], hashes[::-1], SMALL, folder=tmp_path / "c")
+    first = open_cache(paths, hashes, geometry=SMALL, folder=tmp_path / "c")
+    turned = open_cache(paths[::-1], hashes[::-1], geometry=SMALL, folder=tmp_path / "c")
     assert np.array_equal(turned[::-1], first)
-    open_cache(paths, hashes, Geometry(16, 16, crop="middle_square"), folder=tmp_path / "c")
+    open_cache(paths, hashes, geometry=Geometry(16, 16, crop="middle_square"), folder=tmp_path / "c")
     assert len(list_caches(tmp_path / "c")) == 3
 
 
 def test_no_photos_are_no_cache(tmp_path: Path) -> None:
-    assert open_cache([], [], SMALL, folder=tmp_path / "c").shape == (0, 16, 16, 3)
+    assert open_cache([], [], geometry=SMALL, folder=tmp_path / "c").shape == (0, 16, 16, 3)
 
 
 def test_photos_that_changed_are_named_and_nothing_is_left(tmp_path: Path) -> None:
@@ -116,7 +119,7 @@ def test_photos_that_changed_are_named_and_nothing_is_left(tmp_path: Path) -> No
     paths[3].write_bytes(paths[3].read_bytes()[:60])
     hashes[3] = hashlib.sha256(paths[3].read_bytes()).hexdigest()
     with pytest.raises(ManifestError) as caught:
-        open_cache(paths, hashes, SMALL, folder=tmp_path / "c")
+        open_cache(paths, hashes, geometry=SMALL, folder=tmp_path / "c")
     assert str(caught.value) == (
         f"TRI204 photos changed since they were ingested, got {paths[1]} (other bytes), "
         f"{paths[2]} (No such file or directory), {paths[3]} (truncated). "
@@ -136,7 +139,7 @@ def test_a_killed_builder_leaves_no_false_cache(tmp_path: Path) -> None:
     assert np.array_equal(left[0], fit(decode(paths[0].read_bytes()), SMALL))
     assert not left[199].any()
     assert list_caches(folder) == []
-    images = open_cache(paths, hashes, SMALL, folder=folder)
+    images = open_cache(paths, hashes, geometry=SMALL, folder=folder)
     assert np.array_equal(images[199], fit(decode(paths[199].read_bytes()), SMALL))
     assert names(folder) == [".json", ".u8"]  # what the killed one left is gone, too
 
@@ -151,7 +154,7 @@ def test_two_builders_at_once_do_no_harm(tmp_path: Path) -> None:
     ):
         told = [process.communicate(timeout=900)[0] for process in (one, other)]
     assert [one.returncode, other.returncode] == [0, 0]
-    images = open_cache(paths, hashes, SMALL, folder=folder, progress=built_anew)
+    images = open_cache(paths, hashes, geometry=SMALL, folder=folder, progress=built_anew)
     assert [int(text) for text in told] == [int(images.sum())] * 2
     assert names(folder) == [".json", ".u8"]
 
@@ -175,11 +178,11 @@ def test_the_cache_used_longest_ago_makes_room(tmp_path: Path, monkeypatch: pyte
     folder, each = tmp_path / "c", 16 * 16 * 3
     monkeypatch.setenv("TRIFACET_CACHE_GB", str(2.5 * each / 1e9))
     for i in range(2):
-        open_cache(paths[i : i + 1], hashes[i : i + 1], SMALL, folder=folder)
+        open_cache(paths[i : i + 1], hashes[i : i + 1], geometry=SMALL, folder=folder)
         os.utime(list_caches(folder)[0].path, (1000 + i, 1000 + i))
     oldest, second = list_caches(folder)[::-1]
-    open_cache(paths[:1], hashes[:1], SMALL, folder=folder)  # used again, so the second is the oldest now
-    open_cache(paths[2:], hashes[2:], SMALL, folder=folder)
+    open_cache(paths[:1], hashes[:1], geometry=SMALL, folder=folder)  # used again, so the second is the oldest now
+    open_cache(paths[2:], hashes[2:], geometry=SMALL, folder=folder)
     left = {cache.key for cache in list_caches(folder)}
     assert oldest.key in left
     assert second.key not in left
@@ -189,10 +192,10 @@ def test_the_cache_used_longest_ago_makes_room(tmp_path: Path, monkeypatch: pyte
 
 def test_a_cache_larger_than_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths, hashes = photos(tmp_path / "photos", 2)
-    open_cache(paths[:1], hashes[:1], SMALL, folder=tmp_path / "c")
+    open_cache(paths[:1], hashes[:1], geometry=SMALL, folder=tmp_path / "c")
     monkeypatch.setenv("TRIFACET_CACHE_GB", "0.2")
     with pytest.raises(MachineError) as caught:
-        open_cache(paths, hashes, Geometry(10_000, 10_000), folder=tmp_path / "c")
+        open_cache(paths, hashes, geometry=Geometry(10_000, 10_000), folder=tmp_path / "c")
     assert str(caught.value) == (
         f"TRI903 {tmp_path / 'c'}: this pixel cache is larger than the limit, got 0.6 GB for a limit of 0.2 GB. "
         "Raise TRIFACET_CACHE_GB, or lower data.image_size."
@@ -220,9 +223,9 @@ def test_caches_are_listed_last_used_first_and_cleared(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     assert list_caches(folder) == []
     assert clear_caches(folder) == 0
-    open_cache(paths, hashes, SMALL, folder=folder)
+    open_cache(paths, hashes, geometry=SMALL, folder=folder)
     os.utime(list_caches(folder)[0].path, (1000, 1000))
-    open_cache(paths[:2], hashes[:2], Geometry(20, 30), folder=folder)
+    open_cache(paths[:2], hashes[:2], geometry=Geometry(20, 30), folder=folder)
     told = [(c.n_photos, c.height_px, c.width_px, c.n_bytes) for c in list_caches(folder)]
     assert told == [(2, 20, 30, 2 * 20 * 30 * 3), (3, 16, 16, 3 * 16 * 16 * 3)]
     (folder / "notes.txt").write_text("mine")
@@ -234,7 +237,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     paths, hashes = photos(tmp_path / "photos", 1)
     (tmp_path / "file").touch()
     with pytest.raises(MachineError) as caught:
-        open_cache(paths, hashes, SMALL, folder=tmp_path / "file")
+        open_cache(paths, hashes, geometry=SMALL, folder=tmp_path / "file")
     assert str(caught.value) == (
         f"TRI901 {tmp_path / 'file'}: cannot write here, got File exists. "
         "Choose another path or correct its permissions."
@@ -250,7 +253,7 @@ def test_a_disk_too_small_is_found_before_the_work(tmp_path: Path) -> None:
     try:
         gone = [tmp_path / f"{i}.png" for i in range(200)]  # nothing was decoded, or these would be missed first
         with pytest.raises(MachineError) as caught:
-            open_cache(gone, [str(i) for i in range(200)], SMALL, folder=disk)
+            open_cache(gone, [str(i) for i in range(200)], geometry=SMALL, folder=disk)
         assert str(caught.value) == (
             f"TRI900 {disk}: no space left for the pixel cache, got 0.00 GB, 0.00 GB free. "
             "Free some space, or write to another disk, and run the command again."
@@ -275,12 +278,13 @@ def test_building_takes_little_memory_of_its_own(tmp_path: Path) -> None:
 
         folder, photo, digest = sys.argv[1:]
         geometry = Geometry(512, 512)
-        open_cache([Path(photo)] * 2, [digest] * 2, geometry, folder=Path(folder), workers=2)  # what loading takes
+        # What loading takes comes first.
+        open_cache([Path(photo)] * 2, [digest] * 2, geometry=geometry, folder=Path(folder), workers=2)
         before, most = anonymous(), 0
         def progress(done, n):
             global most
             most = max(most, anonymous())
-        built = open_cache([Path(photo)] * 256, [digest] * 256, geometry, folder=Path(folder), workers=2,
+        built = open_cache([Path(photo)] * 256, [digest] * 256, geometry=geometry, folder=Path(folder), workers=2,
                            progress=progress)
         cache_mib = built.nbytes / 2**20
         held = np.array(built)

@@ -193,13 +193,13 @@ DEFAULT_SCHEMA = LabelSchema(
 )
 
 
-def encode_multi_class(mask_label: int, gender_label: int, age_label: int) -> int:
-    """The class 0..17 of the default schema, `mask*6 + gender*3 + age`, as the baseline's function of this name.
+def encode_multi_class(*labels: int) -> int:
+    """The class 0..17, `mask*6 + gender*3 + age`, of a mask, a gender and an age label, as the baseline's function.
 
     >>> encode_multi_class(2, 1, 0)
     15
     """
-    return int(DEFAULT_SCHEMA.encode([[mask_label, gender_label, age_label]])[0])
+    return int(DEFAULT_SCHEMA.encode(labels).item())
 
 
 def decode_multi_class(multi_class_label: int) -> tuple[int, int, int]:

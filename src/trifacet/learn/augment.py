@@ -14,22 +14,22 @@ N_DRAWS = 15
 NOISE_SIDE = 512  # the noise field is larger than a photo, so that each photo gets another window of it
 
 
-def draw(seed: int, epoch: int, n_photos: int) -> Float32Array:
+def draw(seed: int, epoch: int, *, n_photos: int) -> Float32Array:
     """Even draws (n_photos, N_DRAWS) in [-1, 1) for one epoch: row i belongs to photo i, whatever its batch."""
     rng = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     return rng.uniform(-1, 1, (n_photos, N_DRAWS)).astype(np.float32)
 
 
-def augment(images: Tensor, draws: Tensor, ranges: AugmentSection) -> Tensor:
+def augment(images: Tensor, draws: Tensor, *, ranges: AugmentSection) -> Tensor:
     """Changed photos, float (B, 3, H, W) in 0..255, of uint8 (B, 3, H, W) on any device; draws (B, N_DRAWS)."""
-    photos = _move(images.float().contiguous(), draws[:, :6], ranges)
-    photos = _colour(photos, draws[:, 6:12], ranges)
+    photos = _move(images.float().contiguous(), draws[:, :6], ranges=ranges)
+    photos = _colour(photos, draws[:, 6:12], ranges=ranges)
     if ranges.noise:
-        photos = photos + _noise(photos, draws[:, 12:15], ranges.noise)
+        photos = photos + _noise(photos, draws[:, 12:15], largest=ranges.noise)
     return photos.clamp_(0, 255)
 
 
-def _move(photos: Tensor, draws: Tensor, ranges: AugmentSection) -> Tensor:
+def _move(photos: Tensor, draws: Tensor, *, ranges: AugmentSection) -> Tensor:
     """Mirrored, zoomed, shifted and rotated about the centre; what comes in from outside repeats the border."""
     height, width = photos.shape[2:]
     angle = draws[:, 1] * np.radians(ranges.rotate_deg)
@@ -43,7 +43,7 @@ def _move(photos: Tensor, draws: Tensor, ranges: AugmentSection) -> Tensor:
     return F.grid_sample(photos, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _colour(photos: Tensor, draws: Tensor, ranges: AugmentSection) -> Tensor:
+def _colour(photos: Tensor, draws: Tensor, *, ranges: AugmentSection) -> Tensor:
     """Saturation, contrast about the photo's mean, a gain per channel and brightness, as one linear map of colours."""
 
     def gain(column: int, spread: float) -> Tensor:
@@ -58,7 +58,7 @@ def _colour(photos: Tensor, draws: Tensor, ranges: AugmentSection) -> Tensor:
     return moved.view_as(photos)
 
 
-def _noise(photos: Tensor, draws: Tensor, largest: float) -> Tensor:
+def _noise(photos: Tensor, draws: Tensor, *, largest: float) -> Tensor:
     """Gaussian noise of a deviation between 0 and `largest`: a window per photo of one fixed field."""
     generator = torch.Generator().manual_seed(0)
     height, width = photos.shape[2:]

@@ -44,12 +44,12 @@ class Checkpoint:
     optimizer: dict[str, Tensor]
 
 
-def save_weights(path: Path, module: nn.Module, about: Mapping[str, str]) -> None:
+def save_weights(path: Path, module: nn.Module, *, about: Mapping[str, str]) -> None:
     """Writes a module's tensors (float32, on the CPU) and what they belong to; same tensors, same bytes."""
     write_bytes(path, save(_on_cpu(module.state_dict()), metadata=_metadata(about)))
 
 
-def save_checkpoint(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
+def save_checkpoint(folder: Path, module: nn.Module, *, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
     """Writes the state after a whole epoch and deletes all but the newest `KEPT`; the file's path.
 
     The name ends in the first 16 digits of the content's sha256, so that a damaged file shows itself.

@@ -43,13 +43,13 @@ def mirrored(photos: Tensor, _: slice) -> Tensor:
 
 def augmented(ranges: AugmentSection, *, seed: int, epoch: int, n_photos: int) -> View:
     """The photos as the augmentation of one epoch shows them."""
-    draws = torch.from_numpy(draw(seed, epoch, n_photos))
-    return lambda photos, part: augment(photos, draws[part].to(photos.device), ranges)
+    draws = torch.from_numpy(draw(seed, epoch, n_photos=n_photos))
+    return lambda photos, part: augment(photos, draws[part].to(photos.device), ranges=ranges)
 
 
 @torch.no_grad()
 def compute_features(
-    net: Net, images: npt.NDArray[np.uint8], rows: Rows, *, device: torch.device, view: View, on_photos: OnPhotos
+    net: Net, images: npt.NDArray[np.uint8], *, rows: Rows, device: torch.device, view: View, on_photos: OnPhotos
 ) -> Tensor:
     """Features (n, F) float32 on `device` of the photos `images[rows]`."""
     net.eval()

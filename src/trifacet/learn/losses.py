@@ -45,24 +45,24 @@ class Loss:
         """The weighted mean over the batch of the sum over answers: a scalar. Missing labels count for nothing."""
         if JOINT in logits:
             target = _joint_ids(labels.classes, self.schema)
-            return self._classes(JOINT, logits[JOINT], target, labels.weights)
+            return self._classes(JOINT, logits[JOINT], target=target, weights=labels.weights)
         total = logits[next(iter(logits))].new_zeros(())
         for i, attribute in enumerate(self.schema.attributes):
             weight = self.recipe.weights.get(attribute.name, 1.0)
             answer, target = logits[attribute.name], labels.classes[:, i]
             if attribute.edges is None:
-                total = total + weight * self._classes(attribute.name, answer, target, labels.weights)
+                total = total + weight * self._classes(attribute.name, answer, target=target, weights=labels.weights)
             else:
-                total = total + weight * self._years(attribute.name, answer, target, labels)
+                total = total + weight * self._years(attribute.name, answer, band=target, labels=labels)
         return total
 
-    def _classes(self, name: str, logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    def _classes(self, name: str, logits: Tensor, *, target: Tensor, weights: Tensor) -> Tensor:
         each = F.cross_entropy(
             logits.float(), target, reduction="none", ignore_index=MISSING, label_smoothing=self.recipe.label_smoothing
         )
-        return _weighted_mean(each, weights * self._rarity(name, target), target != MISSING)
+        return _weighted_mean(each, weights * self._rarity(name, target), is_known=target != MISSING)
 
-    def _years(self, name: str, logits: Tensor, band: Tensor, labels: Labels) -> Tensor:
+    def _years(self, name: str, logits: Tensor, *, band: Tensor, labels: Labels) -> Tensor:
         """Cross-entropy against a Gaussian around the labelled year; where only the class is known, -log of its mass.
 
         Source: Gao et al. 2017, Deep label distribution learning with label ambiguity.
@@ -79,7 +79,7 @@ class Loss:
         bands = year_bands(self.schema).to(log_probs)[band.clamp_min(0)]
         by_band = -(log_probs + (bands + 1e-30).log()).logsumexp(dim=1)
         each = torch.where(has_years, by_year, by_band)
-        return _weighted_mean(each, labels.weights * self._rarity(name, band), has_years | (band != MISSING))
+        return _weighted_mean(each, labels.weights * self._rarity(name, band), is_known=has_years | (band != MISSING))
 
     def _rarity(self, name: str, target: Tensor) -> Tensor | float:
         if name not in self.class_weights:
@@ -87,7 +87,7 @@ class Loss:
         return self.class_weights[name].to(target.device)[target.clamp_min(0)]
 
 
-def make_loss(schema: LabelSchema, recipe: LossSection, classes: IntArray) -> Loss:
+def make_loss(schema: LabelSchema, recipe: LossSection, *, classes: IntArray) -> Loss:
     """The loss of a recipe; class weights come from the training classes (N, attributes).
 
     `balanced` weighs a class by N / (C n_c), `square_root` by its square root; a class without photos weighs 0.
@@ -102,17 +102,17 @@ def make_loss(schema: LabelSchema, recipe: LossSection, classes: IntArray) -> Lo
     columns = {a.name: (classes[:, i], len(a.classes)) for i, a in enumerate(schema.attributes)}
     columns[JOINT] = (schema.encode(classes), schema.n_joint)
     power = 1.0 if recipe.class_weights == "balanced" else 0.5
-    weights = {name: torch.from_numpy(_rarity(ids, n, power)) for name, (ids, n) in columns.items()}
+    weights = {name: torch.from_numpy(_rarity(ids, n, power=power)) for name, (ids, n) in columns.items()}
     return Loss(schema, recipe, weights)
 
 
-def _rarity(ids: IntArray, n_classes: int, power: float) -> FloatArray:
+def _rarity(ids: IntArray, n_classes: int, *, power: float) -> FloatArray:
     counts = np.bincount(ids[ids != MISSING], minlength=n_classes).astype(np.float32)
     rarity = counts.sum() / (n_classes * np.maximum(counts, 1))
     return np.where(counts > 0, rarity**power, 0).astype(np.float32)
 
 
-def _weighted_mean(each: Tensor, weights: Tensor, is_known: Tensor) -> Tensor:
+def _weighted_mean(each: Tensor, weights: Tensor, *, is_known: Tensor) -> Tensor:
     weights = weights * is_known
     return (each * weights).sum() / weights.sum().clamp_min(1e-12)
 

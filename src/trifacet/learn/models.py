@@ -26,7 +26,7 @@ class Head(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, n_features: int, sizes: Mapping[str, int], model: ModelSection) -> None:
+    def __init__(self, n_features: int, sizes: Mapping[str, int], *, model: ModelSection) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("std", torch.ones(n_features))
@@ -88,7 +88,7 @@ def build_net(schema: LabelSchema, model: ModelSection) -> Net:
         do = "Use a face backbone, or model.features: last."
         raise error("TRI101", f"'{model.backbone}' has no levels", where="model.features", do=do)
     n_features: Any = backbone.n_level_features if uses_levels else backbone.n_features
-    return Net(backbone, Head(n_features, answer_sizes(schema, model), model), uses_levels=uses_levels)
+    return Net(backbone, Head(n_features, answer_sizes(schema, model), model=model), uses_levels=uses_levels)
 
 
 def answer_probs(logits: Mapping[str, Tensor], schema: LabelSchema) -> tuple[Tensor, Tensor | None]:

@@ -33,7 +33,7 @@ def make_optimizer(
     return torch.optim.AdamW(groups), peaks
 
 
-def lr_factor(step: int, n_steps: int, schedule: ScheduleSection, *, steps_per_epoch: int) -> float:
+def lr_factor(step: int, n_steps: int, *, schedule: ScheduleSection, steps_per_epoch: int) -> float:
     """The share of the peak learning rate at `step` (from 0) of `n_steps`, in (0, 1].
 
     one_cycle: a cosine up from 1/25 over the warm-up, a cosine down to 1e-5; cosine: a line up from near 0, a cosine
@@ -46,9 +46,9 @@ def lr_factor(step: int, n_steps: int, schedule: ScheduleSection, *, steps_per_e
         return schedule.gamma ** (step // (schedule.step_epochs * steps_per_epoch))
     through = (step - warmup) / max(1, n_steps - warmup)
     if schedule.name == "cosine":
-        return (step + 1) / (warmup + 1) if step < warmup else _cosine(1.0, 0.0, through)
-    return _cosine(1 / 25, 1.0, step / warmup) if step < warmup else _cosine(1.0, 1e-5, through)
+        return (step + 1) / (warmup + 1) if step < warmup else _cosine(1.0, 0.0, through=through)
+    return _cosine(1 / 25, 1.0, through=step / warmup) if step < warmup else _cosine(1.0, 1e-5, through=through)
 
 
-def _cosine(start: float, end: float, through: float) -> float:
+def _cosine(start: float, end: float, *, through: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * through)) / 2

@@ -70,7 +70,7 @@ class Phase:
     answer_val: Callable[[], Logits]
 
 
-def make_data(manifest: Manifest, images: npt.NDArray[np.uint8], device: torch.device) -> Data:
+def make_data(manifest: Manifest, images: npt.NDArray[np.uint8], *, device: torch.device) -> Data:
     """The manifest's labels as tensors beside its photos' pixels, row by row."""
     splits = manifest.table["split"].to_numpy()
     labels = Labels(
@@ -82,13 +82,13 @@ def make_data(manifest: Manifest, images: npt.NDArray[np.uint8], device: torch.d
     return Data(images, labels.to(device), train_rows, val_rows, device)
 
 
-def head_phase(net: Net, data: Data, recipe: Recipe, *, seed: int, on_photos: OnPhotos) -> Phase:
+def head_phase(net: Net, data: Data, *, recipe: Recipe, seed: int, on_photos: OnPhotos) -> Phase:
     """The head alone, on features of the frozen backbone, which are computed here and kept in memory."""
     n = len(data.train_rows)
     views = training_views(recipe.augment, n_copies=recipe.train.head_copies, seed=seed, n_photos=n)
 
     def features(rows: Rows, view: Callable[[Tensor, slice], Tensor]) -> Tensor:
-        return compute_features(net, data.images, rows, device=data.device, view=view, on_photos=on_photos)
+        return compute_features(net, data.images, rows=rows, device=data.device, view=view, on_photos=on_photos)
 
     seen = torch.cat([features(data.train_rows, view) for view in views])
     seen_val = features(data.val_rows, plain)
@@ -112,7 +112,7 @@ def head_phase(net: Net, data: Data, recipe: Recipe, *, seed: int, on_photos: On
     )
 
 
-def all_phase(net: Net, data: Data, recipe: Recipe, *, seed: int) -> Phase:
+def all_phase(net: Net, data: Data, *, recipe: Recipe, seed: int) -> Phase:
     """The whole net, on photos augmented anew in each epoch."""
     optim = recipe.optim
     draws: dict[int, Tensor] = {}
@@ -120,10 +120,10 @@ def all_phase(net: Net, data: Data, recipe: Recipe, *, seed: int) -> Phase:
     def logits(epoch: int, examples: Rows) -> Logits:
         if epoch not in draws:
             draws.clear()
-            draws[epoch] = torch.from_numpy(draw(seed, epoch, len(data.train_rows)))
+            draws[epoch] = torch.from_numpy(draw(seed, epoch, n_photos=len(data.train_rows)))
         photos = data.inputs(data.train_rows[examples])
         chosen = draws[epoch][torch.from_numpy(examples)].to(data.device)
-        answers: Logits = net(augment(photos, chosen, recipe.augment))
+        answers: Logits = net(augment(photos, chosen, ranges=recipe.augment))
         return answers
 
     def answer_val() -> Logits:
@@ -144,7 +144,7 @@ def all_phase(net: Net, data: Data, recipe: Recipe, *, seed: int) -> Phase:
     )
 
 
-def put_norm_back(net: Net, data: Data, recipe: Recipe, *, seed: int) -> None:
+def put_norm_back(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
     """Fits the batch norms of a face backbone so that they change nothing yet; other backbones are left alone."""
     if not isinstance(net.backbone, FaceTrunk) or not recipe.model.norm:
         return

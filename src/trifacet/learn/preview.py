@@ -35,7 +35,7 @@ class DryRun:
     picture: ImageArray
 
 
-def dry_run(manifest: Manifest, images: npt.NDArray[np.uint8], recipe: Recipe, *, seed: int) -> DryRun:
+def dry_run(manifest: Manifest, images: npt.NDArray[np.uint8], *, recipe: Recipe, seed: int) -> DryRun:
     """What the first training batch looks like and what comes out; `images` (N, h, w, 3) uint8 of N chosen rows.
 
     Raises:
@@ -44,12 +44,16 @@ def dry_run(manifest: Manifest, images: npt.NDArray[np.uint8], recipe: Recipe, *
     torch.manual_seed(seed)
     net = build_net(manifest.schema, recipe.model)
     batch = np.asarray(images[: recipe.train.batch_size])
-    photos = augment(to_tensor(batch, torch.device("cpu")), torch.from_numpy(draw(seed, 0, len(batch))), recipe.augment)
+    photos = augment(
+        to_tensor(batch, torch.device("cpu")),
+        torch.from_numpy(draw(seed, 0, n_photos=len(batch))),
+        ranges=recipe.augment,
+    )
     with torch.no_grad():
         logits = net.train()(photos)
     classes, ages = manifest.classes[: len(batch)], manifest.ages[: len(batch)].astype(np.float32)
     labels = Labels(torch.from_numpy(classes), torch.from_numpy(ages), torch.ones(len(batch)))
-    loss = make_loss(manifest.schema, recipe.loss, classes)
+    loss = make_loss(manifest.schema, recipe.loss, classes=classes)
     even = {name: torch.zeros_like(answer) for name, answer in logits.items()}
     trained = net.head if recipe.model.is_frozen else net
     return DryRun(
@@ -59,15 +63,15 @@ def dry_run(manifest: Manifest, images: npt.NDArray[np.uint8], recipe: Recipe, *
         n_trained=sum(p.numel() for p in trained.parameters()),
         loss=float(loss(logits, labels)),
         chance_loss=float(loss(even, labels)),
-        picture=input_grid(manifest, images, recipe, seed=seed),
+        picture=input_grid(manifest, images, recipe=recipe, seed=seed),
     )
 
 
-def input_grid(manifest: Manifest, images: npt.NDArray[np.uint8], recipe: Recipe, *, seed: int) -> ImageArray:
+def input_grid(manifest: Manifest, images: npt.NDArray[np.uint8], *, recipe: Recipe, seed: int) -> ImageArray:
     """A grid of the first photos as augmentation shows them to the network, with their labels under them."""
     shown = np.asarray(images[:N_SHOWN])
-    draws = torch.from_numpy(draw(seed, 0, len(shown)))
-    seen = augment(to_tensor(shown, torch.device("cpu")), draws, recipe.augment)
+    draws = torch.from_numpy(draw(seed, 0, n_photos=len(shown)))
+    seen = augment(to_tensor(shown, torch.device("cpu")), draws, ranges=recipe.augment)
     pixels = seen.round().byte().permute(0, 2, 3, 1).numpy()
     return image_grid(pixels, _captions(manifest.classes[: len(shown)], manifest.schema), columns=6)
 

@@ -23,7 +23,7 @@ class Tracker(Protocol):
         """Takes the figures of one epoch; `step` counts the training steps so far."""
         ...
 
-    def picture(self, name: str, image: ImageArray, step: int) -> None:
+    def picture(self, name: str, image: ImageArray, *, step: int) -> None:
         """Takes a picture (H, W, 3) uint8."""
         ...
 
@@ -38,7 +38,7 @@ class Metrics:
         """Adds a line."""
         append_jsonl(self.path, record)
 
-    def picture(self, name: str, image: ImageArray, step: int) -> None:
+    def picture(self, name: str, image: ImageArray, *, step: int) -> None:
         """Pictures stand in the run's own folder."""
 
 
@@ -57,7 +57,7 @@ class TensorBoard:
                 self.writer.add_scalar(tag, value, record["step"])
         self.writer.flush()
 
-    def picture(self, name: str, image: ImageArray, step: int) -> None:
+    def picture(self, name: str, image: ImageArray, *, step: int) -> None:
         """Adds an image."""
         self.writer.add_image(name, image, step, dataformats="HWC")
         self.writer.flush()

@@ -49,8 +49,8 @@ FRESH = Progress(phase="head", next_epoch=0, step=0, n_records=0, best=None, sec
 def train(
     run: Run,
     manifest: Manifest,
-    images: npt.NDArray[np.uint8],
     *,
+    images: npt.NDArray[np.uint8],
     init: Callable[[Net], None] | None = None,
     on_tick: OnTick = lambda _: None,
 ) -> Run:
@@ -73,31 +73,31 @@ def train(
         init(net)
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.amp = recipe.train.amp
-    data = make_data(manifest, images, device)
+    data = make_data(manifest, images, device=device)
     checkpoint = read_checkpoint(run.checkpoints_dir)
     progress = checkpoint.progress if checkpoint else FRESH
     cut_metrics(run.metrics_path, progress.n_records)
-    loss = make_loss(manifest.schema, recipe.loss, manifest.classes[data.train_rows])
+    loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows])
     course = _Course(run, data, loss, open_trackers(run, recipe.track, step=progress.step), on_tick)
     with memory_guard(recipe.train.batch_size):
         if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
-            count = _counter(on_tick, "features", len(data.train_rows) * n_views + len(data.val_rows))
-            phase = head_phase(net, data, recipe, seed=seed, on_photos=count)
+            count = _counter(on_tick, "features", n_photos=len(data.train_rows) * n_views + len(data.val_rows))
+            phase = head_phase(net, data, recipe=recipe, seed=seed, on_photos=count)
             state = (checkpoint.module, checkpoint.optimizer) if checkpoint else None
-            progress = _fit(net, phase, progress, state, course)
+            progress = _fit(net, phase, progress=progress, state=state, course=course)
         elif checkpoint and progress.phase == "head":
             net.head.load_state_dict(checkpoint.module)  # its phase is over: no features to compute again
         if recipe.train.epochs:
             resumed = checkpoint if checkpoint and checkpoint.progress.phase == "all" else None
             if not resumed and not init:
-                put_norm_back(net, data, recipe, seed=seed)
+                put_norm_back(net, data, recipe=recipe, seed=seed)
             if progress.phase == "head":
                 progress = progress.model_copy(update={"phase": "all", "next_epoch": 0})
-            phase = all_phase(net, data, recipe, seed=seed)
+            phase = all_phase(net, data, recipe=recipe, seed=seed)
             state = (resumed.module, resumed.optimizer) if resumed else None
-            progress = _fit(net, phase, progress, state, course)
-    save_weights(run.weights_path("last"), net, weights_about(run))
+            progress = _fit(net, phase, progress=progress, state=state, course=course)
+    save_weights(run.weights_path("last"), net, about=weights_about(run))
     return save_run(run, best=progress.best, seconds=progress.seconds)
 
 
@@ -115,6 +115,7 @@ class _Course:
 def _fit(
     net: Net,
     phase: Phase,
+    *,
     progress: Progress,
     state: tuple[Mapping[str, Tensor], Mapping[str, Tensor]] | None,
     course: _Course,
@@ -133,13 +134,14 @@ def _fit(
     n_steps = steps_per_epoch * phase.n_epochs
     for epoch in range(progress.next_epoch, phase.n_epochs):
         started = time.perf_counter()
-        torch.manual_seed(_mixed(seed, phase.name, epoch))
-        order = np.random.Generator(np.random.Philox(_mixed(seed, phase.name, epoch))).permutation(phase.n_examples)
+        mixed = _mixed(seed, phase.name, epoch=epoch)
+        torch.manual_seed(mixed)
+        order = np.random.Generator(np.random.Philox(mixed)).permutation(phase.n_examples)
         total, n_done, step = 0.0, 0, progress.step
         net.train(phase.name == "all")
         phase.module.train()
         for i, examples in enumerate(batches(order, phase.batch_size), start=epoch * steps_per_epoch):
-            factor = lr_factor(i, n_steps, recipe.schedule, steps_per_epoch=steps_per_epoch)
+            factor = lr_factor(i, n_steps, schedule=recipe.schedule, steps_per_epoch=steps_per_epoch)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             value = course.loss(phase.logits(epoch, examples), phase.labels(examples))
@@ -153,13 +155,13 @@ def _fit(
             speed = n_done / (time.perf_counter() - started)
             course.on_tick(Tick(phase.name, epoch + 1, phase.n_epochs, n_done, phase.n_examples, number, speed))
         speed = n_done / (time.perf_counter() - started)
-        figures = _validate(net, phase, course)
+        figures = _validate(net, phase, course=course)
         _finite(figures["val_loss"], f"the loss on val after step {step}", run=run)
         score = figures["val_score"]
         best = progress.best
         if phase.selects and (best is None or score > best.macro_f1):
             best = Best(epoch=progress.n_records + 1, macro_f1=score)
-            save_weights(run.weights_path("best"), net, weights_about(run))
+            save_weights(run.weights_path("best"), net, about=weights_about(run))
         progress = Progress(
             phase=phase.name,
             next_epoch=epoch + 1,
@@ -179,7 +181,7 @@ def _fit(
         record |= {"lr": lr, "seconds": time.perf_counter() - started, "images_per_second": speed}
         for tracker in course.trackers:
             tracker.record({k: None if v != v else v for k, v in record.items()})
-        save_checkpoint(run.checkpoints_dir, phase.module, optimizer, progress)
+        save_checkpoint(run.checkpoints_dir, phase.module, optimizer=optimizer, progress=progress)
         course.on_tick(Tick(phase.name, epoch + 1, phase.n_epochs, n_done, phase.n_examples, math.nan, speed, score))
     return progress
 
@@ -192,7 +194,7 @@ def _finite(loss: float, what: str, *, run: Run) -> float:
 
 
 @torch.no_grad()
-def _validate(net: Net, phase: Phase, course: _Course) -> dict[str, float]:
+def _validate(net: Net, phase: Phase, *, course: _Course) -> dict[str, float]:
     """Figures of one epoch on val, by argmax without test-time augmentation; NaN where no label is known.
 
     `val_score` picks the best epoch: the joint macro F1, or the attributes' mean where no photo has all labels.
@@ -201,10 +203,10 @@ def _validate(net: Net, phase: Phase, course: _Course) -> dict[str, float]:
     data, schema = course.data, course.run.info.label_schema
     labels = data.labels.rows(torch.from_numpy(data.val_rows).to(data.device))
     logits = phase.answer_val()
-    return {"val_loss": float(course.loss(logits, labels)), **_figures(logits, labels, schema)}
+    return {"val_loss": float(course.loss(logits, labels)), **_figures(logits, labels, schema=schema)}
 
 
-def _figures(logits: Logits, labels: Labels, schema: LabelSchema) -> dict[str, float]:
+def _figures(logits: Logits, labels: Labels, *, schema: LabelSchema) -> dict[str, float]:
     joint, years = (None if p is None else p.cpu().numpy() for p in answer_probs(logits, schema))
     assert joint is not None
     truth = labels.classes.cpu().numpy()
@@ -245,12 +247,12 @@ def _check_size(net: Net, recipe: Recipe) -> None:
         raise error("TRI101", what, where="data.image_size", got=got, do="Raise it, or take another backbone.")
 
 
-def _mixed(seed: int, phase: str, epoch: int) -> int:
+def _mixed(seed: int, phase: str, *, epoch: int) -> int:
     """One number of (seed, phase, epoch), so that the phases do not share their order."""
     return (seed * 1_000_003 + epoch) * 2 + (phase == "all")
 
 
-def _counter(on_tick: OnTick, name: str, n_photos: int) -> Callable[[int], None]:
+def _counter(on_tick: OnTick, name: str, *, n_photos: int) -> Callable[[int], None]:
     started, done = time.perf_counter(), 0
 
     def count(more: int) -> None:

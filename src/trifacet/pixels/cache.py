@@ -73,8 +73,8 @@ def cache_limit_bytes() -> int:
 def open_cache(
     paths: Sequence[Path],
     hashes: Sequence[str],
-    geometry: Geometry,
     *,
+    geometry: Geometry,
     folder: Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -95,7 +95,15 @@ def open_cache(
     target = folder / f"{key}.u8"
     if not _is_whole(target, shape):
         _make_room(folder, int(np.prod(shape)))
-        _build(target, shape, paths, hashes, geometry, workers=workers or os.cpu_count() or 1, progress=progress)
+        _build(
+            target,
+            shape,
+            paths=paths,
+            hashes=hashes,
+            geometry=geometry,
+            workers=workers or os.cpu_count() or 1,
+            progress=progress,
+        )
     with suppress(PermissionError):  # somebody else's cache, open to be read
         os.utime(target)
     return np.memmap(target, dtype=np.uint8, mode="r", shape=shape)
@@ -154,10 +162,10 @@ def _make_room(folder: Path, n_bytes: int) -> None:
 def _build(
     target: Path,
     shape: tuple[int, ...],
+    *,
     paths: Sequence[Path],
     hashes: Sequence[str],
     geometry: Geometry,
-    *,
     workers: int,
     progress: Progress | None,
 ) -> None:
@@ -167,7 +175,11 @@ def _build(
 
         def fill(start: int) -> list[str]:
             chunk = range(start, min(start + CHUNK, len(paths)))
-            return [wrong for i in chunk if (wrong := _fill_one(pixels, i, paths[i], hashes[i], geometry))]
+            return [
+                wrong
+                for i in chunk
+                if (wrong := _fill_one(pixels, i, path=paths[i], expected=hashes[i], geometry=geometry))
+            ]
 
         failed: list[str] = []
         with ThreadPoolExecutor(workers) as pool:  # Pillow and hashlib let other threads run while they work
@@ -183,7 +195,7 @@ def _build(
         sync_folder(target.parent)
 
 
-def _fill_one(pixels: npt.NDArray[np.uint8], row: int, path: Path, expected: str, geometry: Geometry) -> str | None:
+def _fill_one(pixels: npt.NDArray[np.uint8], row: int, *, path: Path, expected: str, geometry: Geometry) -> str | None:
     try:
         content = path.read_bytes()
         if sha256_bytes(content) != expected:

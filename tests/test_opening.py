@@ -1,0 +1,64 @@
+"""What cannot be opened is refused before anything is begun, in words that say what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.core.tiny import manifest
+from trifacet.core.errors import RunError
+from trifacet.core.manifest import Manifest
+from trifacet.core.recipe import Recipe
+from trifacet.core.schema import encode_multi_class
+from trifacet.opening import ready_to_train
+
+WORN, UNKNOWN = ("worn", "male", "under_30"), (None, None, None)
+SPLIT = ["train", "train", "val", "val"]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        pytest.param(manifest([WORN, WORN, UNKNOWN, UNKNOWN], split=SPLIT), "'val' ..., got 2 photos", id="no label"),
+        pytest.param(manifest([WORN] * 3, split=SPLIT[:3]), "'val' ..., got 1 photos", id="one photo only"),
+        pytest.param(manifest([WORN] * 2, split=["val", "val"]), "'train' ..., got 0 photos", id="no train"),
+    ],
+)
+def test_training_needs_labelled_photos_on_both_sides(made: Manifest, message: str) -> None:
+    with pytest.raises(RunError) as told:
+        ready_to_train(made, Recipe())
+    assert str(told.value) == (
+        f"TRI404 the split {message.replace('...', 'has no labelled photos to use')}. "
+        "Run `trifacet split` first and check `trifacet ingest`'s class counts."
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["train", "--data", "photos", "--out", "run"], id="train"),
+        pytest.param(["predict", "run", "photos"], id="predict"),
+    ],
+)
+def test_without_the_extra_one_is_told_how_to_get_it(words: list[str]) -> None:
+    code = """
+import sys
+sys.modules["torch"] = sys.modules["timm"] = None  # as Python marks what is not to be found
+from trifacet.cli.main import main
+main()
+"""
+    told = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (8, "")
+    assert told.stderr == (
+        "TRI600 this needs the extra [train], got no torch, timm. Install it with `pip install 'trifacet[train]'`; "
+        "`trifacet doctor` shows what is there.\n"
+    )
+
+
+def test_the_baselines_function_takes_exactly_three_labels_in_its_order() -> None:
+    assert encode_multi_class(2, 1, 0) == 15
+    for labels in ((), (2, 1), (2, 1, 0, 2, 1, 0)):
+        with pytest.raises(ValueError, match=r"reshape|size"):
+            encode_multi_class(*labels)
