@@ -32,7 +32,7 @@ def draw_neck(pen: Pen, head: Pen, *, person: Person, light: float) -> None:
         tuple(top[1]),
     ]
     pen.fill(curve(trunk), shade(skin, 0.08))
-    clip = pen.stencil(curve(trunk))
+    clip = pen.area(curve(trunk))
     side = -1.0 if light > 0 else 1.0
     pen.soft(
         curve([(side * n, 0.7), (side * 0.18, 0.9), (side * 0.2, 1.5), (side * (n + 0.3), 1.5)], closed=True),
@@ -72,7 +72,7 @@ def draw_garment(pen: Pen, person: Person, *, kind: str, rgb: Rgb, broad: float)
     right = curve([(0.0, deep), low, *edge, (0.0, 3.4)])
     body = np.vstack([right, flipped(right)[::-1]])
     pen.fill(body, rgb)
-    clip = pen.stencil(body)
+    clip = pen.area(body)
     for s in (-1.0, 1.0):
         sleeve = [(broad - 0.18, 1.75), (broad - 0.26, 2.4), (broad - 0.1, 3.0), (broad + 0.4, 2.4)]
         pen.soft(curve([(s * x, y) for x, y in sleeve], closed=True), dark, alpha=0.45, blur=0.12, clip=clip)

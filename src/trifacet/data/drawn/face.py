@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from PIL import Image
+import numpy as np
 
 from trifacet.data.drawn.person import Person
-from trifacet.data.drawn.shapes import Pen, Points, curve, mirrored, mix, oval, shade, tint
+from trifacet.data.drawn.shapes import Area, Path, Pen, Points, Rgb, curve, mirrored, mix, moved, oval, shade, tint
 
 EYE_Y = -0.06  # where eyes stand, face units
 
@@ -53,14 +53,14 @@ def draw_ears(pen: Pen, person: Person) -> None:
             pen.fill(oval((side * (w + 0.045), 0.29 * size), 0.04), (232, 196, 112))
 
 
-def draw_skin(pen: Pen, person: Person, *, light: float) -> Image.Image:
-    """Draws the face with soft shading; returns its stencil (mode L), which keeps later shading on the skin.
+def draw_skin(pen: Pen, person: Person, *, light: float) -> Area:
+    """Draws the face with soft shading; returns its area, which keeps later shading on the skin.
 
     `light` is where light comes from, -1 left .. 1 right.
     """
     face, skin, m = outline(person), person.skin_rgb, person.marks
     pen.fill(face, skin)
-    clip = pen.stencil(face)
+    clip = pen.area(face)
     dark, pale, w = shade(skin, 0.42), tint(skin, 0.55), person.shape.width
     side = -1.0 if light > 0 else 1.0
     cheek_side = [
@@ -85,7 +85,7 @@ def draw_skin(pen: Pen, person: Person, *, light: float) -> Image.Image:
         blur=0.12,
         clip=clip,
     )
-    pen.soft(oval((-side * 0.12, -0.5), (0.34, 0.16)), pale, alpha=0.4, blur=0.16, clip=clip)
+    pen.soft(oval((-side * 0.12, -0.5), (0.34, 0.16)), pale, alpha=0.5 - 0.3 * m.hollow, blur=0.16, clip=clip)
     for s in (-1.0, 1.0):
         pen.soft(
             oval((s * 0.42, 0.26), (0.17, 0.12)),
@@ -95,64 +95,67 @@ def draw_skin(pen: Pen, person: Person, *, light: float) -> Image.Image:
             clip=clip,
         )
         pen.soft(
-            oval((s * 0.44, 0.1), (0.13, 0.06), turn=s * -0.3), pale, alpha=0.3 - 0.12 * m.hollow, blur=0.07, clip=clip
+            oval((s * 0.44, 0.1), (0.13, 0.06), turn=s * -0.3), pale, alpha=0.42 - 0.34 * m.hollow, blur=0.07, clip=clip
         )
         pen.soft(oval((s * 0.52, 0.47), (0.1, 0.22), turn=s * 0.45), dark, alpha=0.42 * m.hollow, blur=0.09, clip=clip)
     return clip
 
 
-def draw_marks(pen: Pen, person: Person, *, clip: Image.Image) -> None:
+def draw_marks(pen: Pen, person: Person, *, clip: Area) -> None:
     """Draws what the years leave: lines, bags, jowls, spots; and freckles, which they do not."""
     m, skin = person.marks, person.skin_rgb
-    line, dark = shade(skin, 0.62), shade(skin, 0.5)
-    for k, y in enumerate((-0.64, -0.54, -0.45)):
-        reach, deep = 0.36 - 0.05 * k, m.forehead * (1.0 - 0.12 * k) - 0.12 * k
-        row = [
-            (-reach, y + 0.03),
-            (-reach * 0.4, y - 0.01),
-            (0.0, y + 0.012),
-            (reach * 0.5, y - 0.012),
-            (reach, y + 0.03),
-        ]
-        pen.stroke(row, line, width=0.013 + 0.017 * max(deep, 0), alpha=min(0.75 * max(deep, 0.0), 0.7))
-    if m.forehead > 0.45:
-        for s in (-1.0, 1.0):
-            pen.stroke(
-                [(s * 0.045, -0.34), (s * 0.035, -0.25), (s * 0.05, -0.19)],
-                line,
-                width=0.02,
-                alpha=0.7 * (m.forehead - 0.3),
-            )
+    _forehead(pen, person)
+    for side in (-1.0, 1.0):
+        _beside_eye(pen, person, side=side, clip=clip)
+        _cheek(pen, person, side=side, clip=clip)
+    for x, y, size in person.blemishes[: round(18 * min(m.spots, 1))]:
+        pen.fill(oval((x, y), (0.019 * size + 0.007, 0.016 * size + 0.006), n=12), shade(skin, 0.5), alpha=0.34)
+    for x, y, size in person.blemishes if person.freckles else ():
+        dot = oval((x * 0.95, 0.16 + 0.28 * y), 0.011 * size, n=8)
+        pen.fill(dot, shade(skin, 0.45), alpha=0.25 + 0.3 * person.freckles)
+
+
+def _line(pen: Pen, points: Path, *, skin: Rgb, deep: float, width: float = 0.032) -> None:
+    """Draws one wrinkle: fine and faint at `deep` 0.2, a shadowed furrow with a lit rim at 1."""
+    if deep > 0.02:
+        pen.stroke(moved(np.asarray(points), (0.0, 0.018)), tint(skin, 0.5), width=width, alpha=min(0.3 * deep, 0.3))
+        pen.stroke(
+            points, shade(skin, 0.62), width=width * (0.45 + 0.55 * min(deep, 1.2)), alpha=min(0.85 * deep, 0.82)
+        )
+
+
+def _forehead(pen: Pen, person: Person) -> None:
+    m, skin = person.marks, person.skin_rgb
+    for k, y in enumerate((-0.42, -0.51, -0.60, -0.69)):  # the lowest comes first: bangs hide the others
+        reach = 0.38 - 0.05 * k
+        left, right = [(-reach, y + 0.03), (-reach * 0.4, y - 0.01)], [(reach * 0.5, y - 0.012), (reach, y + 0.03)]
+        _line(pen, [*left, (0.0, y + 0.012), *right], skin=skin, deep=m.forehead * 1.1 - 0.13 * k)
     for s in (-1.0, 1.0):
-        for k, (x, y) in enumerate(((0.70, -0.14), (0.715, -0.05), (0.69, 0.04))):
-            start = (s * 0.575, EYE_Y + 0.02 * (k - 1))
-            pen.stroke([start, (s * 0.62, (y + EYE_Y) / 2), (s * x * 0.985, y)], line, width=0.02, alpha=0.75 * m.crow)
-        fold = [(s * 0.17, 0.25), (s * 0.25, 0.34), (s * 0.305, 0.46), (s * (0.3 + 0.02 * m.jowl), 0.58)]
-        pen.soft(
-            curve([*fold, (s * 0.42, 0.5), (s * 0.36, 0.3)], closed=True),
-            tint(skin, 0.3),
-            alpha=0.35 * m.cheek_fold,
-            blur=0.05,
-            clip=clip,
-        )
-        pen.stroke(fold, line, width=0.012 + 0.02 * m.cheek_fold, alpha=min(0.72 * m.cheek_fold, 0.75))
-        bag = [(s * 0.19, EYE_Y + 0.1), (s * 0.33, EYE_Y + 0.185), (s * 0.49, EYE_Y + 0.1)]
-        under = mix((dark, (120, 84, 110)), 0.25)
-        pen.soft(
-            curve([*bag, (s * 0.33, EYE_Y + 0.09)], closed=True), under, alpha=0.55 * m.bags, blur=0.035, clip=clip
-        )
-        pen.stroke(bag, line, width=0.018, alpha=0.62 * m.bags)
-        if m.bags > 0.6:
-            pen.stroke([(x, y + 0.055) for x, y in bag], line, width=0.016, alpha=0.8 * (m.bags - 0.5))
-        pen.stroke([(s * 0.27, 0.64), (s * 0.3, 0.72), (s * 0.28, 0.8)], line, width=0.024, alpha=0.7 * m.jowl)
-        pen.soft(oval((s * 0.44, 0.74), (0.13, 0.1)), dark, alpha=0.5 * m.jowl, blur=0.06, clip=clip)
-        pen.soft(oval((s * 0.43, 0.66), (0.1, 0.07)), tint(skin, 0.35), alpha=0.3 * m.jowl, blur=0.06, clip=clip)
-    for x, y, size in person.blemishes[: round(16 * min(m.spots, 1))]:
-        pen.fill(oval((x, y), (0.017 * size + 0.006, 0.014 * size + 0.005), n=12), shade(skin, 0.5), alpha=0.3)
-    if person.freckles:
-        for x, y, size in person.blemishes:
-            pen.fill(
-                oval((x * 0.95, 0.16 + 0.28 * y), 0.011 * size, n=8),
-                shade(skin, 0.45),
-                alpha=0.25 + 0.3 * person.freckles,
-            )
+        _line(pen, [(s * 0.045, -0.34), (s * 0.035, -0.25), (s * 0.05, -0.17)], skin=skin, deep=1.1 * m.forehead - 0.35)
+
+
+def _beside_eye(pen: Pen, person: Person, *, side: float, clip: Area) -> None:
+    m, skin = person.marks, person.skin_rgb
+    for k, (x, y) in enumerate(((0.69, -0.05), (0.70, -0.13), (0.68, 0.04), (0.63, 0.11))):
+        bend = (side * 0.62, (y + EYE_Y) / 2)
+        start = (side * (0.56 - 0.01 * k), EYE_Y + 0.25 * (y - EYE_Y))
+        _line(pen, [start, bend, (side * x, y)], skin=skin, deep=1.15 * m.crow - 0.14 * k, width=0.026)
+    bag = [(side * 0.18, EYE_Y + 0.1), (side * 0.33, EYE_Y + 0.2), (side * 0.5, EYE_Y + 0.1)]
+    under = mix((shade(skin, 0.5), (116, 78, 104)), 0.3)
+    puff = curve([*bag, (side * 0.33, EYE_Y + 0.085)], closed=True)
+    pen.soft(puff, under, alpha=min(0.75 * m.bags, 0.75), blur=0.035, clip=clip)
+    _line(pen, bag, skin=skin, deep=0.95 * m.bags, width=0.028)
+    _line(pen, moved(np.array(bag), (0.0, 0.06)), skin=skin, deep=1.2 * m.bags - 0.5, width=0.026)
+    pen.soft(oval((side * 0.66, -0.3), (0.08, 0.16)), shade(skin, 0.5), alpha=0.4 * m.hollow, blur=0.07, clip=clip)
+
+
+def _cheek(pen: Pen, person: Person, *, side: float, clip: Area) -> None:
+    m, skin = person.marks, person.skin_rgb
+    fold = [(side * 0.17, 0.25), (side * 0.25, 0.34), (side * 0.305, 0.46), (side * (0.3 + 0.02 * m.jowl), 0.58)]
+    full = curve([*fold, (side * 0.42, 0.5), (side * 0.36, 0.3)], closed=True)
+    pen.soft(full, tint(skin, 0.3), alpha=0.35 * m.cheek_fold, blur=0.05, clip=clip)
+    _line(pen, fold, skin=skin, deep=m.cheek_fold)
+    _line(pen, [(side * 0.27, 0.64), (side * 0.3, 0.72), (side * 0.28, 0.8)], skin=skin, deep=0.9 * m.jowl)
+    _line(pen, [(side * 0.44, 0.3), (side * 0.49, 0.42), (side * 0.47, 0.54)], skin=skin, deep=m.jowl - 0.5)
+    pen.soft(oval((side * 0.44, 0.74), (0.13, 0.1)), shade(skin, 0.5), alpha=0.5 * m.jowl, blur=0.06, clip=clip)
+    pen.soft(oval((side * 0.43, 0.66), (0.1, 0.07)), tint(skin, 0.35), alpha=0.3 * m.jowl, blur=0.06, clip=clip)

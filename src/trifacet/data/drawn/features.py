@@ -6,11 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from trifacet.data.drawn.face import EYE_Y
 from trifacet.data.drawn.person import Person
-from trifacet.data.drawn.shapes import Path, Pen, Points, band, curve, lens, mirrored, mix, moved, oval, shade, tint
+from trifacet.data.drawn.shapes import (
+    Area,
+    Path,
+    Pen,
+    Points,
+    band,
+    curve,
+    lens,
+    mirrored,
+    mix,
+    moved,
+    oval,
+    shade,
+    tint,
+)
 
 BROW_Y, NOSE_Y, MOUTH_Y = -0.27, 0.30, 0.545
 
@@ -37,7 +50,7 @@ def _eye(pen: Pen, person: Person, *, look: Look, side: float) -> None:
     s, m = person.shape, person.marks
     middle, wide = 0.335 + 0.012 * s.eye_gap, 0.16 + 0.006 * s.eye
     droop = min(m.droop, 1.2)
-    tall = (0.1 + 0.007 * s.eye) * (1 - 0.22 * droop - 0.5 * look.lids - 0.14 * look.smile)
+    tall = (0.106 + 0.007 * s.eye) * (1 - 0.1 * m.hollow) * (1 - 0.28 * droop - 0.5 * look.lids - 0.14 * look.smile)
     tilt = 0.016 * s.eye_tilt + 0.006 - 0.02 * droop  # +: the outer corner stands higher
     inner, outer = (-wide, 0.012 + 0.5 * tilt), (wide, 0.012 - tilt)
 
@@ -78,10 +91,10 @@ def _eye(pen: Pen, person: Person, *, look: Look, side: float) -> None:
     pen.fill(place(lens(crease, 0.015 + 0.012 * droop)), shade(person.skin_rgb, 0.58), alpha=ridge)
 
 
-def draw_eyes(pen: Pen, person: Person, *, look: Look, clip: Image.Image) -> None:
+def draw_eyes(pen: Pen, person: Person, *, look: Look, clip: Area) -> None:
     """Draws eyes and brows, with the shadow of the sockets and of make-up."""
     s, m = person.shape, person.marks
-    thick = max(0.066 + 0.012 * s.brow, 0.028) * (1 - 0.3 * m.thin_brows)
+    thick = max(0.066 + 0.015 * s.brow, 0.03) * (1 - 0.3 * m.thin_brows)
     lift = -0.05 * look.raised + 0.025 * m.droop
     arch = 0.055 + 0.012 * s.brow_arch
     for side in (-1.0, 1.0):
@@ -104,7 +117,7 @@ def draw_eyes(pen: Pen, person: Person, *, look: Look, clip: Image.Image) -> Non
         pen.fill(lens(brow, thick, start=0.75, end=0.1), person.hair.brow_rgb, alpha=0.92 - 0.4 * min(m.thin_brows, 1))
 
 
-def draw_nose(pen: Pen, person: Person, *, light: float, clip: Image.Image) -> None:
+def draw_nose(pen: Pen, person: Person, *, light: float, clip: Area) -> None:
     """Draws the nose: a shaded side, a lit tip, nostrils."""
     s, skin = person.shape, person.skin_rgb
     wide, y = (
@@ -140,7 +153,7 @@ def draw_nose(pen: Pen, person: Person, *, light: float, clip: Image.Image) -> N
     nose.stroke([(-0.045, y + 0.02), (0.0, y + 0.035), (0.045, y + 0.02)], line, width=0.016, alpha=0.6)
 
 
-def draw_mouth(pen: Pen, person: Person, *, look: Look, clip: Image.Image) -> None:
+def draw_mouth(pen: Pen, person: Person, *, look: Look, clip: Area) -> None:
     """Draws the lips, parted over a row of teeth where the person laughs."""
     s, m, lip = person.shape, person.marks, person.lip_rgb
     wide = 0.235 + 0.012 * s.mouth + 0.05 * look.smile
@@ -211,7 +224,7 @@ BEARD_AREAS: dict[str, Sequence[Sequence[tuple[float, float]]]] = {
 }
 
 
-def draw_beard(pen: Pen, person: Person, *, clip: Image.Image) -> None:
+def draw_beard(pen: Pen, person: Person, *, clip: Area) -> None:
     """Draws the beard under the mouth, which is drawn after it."""
     rgb, wide = person.beard_rgb, person.shape.width / 0.735
     for area in BEARD_AREAS[person.beard]:

@@ -170,7 +170,7 @@ def _locks(pen: Pen, person: Person) -> None:
 
 def _strands(pen: Pen, person: Person, *, cap: Points) -> None:
     hair, cut, w = person.hair, CUTS[person.hair.style], person.shape.width
-    clip = pen.stencil(cap)
+    clip = pen.area(cap)
     top = -1.02 - cut.volume * hair.volume
     for k in range(46 if cut.curly else 0):
         out = (k * 0.618034) % 1  # spread evenly over the cap
@@ -200,18 +200,18 @@ def _strands(pen: Pen, person: Person, *, cap: Points) -> None:
         ],
         closed=True,
     )
-    pen.soft(band, tint(hair.rgb, 0.6), alpha=0.5, blur=0.05, clip=clip)
+    pen.soft(band, tint(hair.rgb, 0.6), alpha=0.55 - 0.45 * sum(hair.rgb) / 765, blur=0.05, clip=clip)
     if person.hair.style == "buzz" or cut.curly:
         return
-    layer = Pen.on(pen.image.copy(), pen.view)
+    layer = pen.cut(clip)
     start = hair.part * (-0.28 if cut.hairline == "side" else 0.0)
     for k in range(13):
         x = (k - 6) * 0.125
         crown = [(start + 0.25 * (x - start), top + 0.04), (start + 0.8 * (x - start), top + 0.2)]
         rgb = tint(hair.rgb, 0.3) if k % 3 == 0 else shade(hair.rgb, 0.4)
-        grey = mix((rgb, (226, 224, 222)), 0.9) if k % 2 and person.marks.grey > 0.25 else rgb
+        grey = mix((rgb, (214, 212, 210)), 0.9) if k % 2 and person.marks.grey > 0.25 else rgb
         layer.stroke([*crown, (x * 1.04, -0.62 + 0.5 * x * x)], grey, width=0.024, alpha=0.38)
-    pen.image.paste(layer.image, (0, 0), clip)
+    pen.put_back(layer, clip)
 
 
 def _beanie(pen: Pen, person: Person) -> None:

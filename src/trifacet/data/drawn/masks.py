@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from trifacet.data.drawn.shapes import Path, Pen, Points, Rgb, curve, mirrored, mix, moved, oval, shade, tint
+from trifacet.data.drawn.shapes import Area, Path, Pen, Points, Rgb, curve, mirrored, mix, moved, oval, shade, tint
 
 WHITE, SKY, BLACK, GREY = (243.0, 244.0, 244.0), (170.0, 208.0, 230.0), (52.0, 52.0, 58.0), (150.0, 156.0, 164.0)
 MINT, ROSE, SAND, NAVY = (176.0, 218.0, 200.0), (236.0, 184.0, 190.0), (222.0, 200.0, 170.0), (58.0, 74.0, 112.0)
@@ -68,10 +67,10 @@ class Wear:
 
 # way: (share, top, bottom), the shares as seen in photos of masks worn wrongly
 WRONG_WAYS: dict[str, tuple[float, float, float]] = {
-    "nose_out": (0.58, 0.39, 1.11),
-    "mouth_out": (0.18, 0.68, 1.24),
-    "under_chin": (0.15, 0.93, 1.40),
-    "one_ear": (0.09, 0.08, 1.08),
+    "nose_out": (0.62, 0.42, 1.12),
+    "mouth_out": (0.20, 0.67, 1.22),
+    "under_chin": (0.12, 0.87, 1.36),
+    "one_ear": (0.06, 0.08, 1.08),
 }
 
 
@@ -130,11 +129,11 @@ def draw_straps(pen: Pen, design: Design, *, rgb: Rgb, wear: Wear, width: float)
 
 
 def _pattern(
-    pen: Pen, name: str, *, rgb: Rgb, area: Image.Image, put: Callable[[Path], Points], rng: np.random.Generator
+    pen: Pen, name: str, *, rgb: Rgb, area: Area, put: Callable[[Path], Points], rng: np.random.Generator
 ) -> None:
     if name == "plain":
         return
-    layer = Pen.on(pen.image.copy(), pen.view).seen(depth=pen.depth)
+    layer = pen.cut(area)
     ink = tint(rgb, 0.72) if sum(rgb) < 480 else shade(rgb, 0.45)
     step = float(rng.uniform(0.13, 0.2))
     xs, ys = np.arange(-0.78, 0.8, step), np.arange(0.02, 1.2, step)
@@ -156,10 +155,10 @@ def _pattern(
                         put(oval((x + 0.22 * step * math.cos(a), y + 0.22 * step * math.sin(a)), 0.17 * step, n=9)), ink
                     )
                 layer.fill(put(oval((x, y), 0.12 * step, n=9)), MUSTARD)
-    pen.image.paste(layer.image, (0, 0), area)
+    pen.put_back(layer, area)
 
 
-def _finish(pen: Pen, design: Design, *, rgb: Rgb, area: Image.Image, put: Callable[[Path], Points]) -> None:
+def _finish(pen: Pen, design: Design, *, rgb: Rgb, area: Area, put: Callable[[Path], Points]) -> None:
     dark, pale = shade(rgb, 0.34), tint(rgb, 0.6) if sum(rgb) < 690 else (255.0, 255.0, 255.0)
     if sum(rgb) < 240:
         dark, pale = (20.0, 20.0, 24.0), (112.0, 114.0, 124.0)
@@ -222,7 +221,7 @@ def draw_mask(pen: Pen, kind: str, *, rgb: Rgb, wear: Wear, width: float, rng: n
     body = put(mirrored(design.half))
     worn.soft(moved(body, (0.0, 0.03)), (60, 30, 26), alpha=0.34, blur=0.05)
     worn.fill(body, rgb)
-    area = worn.stencil(body)
+    area = worn.area(body)
     _pattern(worn, design.patterns[int(rng.integers(len(design.patterns)))], rgb=rgb, area=area, put=put, rng=rng)
     _finish(worn, design, rgb=rgb, area=area, put=put)
     if design.head_straps and not wear.hangs:

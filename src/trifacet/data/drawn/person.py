@@ -15,9 +15,9 @@ from trifacet.data.drawn.shapes import Rgb, mix
 
 # Where these come from: calibrated on three drawings of 300 people (docs/log.md, drawn exam), so that a frozen face
 # trunk with a small head reaches a macro F1 of .80-.95 and people of 60 and over stay the hardest age class.
-AGE_NOISE_YEARS = 3.0  # how far the age a person looks lies from the true one (standard deviation)
-MARK_NOISE_YEARS = 6.0  # how far each single mark (a wrinkle, grey hair) lies from the age a person looks
-GENDER_PULL = 1.5  # distance of men and women in each continuous cue, in its standard deviations
+AGE_NOISE_YEARS = 1.0  # how far the age a person looks lies from the true one (standard deviation)
+MARK_NOISE_YEARS = 2.5  # how far each single mark (a wrinkle, grey hair) lies from the age a person looks
+GENDER_PULL = 3.0  # distance of men and women in each continuous cue, in its standard deviations
 
 AGE_RANGE = (18.0, 80.0)
 # Density of ages: 45 % under 30, 43 % from 30 to 59, 12 % from 60, without a step at either edge.
@@ -52,10 +52,9 @@ GREY: Rgb = (202, 200, 199)
 
 # style: (share among men, share among women)
 HAIR_STYLES: dict[str, tuple[float, float]] = {
-    "crop": (0.25, 0.03), "side_part": (0.22, 0.03), "quiff": (0.13, 0.01), "buzz": (0.09, 0.015),
-    "curls": (0.11, 0.10),
-    "fringe": (0.09, 0.07), "bob": (0.03, 0.20), "long": (0.03, 0.20), "wavy": (0.025, 0.15), "bun": (0.015, 0.09),
-    "tail": (0.01, 0.06), "headscarf": (0.0, 0.04), "beanie": (0.03, 0.015),
+    "crop": (0.26, 0.02), "side_part": (0.23, 0.02), "quiff": (0.14, 0.005), "buzz": (0.10, 0.01),
+    "curls": (0.11, 0.07), "fringe": (0.08, 0.05), "bob": (0.015, 0.23), "long": (0.02, 0.22), "wavy": (0.015, 0.17),
+    "bun": (0.01, 0.09), "tail": (0.005, 0.07), "headscarf": (0.0, 0.035), "beanie": (0.03, 0.01),
 }  # fmt: skip
 BEARDS: dict[str, float] = {"none": 0.52, "stubble": 0.2, "moustache": 0.07, "goatee": 0.08, "full": 0.13}
 GLASSES: dict[str, float] = {"none": 0.7, "round": 0.1, "square": 0.13, "half": 0.07}
@@ -161,26 +160,27 @@ def _one_of(shares: dict[str, float], u: float) -> str:
 
 
 def _marks(looks_years: float, noise: np.ndarray, *, u: np.ndarray, gender: str) -> Marks:
-    def rise(k: int, *, start: float, end: float) -> float:
+    def rise(k: int, *, start: float, end: float, power: float = 1.0) -> float:
         years = looks_years + MARK_NOISE_YEARS * float(noise[k])
-        return float(min(max((years - start) / (end - start), 0.0), 1.25))
+        return float(min(max((years - start) / (end - start), 0.0), 1.25) ** power)
 
-    greying = 1 / (1 + math.exp(-(looks_years + MARK_NOISE_YEARS * float(noise[10]) - 55) / 6.5))
+    greying = 1 / (1 + math.exp(-(looks_years + MARK_NOISE_YEARS * float(noise[10]) - 55) / 4.0))
     balding = rise(11, start=24, end=76) * (float(u[1]) ** 0.8 if gender == "male" else 0.3 * float(u[1]))
+    early = {"start": 24.0, "power": 0.6}  # what shows from the late twenties on and slows down later
     return Marks(
-        forehead=rise(0, start=27, end=76),
-        crow=rise(1, start=26, end=74),
-        cheek_fold=rise(2, start=19, end=72),
-        bags=rise(3, start=22, end=74),
-        droop=rise(4, start=30, end=80),
-        jowl=rise(5, start=34, end=80),
-        neck=rise(6, start=34, end=78),
-        thin_lips=rise(7, start=22, end=80),
-        hollow=rise(8, start=26, end=78),
-        spots=rise(9, start=44, end=80) * (0.3 + 0.7 * float(u[0])),
+        forehead=rise(0, end=66, **early),
+        crow=rise(1, end=64, **early),
+        cheek_fold=rise(2, end=64, **early),
+        bags=rise(3, end=66, **early),
+        hollow=rise(8, end=68, **early),
+        thin_lips=rise(7, start=22, end=76),
+        droop=rise(4, start=38, end=74),
+        jowl=rise(5, start=40, end=72),
+        neck=rise(6, start=34, end=72),
+        spots=rise(9, start=46, end=72) * (0.5 + 0.5 * float(u[0])),
         grey=greying,
         recede=min(balding, 1.0),
-        thin_brows=rise(12, start=35, end=80),
+        thin_brows=rise(12, start=42, end=76),
     )
 
 
@@ -188,9 +188,9 @@ def _hair(gender: str, style_u: float, *, u: np.ndarray, z: np.ndarray, marks: M
     style = _one_of({name: shares[gender == "female"] for name, shares in HAIR_STYLES.items()}, style_u)
     darkest = 0.25 + 0.75 * (1 - skin) ** 1.5  # fair hair is rare on dark skin
     natural = HAIRS[min(int(u[0] ** 1.3 * darkest * len(HAIRS)), len(HAIRS) - 1)]
-    dyed = u[1] < (0.16 + 0.42 * min(marks.grey, 1) if gender == "female" else 0.04 + 0.1 * min(marks.grey, 1))
-    early_grey = 0.45 if u[2] < 0.05 else 0.0
-    bleached = u[3] < 0.04  # young people with silver hair exist too
+    dyed = u[1] < (0.12 + 0.12 * marks.grey if gender == "female" else 0.03 + 0.06 * marks.grey)
+    early_grey = 0.45 if u[2] < 0.03 else 0.0
+    bleached = u[3] < 0.025  # young people with silver hair exist too
     grey = max(marks.grey, early_grey)
     white = mix((GREY, (244, 242, 238)), max(grey - 0.75, 0) * 2 * u[4])
     root = mix((natural, white), grey)
@@ -224,7 +224,7 @@ def _shape(z: np.ndarray, u: np.ndarray, *, sign: float, marks: Marks) -> Shape:
         lips=float(z[11] + pull),
         mouth=float(z[12]),
         ear=float(z[13]),
-        neck=float(np.clip(0.43 + 0.03 * z[14] - 0.05 * pull, 0.32, 0.54)),
+        neck=float(np.clip(0.43 + 0.03 * z[14] - 0.028 * pull, 0.32, 0.54)),
     )
 
 
@@ -247,8 +247,10 @@ def draw_person(seed: int, index: int = 0, *, age_years: float | None = None, ge
     at = tone * (len(SKINS) - 1)
     skin = mix((SKINS[int(at)], SKINS[min(int(at) + 1, len(SKINS) - 1)]), at % 1)
     skin = (min(skin[0] + 2 * z[15], 255.0), skin[1] + 2 * z[16], skin[2] + 2.5 * z[17])
+    grey_rgb = sum(skin) / 3
+    skin = mix((skin, (grey_rgb * 1.05, grey_rgb, grey_rgb * 0.93)), 0.36 * marks.hollow)  # skin dulls with the years
     hair = _hair(gender, float(u[3]), u=u[4:12], z=z[18:20], marks=marks, skin=tone)
-    made_up = u[12] < (0.72 if gender == "female" else 0.03)
+    made_up = u[12] < (0.82 if gender == "female" else 0.03)
     lips = mix(((skin[0] * 0.88, skin[1] * 0.68, skin[2] * 0.65), (196, 96, 92)), 0.2)
     lipstick = ((178, 44, 58), (204, 92, 96), (150, 52, 72), (222, 118, 110))[int(u[13] * 4)]
     makeup = float(0.35 + 0.65 * u[14]) if made_up else 0.0
@@ -258,7 +260,7 @@ def draw_person(seed: int, index: int = 0, *, age_years: float | None = None, ge
         gender=gender,
         age_years=int(years),
         skin_rgb=skin,
-        blush=float(np.clip(0.25 + 0.3 * u[16] + 0.3 * makeup, 0, 1)),
+        blush=float(np.clip((0.45 + 0.3 * u[16]) * (1 - 0.8 * marks.hollow) + 0.3 * makeup, 0, 1)),
         lip_rgb=mix((lips, lipstick), 0.75 * makeup),
         iris_rgb=IRISES[int(u[17] ** (1 + 1.5 * tone) * len(IRISES))],
         shape=_shape(z[20:35], u[18:19], sign=1.0 if gender == "female" else -1.0, marks=marks),

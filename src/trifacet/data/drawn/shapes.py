@@ -19,6 +19,7 @@ Rgb = tuple[float, float, float]  # 0..255 each
 Points = npt.NDArray[np.float64]  # (N, 2), x and y
 Path = Points | Sequence[tuple[float, float]]
 
+FAINT = 0.015  # an alpha that nobody sees
 SUPERSAMPLE = 2  # drawn at twice the size and averaged down: smooth edges at a quarter of the cost of 4x
 
 
@@ -149,62 +150,83 @@ class View:
 
 
 @dataclass(frozen=True)
+class Area:
+    """A part of an image: the box it lies in and a mask of that size (mode L), 255 inside."""
+
+    box: tuple[int, int, int, int]
+    mask: Image.Image
+
+
+@dataclass(frozen=True)
 class Pen:
     """Draws on one image through one view. The image changes; the pen does not."""
 
     image: Image.Image
     view: View
-    draw: ImageDraw.ImageDraw
+    opaque: ImageDraw.ImageDraw
+    glaze: ImageDraw.ImageDraw
     depth: float = 0.0
 
     @classmethod
     def on(cls, image: Image.Image, view: View) -> Pen:
         """A pen for an RGB image."""
-        return cls(image, view, ImageDraw.Draw(image, "RGBA"))
+        return cls(image, view, ImageDraw.Draw(image), ImageDraw.Draw(image, "RGBA"))
 
     def seen(self, view: View | None = None, *, depth: float | None = None) -> Pen:
         """The same image through another view or at another depth."""
         return replace(self, view=view or self.view, depth=self.depth if depth is None else depth)
 
-    def px(self, points: Path) -> list[tuple[float, float]]:
-        """The pixels of `points`, as Pillow takes them."""
-        return list(map(tuple, self.view.at(points, self.depth).tolist()))
-
     def fill(self, points: Path, rgb: Rgb, *, alpha: float = 1.0) -> None:
         """Fills a closed outline."""
-        colour = (round(rgb[0]), round(rgb[1]), round(rgb[2]), round(255 * min(max(alpha, 0.0), 1.0)))
-        self.draw.polygon(self.px(points), fill=colour)
+        outline = list(map(tuple, self.view.at(points, self.depth).tolist()))
+        colour = (round(rgb[0]), round(rgb[1]), round(rgb[2]))
+        if alpha >= 1:
+            self.opaque.polygon(outline, fill=colour)
+        elif alpha > FAINT:
+            self.glaze.polygon(outline, fill=(*colour, round(255 * alpha)))
 
     def stroke(self, points: Path, rgb: Rgb, *, width: float, alpha: float = 1.0, ends: float = 0.0) -> None:
         """Draws a smooth tapered stroke through `points`, `width` units thick."""
-        self.fill(lens(points, width, start=ends, end=ends), rgb, alpha=alpha)
+        if alpha > FAINT:
+            self.fill(lens(points, width, start=ends, end=ends), rgb, alpha=alpha)
 
-    def stencil(self, *outlines: Path) -> Image.Image:
-        """A mask (mode L, the image's size) that is 255 inside any of the outlines."""
-        mask = Image.new("L", self.image.size, 0)
-        draw = ImageDraw.Draw(mask)
-        for outline in outlines:
-            draw.polygon(self.px(outline), fill=255)
-        return mask
+    def area(self, outline: Path) -> Area:
+        """What lies inside a closed outline."""
+        pixels = self.view.at(outline, self.depth)
+        x0, y0 = np.floor(np.clip(pixels.min(0), 0, self.image.size)).astype(int).tolist()
+        x1, y1 = np.ceil(np.clip(pixels.max(0) + 1, 0, self.image.size)).astype(int).tolist()
+        mask = Image.new("L", (max(x1 - x0, 1), max(y1 - y0, 1)), 0)
+        ImageDraw.Draw(mask).polygon(list(map(tuple, (pixels - (x0, y0)).tolist())), fill=255)
+        return Area((x0, y0, x0 + mask.width, y0 + mask.height), mask)
 
-    def soft(self, points: Path, rgb: Rgb, *, alpha: float, blur: float, clip: Image.Image | None = None) -> None:
-        """Fills an outline with edges blurred over `blur` units, only where `clip` (mode L) allows."""
+    def cut(self, area: Area) -> Pen:
+        """A pen on a copy of what lies in the area's box; `put_back` brings what it drew back, inside the area only."""
+        view = replace(self.view, x_px=self.view.x_px - area.box[0], y_px=self.view.y_px - area.box[1])
+        return Pen.on(self.image.crop(area.box), view).seen(depth=self.depth)
+
+    def put_back(self, piece: Pen, area: Area) -> None:
+        """Brings what a `cut` pen drew back into this image."""
+        self.image.paste(piece.image, area.box, area.mask)
+
+    def soft(self, points: Path, rgb: Rgb, *, alpha: float, blur: float, clip: Area | None = None) -> None:
+        """Fills an outline with edges blurred over `blur` units, only inside `clip`."""
         blur_px = max(blur * self.view.unit_px, 1.0)
         pixels = self.view.at(points, self.depth)
-        low = np.floor(np.maximum(pixels.min(0) - 2 * blur_px, 0)).astype(int)
-        high = np.ceil(np.minimum(pixels.max(0) + 2 * blur_px, self.image.size)).astype(int)
-        if alpha <= 0.004 or (high - low).min() < 2:
+        low, high = np.floor(pixels.min(0) - 2 * blur_px), np.ceil(pixels.max(0) + 2 * blur_px)
+        limits = clip.box if clip else (0, 0, *self.image.size)
+        x0, y0 = max(int(low[0]), limits[0]), max(int(low[1]), limits[1])
+        x1, y1 = min(int(high[0]), limits[2]), min(int(high[1]), limits[3])
+        if alpha <= FAINT or x1 - x0 < 2 or y1 - y0 < 2:
             return
-        scale = min(1.0, 2.5 / blur_px)  # blurred shapes hold no detail: draw them small
-        size = tuple(int(v) for v in np.maximum(np.ceil((high - low) * scale), 2))
-        small = Image.new("L", (size[0], size[1]), 0)
-        outline = (pixels - low) * (np.array(size) / (high - low))
-        ImageDraw.Draw(small).polygon([(x, y) for x, y in outline.tolist()], fill=round(255 * min(alpha, 1.0)))
-        small = small.filter(ImageFilter.BoxBlur(blur_px * scale * 0.6)).filter(
-            ImageFilter.BoxBlur(blur_px * scale * 0.6)
-        )
-        box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-        mask = small.resize((box[2] - box[0], box[3] - box[1]), Image.Resampling.BILINEAR)
+        scale = min(1.0, 2.0 / blur_px)  # blurred shapes hold no detail: draw them small
+        size = np.ceil((high - low) * scale).astype(int) + 1
+        small = Image.new("L", (int(size[0]), int(size[1])), 0)
+        outline = list(map(tuple, ((pixels - low) * scale).tolist()))
+        ImageDraw.Draw(small).polygon(outline, fill=round(255 * min(alpha, 1.0)))
+        once = ImageFilter.BoxBlur(blur_px * scale * 0.6)
+        seen = ((x0 - low[0]) * scale, (y0 - low[1]) * scale, (x1 - low[0]) * scale, (y1 - low[1]) * scale)
+        mask = small.filter(once).filter(once).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=seen)
         if clip is not None:
-            mask = ImageChops.multiply(mask, clip.crop(box))
-        self.image.paste((round(rgb[0]), round(rgb[1]), round(rgb[2])), box, mask)
+            at = (x0 - clip.box[0], y0 - clip.box[1], x1 - clip.box[0], y1 - clip.box[1])
+            mask = ImageChops.multiply(mask, clip.mask.crop(at))
+        self.image.paste((round(rgb[0]), round(rgb[1]), round(rgb[2])), (x0, y0, x1, y1), mask)
