@@ -12,8 +12,6 @@ import typer
 from trifacet.cli import answers, data, doctor, lists, train
 from trifacet.core.errors import TrifacetError
 
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell expects
-
 app = typer.Typer(
     name="trifacet",
     no_args_is_help=True,
@@ -63,7 +61,7 @@ def trifacet(
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt  # which typer turns into exit status 130, as a shell expects of Ctrl-C
 
 
 def main() -> None:
@@ -80,6 +78,3 @@ def main() -> None:
         code, _, rest = str(problem).partition(" ")
         Console(stderr=True, soft_wrap=True).print(Text.assemble((code, "bold red"), " ", rest))
         sys.exit(problem.exit_status)
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        sys.exit(EXIT_INTERRUPTED)
