@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from trifacet.core.errors import error, first_few
-from trifacet.core.files import atomic_path, sha256_file
+from trifacet.core.files import sha256_file, write_bytes
 from trifacet.core.schema import LabelSchema
 
 METADATA_KEY = "trifacet"
@@ -52,8 +53,9 @@ class TableKind:
 
 def write_table(path: Path, table: pl.DataFrame, *, provenance: Provenance) -> None:
     """Writes a table with its provenance in the parquet metadata, whole or not at all."""
-    with atomic_path(path) as temporary:
-        table.write_parquet(temporary, metadata={METADATA_KEY: provenance.model_dump_json()}, compression="zstd")
+    content = BytesIO()  # a full disk must arrive as OSError: polars calls it a fault of the format
+    table.write_parquet(content, metadata={METADATA_KEY: provenance.model_dump_json()}, compression="zstd")
+    write_bytes(path, content.getvalue())
 
 
 def read_table(path: Path, kind: TableKind) -> tuple[pl.DataFrame, Provenance]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from trifacet.core.errors import error, first_few
-from trifacet.core.files import atomic_path
+from trifacet.core.files import write_text
 from trifacet.core.manifest import KIND, PERSONS_UNKNOWN, Manifest, check_manifest, empty_columns
 from trifacet.core.schema import LabelSchema
 from trifacet.core.tables import input_hashes
@@ -120,8 +120,7 @@ def write_rejects(path: Path, rejects: pl.DataFrame) -> None:
     Raises:
         MachineError: TRI900, TRI901.
     """
-    with atomic_path(path) as temporary:
-        rejects.select("path", "status", "reason").write_csv(temporary)
+    write_text(path, rejects.select("path", "status", "reason").write_csv())
 
 
 def _source_names(asked: Sequence[Source]) -> list[str]:
