@@ -1,0 +1,262 @@
+"""Mistakes that people make at the command line, and what they are told."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Case(NamedTuple):
+    """A command, its exit status, and all that it prints on stderr; ROOT stands for the folder of bad things."""
+
+    words: str
+    status: int
+    message: str
+
+
+CASES = {
+    "a folder that is not there": Case(
+        "ingest ROOT/nowhere --out ROOT/m.parquet",
+        4,
+        "TRI220 ROOT/nowhere: no such folder or table. Check the path.",
+    ),
+    "a folder without photos": Case(
+        "ingest ROOT/bare --out ROOT/m.parquet",
+        4,
+        "TRI205 ROOT/bare: no usable photo, got no file. Check the path and the rejects file, which gives"
+        " each photo's reason.",
+    ),
+    "an empty csv": Case(
+        "ingest ROOT/empty --out ROOT/m.parquet",
+        4,
+        "TRI221 ROOT/empty/train.csv: the table is empty. Open it in an editor; save it as UTF-8 with a "
+        "header and one row for each photo or person.",
+    ),
+    "an unknown gender": Case(
+        "ingest ROOT/gender --out ROOT/m.parquet",
+        4,
+        "TRI224 ROOT/gender/train.csv: 1 label cannot be understood, got row 3 (000001_female_Asian_29): "
+        "gender 'femle' is not one of male, female. Did you mean 'female'? Correct it, or map it: "
+        "--map-values gender:femle=CLASS.",
+    ),
+    "an age in words": Case(
+        "ingest ROOT/twenty --out ROOT/m.parquet",
+        4,
+        "TRI224 ROOT/twenty/train.csv: 1 label cannot be understood, got row 2 (000000_male_Asian_20): "
+        "age 'twenty' is not a number of years, nor one of under_30, 30_to_59, 60_plus. Write ages as "
+        "numbers, such as 20 or 20.5.",
+    ),
+    "two rows for one photo": Case(
+        "ingest ROOT/twice --out ROOT/m.parquet",
+        4,
+        "TRI225 ROOT/twice/train.csv: two rows for one photo, got '000000_male_Asian_20' (rows 2, 3). "
+        "Keep one row for each photo (or folder).",
+    ),
+    "labels without photos": Case(
+        "ingest ROOT/lost --out ROOT/m.parquet",
+        4,
+        "TRI227 ROOT/lost: none of the 1 label rows has a photo: 000009_male_Asian_20, got 14 extra, 1 "
+        "ignored. Check the folder of photos (--photos) and how the table writes its paths.",
+    ),
+    "a class outside the schema": Case(
+        "ingest ROOT/table.csv --out ROOT/m.parquet",
+        4,
+        "TRI224 ROOT/table.csv: 1 label cannot be understood, got row 2 "
+        "(good/images/000000_male_Asian_20/mask1.jpg): mask 'wron' is not one of worn, incorrect, "
+        "not_worn. Did you mean 'worn'? Correct it, or map it: --map-values mask:wron=CLASS.",
+    ),
+    "an unknown layout": Case(
+        "ingest ROOT/good --layout boostcmp --out ROOT/m.parquet",
+        3,
+        "TRI100 no layout 'boostcmp'. Did you mean 'boostcamp'?",
+    ),
+    "a column map without a column": Case(
+        "ingest ROOT/good --map path --out ROOT/m.parquet",
+        3,
+        "TRI104 --map: takes pairs such as path=file,age=years, got 'path'. The message says what the "
+        "option takes; `--help` gives the form and the default.",
+    ),
+    "age edges that are no numbers": Case(
+        "ingest ROOT/good --age-edges a,b --out ROOT/m.parquet",
+        3,
+        "TRI104 --age-edges: takes ages in years, such as 30,60, got 'a,b'. The message says what the "
+        "option takes; `--help` gives the form and the default.",
+    ),
+    "age edges that descend": Case(
+        "ingest ROOT/good --age-edges 60,30 --out ROOT/m.parquet",
+        3,
+        "TRI103 age edges are not usable: age: edges must ascend, got [60.0, 30.0]. Give each attribute "
+        "at least two distinct classes, and one more class than it has edges.",
+    ),
+    "a person in two splits": Case(
+        "train --data ROOT/divided.parquet --out ROOT/run",
+        4,
+        "TRI201 ROOT/divided.parquet: a person has photos in more than one split, got a. Split again with"
+        " `trifacet split`; an image-level split needs `--allow-leak` and stamps every later score.",
+    ),
+    "a manifest with a class outside the schema": Case(
+        "train --data ROOT/foreign.parquet --out ROOT/run",
+        4,
+        "TRI200 ROOT/foreign.parquet: age holds a class outside the schema, got elderly. Make it again "
+        "with `trifacet ingest`, or correct the rows that are named.",
+    ),
+    "photos that are gone": Case(
+        "train --data ROOT/gone.parquet --out ROOT/run",
+        4,
+        "TRI203 ROOT/gone.parquet: no folder of photos, got ROOT/gone. Put it back, or ingest the folder again.",
+    ),
+    "a manifest that is not there": Case(
+        "train --data ROOT/nothing.parquet --out ROOT/run",
+        4,
+        "TRI202 ROOT/nothing.parquet: no manifest file here. Check the path.",
+    ),
+    "a recipe with three typos": Case(
+        "train ROOT/typos.yaml --data ROOT/gone.parquet --out ROOT/run",
+        3,
+        "TRI101 3 mistakes in the recipe:\n"
+        "  model.backbon (ROOT/typos.yaml): no such key. Did you mean 'backbone'?\n"
+        "  optim.name (ROOT/typos.yaml): must be 'adamw' or 'sgd', got 'adamm'. Did you mean 'adamw'?\n"
+        "  train.epochs (ROOT/typos.yaml): must be a valid integer, unable to parse string as an integer,"
+        " got 'many'.\n"
+        "Correct each line.",
+    ),
+    "a recipe that is not there": Case(
+        "config show ROOT/none.yaml",
+        3,
+        "TRI102 ROOT/none.yaml: no such file. Check the path; the message names the line where reading stopped.",
+    ),
+    "an unknown recipe": Case(
+        "train quik --data ROOT/good --out ROOT/run",
+        3,
+        "TRI100 no recipe 'quik'. Did you mean 'quick'? See `trifacet recipes`; a file ends in .yaml or .json.",
+    ),
+    "an unknown backbone": Case(
+        "config show --set model.backbone=face_resnet92",
+        3,
+        "TRI101 1 mistake in the recipe:\n"
+        "  model.backbone (--set): no backbone 'face_resnet92'. Did you mean 'face_resnet29'? See "
+        "`trifacet backbones`.\n"
+        "Correct each line.",
+    ),
+    "a setting without a value": Case(
+        "config show --set train.epochs",
+        3,
+        "TRI104 --set: must look like key.subkey=value, got 'train.epochs'. The message says what the "
+        "option takes; `--help` gives the form and the default.",
+    ),
+    "a setting that does not exist": Case(
+        "config show --set train.epoch=3",
+        3,
+        "TRI101 1 mistake in the recipe:\n"
+        "  train.epoch (--set): no such key. Did you mean 'epochs'?\n"
+        "Correct each line.",
+    ),
+    "nothing to train on": Case(
+        "train --out ROOT/run",
+        3,
+        "TRI104 --data: is needed: a manifest or a folder of labelled photos. The message says what the "
+        "option takes; `--help` gives the form and the default.",
+    ),
+    "a resumed run with another option": Case(
+        "train --resume ROOT/stopped --name x",
+        3,
+        "TRI104 --resume: goes on with the run as it is, so no other option goes with it. The message "
+        "says what the option takes; `--help` gives the form and the default.",
+    ),
+    "a finished run to resume": Case(
+        "train --resume ROOT/finished",
+        6,
+        "TRI407 ROOT/finished: this run is finished. Train into another folder; `--init RUN` starts from its weights.",
+    ),
+    "no run to resume": Case(
+        "train --resume ROOT/good",
+        6,
+        "TRI400 ROOT/good: no run here (a run directory holds run.json). Pass the folder that `trifacet "
+        "train --out` made.",
+    ),
+    "no run to start from": Case(
+        "train --data ROOT/good --init ROOT/bare --out ROOT/run",
+        6,
+        "TRI400 ROOT/bare: no run here (a run directory holds run.json). Pass the folder that `trifacet "
+        "train --out` made.",
+    ),
+    "an unfinished run": Case(
+        "predict ROOT/stopped ROOT/eval --out ROOT/q.parquet",
+        6,
+        "TRI401 ROOT/stopped: this run is not finished, got status interrupted. Finish it with `trifacet "
+        "train --resume ROOT/stopped`.",
+    ),
+    "a folder that is no run": Case(
+        "predict ROOT/good ROOT/eval --out ROOT/q.parquet",
+        6,
+        "TRI400 ROOT/good: no run here (a run directory holds run.json). Pass the folder that `trifacet "
+        "train --out` made.",
+    ),
+    "an unknown augmentation of the test": Case(
+        "predict ROOT/good ROOT/eval --tta flop",
+        3,
+        "TRI104 --tta: must be flip or none, got 'flop'. The message says what the option takes; `--help`"
+        " gives the form and the default.",
+    ),
+    "a rule for a folder that is no run": Case(
+        "decide ROOT/bare",
+        6,
+        "TRI400 ROOT/bare: no run here (a run directory holds run.json). Pass the folder that `trifacet "
+        "train --out` made.",
+    ),
+    "a rule without a truth": Case(
+        "decide ROOT/finished --on ROOT/p.parquet",
+        3,
+        "TRI104 --truth: is needed beside --on. The message says what the option takes; `--help` gives "
+        "the form and the default.",
+    ),
+    "predictions of another schema": Case(
+        "evaluate ROOT/other.parquet --truth ROOT/truth.parquet",
+        5,
+        "TRI301 ROOT/truth.parquet: label schema f86fe9ae761c7685 does not match 0d2ba3cd17cbb03a. Use "
+        "files made under one schema; `trifacet config show` and the file's metadata tell which.",
+    ),
+    "a rule that is not there": Case(
+        "evaluate ROOT/p.parquet --truth ROOT/truth.csv --decision ROOT/rule.json",
+        5,
+        "TRI300 ROOT/rule.json: no such file. Make the file again with `trifacet predict`.",
+    ),
+    "a manifest as predictions": Case(
+        "evaluate ROOT/truth.parquet --truth ROOT/truth.csv",
+        4,
+        "TRI202 ROOT/truth.parquet: expected a predictions file, got a manifest file. Pass the right "
+        "file; update trifacet when the format is newer.",
+    ),
+    "predictions that are not there": Case(
+        "evaluate ROOT/none.parquet --truth ROOT/truth.csv",
+        4,
+        "TRI202 ROOT/none.parquet: no predictions file here. Check the path.",
+    ),
+    "a truth that is not there": Case(
+        "evaluate ROOT/p.parquet --truth ROOT/none.csv",
+        5,
+        "TRI320 ROOT/none.csv: no such file. Check the path.",
+    ),
+    "an ImageID that was not predicted": Case(
+        "submit ROOT/p.parquet --info ROOT/eval/info.csv --out ROOT/o.csv",
+        5,
+        "TRI330 ROOT/eval/info.csv: no prediction for 1 of 4 rows, got unknown.jpg. Predict on the folder"
+        " that the info file belongs to, then submit again.",
+    ),
+    "an info file that is not there": Case(
+        "submit ROOT/p.parquet --info ROOT/none.csv --out ROOT/o.csv",
+        5,
+        "TRI320 ROOT/none.csv: no such file. Check the path.",
+    ),
+    "a run without weights": Case(
+        "predict ROOT/finished ROOT/nowhere",
+        6,
+        "TRI403 ROOT/finished/weights/best.safetensors: cannot be read as safetensors, got No such file "
+        "or directory: ROOT/finished/weights/best.safetensors. Check the path and the model named in the "
+        "recipe.",
+    ),
+    "an unknown model of timm": Case(
+        "train --data ROOT/good --dry-run --out ROOT/dry.png --set model.backbone=timm/resnt18",
+        3,
+        "TRI100 model.backbone: timm has no model 'resnt18'. Did you mean 'timm/resnet18'?",
+    ),
+}
