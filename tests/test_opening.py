@@ -35,6 +35,18 @@ def test_training_needs_labelled_photos_on_both_sides(made: Manifest, message: s
     )
 
 
+def test_a_joint_head_needs_photos_with_every_label() -> None:
+    half = ("worn", "male", None)
+    joint = Recipe.model_validate({"model": {"head": "joint"}})
+    assert len(ready_to_train(manifest([half] * 4, split=SPLIT), Recipe())) == 4
+    with pytest.raises(RunError) as told:
+        ready_to_train(manifest([half] * 4, split=SPLIT), joint)
+    assert str(told.value) == (
+        "TRI404 model.head: joint: the split 'train' has no photo with every label. "
+        "Use model.head: per_attribute, which learns from the labels there are."
+    )
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -102,8 +102,12 @@ def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
     manifest = manifest.split("train", "val", "test")
     for name in ("train", "val"):
         rows = manifest.split(name)
-        if len(rows) < 2 or not (rows.classes >= 0).any():
+        known = rows.classes >= 0
+        if len(rows) < 2 or not known.any():
             raise error("TRI404", f"the split '{name}' has no labelled photos to use", got=f"{len(rows)} photos")
+        if recipe.model.head == "joint" and not known.all(axis=1).any():
+            do = "Use model.head: per_attribute, which learns from the labels there are."
+            raise error("TRI404", f"the split '{name}' has no photo with every label", where="model.head: joint", do=do)
     return manifest
 
 

@@ -26,7 +26,7 @@ from trifacet.learn.features import (
 )
 from trifacet.learn.losses import Labels
 from trifacet.learn.models import Net
-from trifacet.learn.trunks import FaceTrunk, with_norm
+from trifacet.learn.trunks import FaceTrunk, has_fitted_norm, with_norm
 
 N_NORM_PHOTOS = 257  # photos that the re-inserted norms are fitted on; dated entry 2026-11-21 of docs/log.md
 NORM_EPOCH = 1_000_003  # the augmentation those photos are seen in: no epoch of training reaches it
@@ -145,8 +145,11 @@ def all_phase(net: Net, data: Data, *, recipe: Recipe, seed: int) -> Phase:
 
 
 def put_norm_back(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
-    """Fits the batch norms of a face backbone so that they change nothing yet; other backbones are left alone."""
-    if not isinstance(net.backbone, FaceTrunk) or not recipe.model.norm:
+    """Fits the batch norms of a face backbone so that they change nothing yet.
+
+    Other backbones are left alone, and so are norms that came with the weights of another run.
+    """
+    if not isinstance(net.backbone, FaceTrunk) or not recipe.model.norm or has_fitted_norm(net.backbone):
         return
     rows = data.train_rows[np.linspace(0, len(data.train_rows) - 1, N_NORM_PHOTOS).astype(np.int64)]
     view = augmented(recipe.augment, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows))

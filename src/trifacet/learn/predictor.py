@@ -98,7 +98,7 @@ def load_run_net(run: Run, which: Literal["best", "last"] = "best") -> Net:
 def load_init(run: Run) -> Callable[[Net], None]:
     """What puts a run's best weights into another net, for a warm start: every tensor of the same name and shape.
 
-    A head for other classes keeps its fresh weights; a backbone must fit whole.
+    A head for other classes keeps its fresh weights; a backbone must fit whole, but for norms it is yet to be given.
 
     Raises:
         RunError: TRI403, no weights, or (when applied) weights of another backbone.
@@ -108,8 +108,10 @@ def load_init(run: Run) -> Callable[[Net], None]:
     def put(net: Net) -> None:
         own = net.state_dict()
         fits = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
-        if lacking := [k for k in own if k.startswith("backbone.") and k not in fits]:
-            got = f"{len(lacking)} tensors missing, first '{lacking[0]}'"
+        lacking = [k for k in own if k.startswith("backbone.") and k not in fits and ".norm." not in k]
+        lacking += [k for k in weights if k.startswith("backbone.") and k not in own]
+        if lacking:
+            got = f"{len(lacking)} tensors on one side only, first '{lacking[0]}'"
             raise error("TRI403", "this run has another backbone", where=str(run.path), got=got)
         net.load_state_dict({**own, **fits})
 

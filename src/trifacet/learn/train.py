@@ -63,7 +63,7 @@ def train(
         RunError: TRI403, TRI404, TRI405 the loss is no number, TRI406. MachineError: TRI900, TRI902.
         KeyboardInterrupt: asked to stop; everything up to the last whole epoch is saved.
     """
-    recipe, seed = run.info.recipe, run.info.seed
+    started, recipe, seed = time.perf_counter(), run.info.recipe, run.info.seed
     device = choose_device(recipe.train.device)
     run = save_run(run, status="running", machine={**run.info.machine, **describe_device(device, recipe.train.amp)})
     torch.manual_seed(seed)
@@ -78,7 +78,8 @@ def train(
     progress = checkpoint.progress if checkpoint else FRESH
     cut_metrics(run.metrics_path, progress.n_records)
     loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows])
-    course = _Course(run, data, loss, open_trackers(run, recipe.track, step=progress.step), on_tick)
+    trackers, before = open_trackers(run, recipe.track, step=progress.step), progress.seconds
+    course = _Course(run, data, loss, trackers, on_tick, lambda: before + time.perf_counter() - started)
     with memory_guard(recipe.train.batch_size):
         if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
@@ -90,7 +91,7 @@ def train(
             net.head.load_state_dict(checkpoint.module)  # its phase is over: no features to compute again
         if recipe.train.epochs:
             resumed = checkpoint if checkpoint and checkpoint.progress.phase == "all" else None
-            if not resumed and not init:
+            if not resumed:
                 put_norm_back(net, data, recipe=recipe, seed=seed)
             if progress.phase == "head":
                 progress = progress.model_copy(update={"phase": "all", "next_epoch": 0})
@@ -98,7 +99,7 @@ def train(
             state = (resumed.module, resumed.optimizer) if resumed else None
             progress = _fit(net, phase, progress=progress, state=state, course=course)
     save_weights(run.weights_path("last"), net, about=weights_about(run))
-    return save_run(run, best=progress.best, seconds=progress.seconds)
+    return save_run(run, best=progress.best, seconds=course.clock())
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class _Course:
     loss: Loss
     trackers: Sequence[Tracker]
     on_tick: OnTick
+    clock: Callable[[], float]  # seconds of training so far, those before a resume included
 
 
 def _fit(
@@ -168,7 +170,7 @@ def _fit(
             step=step,
             n_records=progress.n_records + 1,
             best=best,
-            seconds=progress.seconds + time.perf_counter() - started,
+            seconds=course.clock(),
         )
         lr = max(group["lr"] for group in optimizer.param_groups)
         record = {

@@ -264,6 +264,12 @@ def with_norm(trunk: FaceTrunk, images: Tensor) -> FaceTrunk:
     return fitted.train(trunk.training)
 
 
+def has_fitted_norm(trunk: FaceTrunk) -> bool:
+    """Whether the trunk has batch norms that have seen photos; fresh ones have a running mean of exactly zero."""
+    norms = [module for module in trunk.modules() if isinstance(module, nn.BatchNorm2d)]
+    return any(norm.running_mean is not None and bool(norm.running_mean.any()) for norm in norms)
+
+
 def _fit_to_identity(norm: nn.Module, inputs: tuple[Tensor]) -> None:
     assert isinstance(norm, nn.BatchNorm2d)
     var, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
