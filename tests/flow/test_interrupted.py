@@ -1,14 +1,18 @@
-"""A training that is stopped from outside says how to go on, and ends in the same bytes."""
+"""A training that is stopped, or that runs out of disk, says how to go on, and ends in the same bytes."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.flow.command import TINY, done
+import pytest
+
+from tests.flow.command import TINY, done, trifacet
 from tests.flow.photos import write_world
 from trifacet.core.files import read_json, read_jsonl
 from trifacet.core.run import open_run
@@ -56,3 +60,36 @@ def test_a_stopped_training_is_gone_on_with_to_the_same_bytes(tmp_path: Path) ->
     for name in ("weights/last.safetensors", "weights/best.safetensors"):
         assert (run / name).read_bytes() == (whole / name).read_bytes()
     assert read_json(run / "scores.json") == read_json(whole / "scores.json")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 400 kB: a run's records fit, its weights do not."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0 or sys.platform != "linux":
+        pytest.skip("only root on Linux may mount a tiny disk")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"no tiny disk to be had: {mounted.stderr.decode().strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_training_on_a_full_disk_goes_on_where_there_is_more(tmp_path: Path, tiny_disk: Path) -> None:
+    world, run = write_world(tmp_path / "photos", n_train=12, n_eval=0), tiny_disk / "run"
+    said = trifacet("train", "--data", world.train_dir, "--out", run, *TINY)
+    assert said.status == 11
+    assert said.err.endswith(
+        f"Go on with: trifacet train --resume {run}\nTRI900 {run}/weights/best.safetensors: no space left. Free some "
+        "space, or write to another disk, and run the command again.\n"
+    )
+    info = open_run(run).info
+    assert (info.status, (info.problem or "")[:6]) == ("failed", "TRI900")
+    assert list((run / "weights").iterdir()) == []
+    subprocess.run(["mount", "-o", "remount,size=20m", tiny_disk], check=True)
+    done("train", "--resume", run)
+    info = open_run(run).info
+    assert (info.status, info.problem) == ("finished", None)
