@@ -299,6 +299,18 @@ def test_one_image_id_twice_is_refused(tmp_path: Path) -> None:
         ingest([write_eval(tmp_path, IDS, csv="ImageID,ans\nb1.jpg,0\na0.jpg,0\nb1.jpg,0\n")])
 
 
+def test_info_csv_names_the_photos_whatever_truth_or_answers_lie_beside_it(tmp_path: Path) -> None:
+    write_eval(tmp_path, ["b.jpg", "a.jpg"])
+    (tmp_path / "output.csv").write_text("ImageID,ans\na.jpg,3\n", encoding="utf-8")
+    (tmp_path / "truth.csv").write_text("ImageID,mask\na.jpg,1\n", encoding="utf-8")
+    ingested = ingest([tmp_path])
+    assert ingested.manifest.photo_ids == ["b.jpg", "a.jpg"]
+    assert ingested.manifest.table["mask"].to_list() == [None, None]
+    (tmp_path / "info.csv").unlink()
+    with pytest.raises(TrifacetError, match=r"TRI223 .*eval form, output.csv.*eval form, truth.csv"):
+        ingest([tmp_path])
+
+
 def test_the_eval_form_needs_no_csv(tmp_path: Path) -> None:
     write_eval(tmp_path, IDS)
     ingested = ingest([tmp_path / "images"], layout="boostcamp")

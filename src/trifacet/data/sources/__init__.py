@@ -20,6 +20,8 @@ from trifacet.data.sources.folders import is_numbered, read_folders_layout
 from trifacet.data.sources.labels import JOINT, check_value_maps, joint_names, label_keys
 from trifacet.data.sources.table import TABLE_SUFFIXES, header, photo_root, read_table_layout, read_texts
 
+EVAL_FORM = "eval form"
+
 Adapter = Callable[[Path, Reading], Labelled]
 
 
@@ -112,10 +114,12 @@ def _candidates_of_tables(files: list[Path], reading: Reading) -> list[_Candidat
         if set(TRAIN_COLUMNS) <= set(columns) or file.name == TRAIN_CSV:
             found.append(_Candidate("boostcamp", f"train form, {file.name}", file))
         elif "ImageID" in columns or file.name == INFO_CSV:
-            found.append(_Candidate("boostcamp", f"eval form, {file.name}", file))
+            found.append(_Candidate("boostcamp", f"{EVAL_FORM}, {file.name}", file))
         elif "path" in columns and "sha256" not in columns and {*label_keys(reading.schema), "person"} & {*columns}:
             found.append(_Candidate("table", file.name, file))
-    return found
+    info = [c for c in found if c.table and c.table.name == INFO_CSV]
+    # Beside info.csv other tables of ImageIDs hold truth or answers for some of its rows: they name no more photos.
+    return [c for c in found if c in info or not c.why.startswith(EVAL_FORM)] if info else found
 
 
 def _person_folder(folders: list[str]) -> str:
