@@ -17,7 +17,7 @@ from trifacet.core.config import Resolved
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import sha256_file, write_text
-from trifacet.core.manifest import Manifest, merged_stamps, write_manifest
+from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
 from trifacet.core.predictions import (
     DecisionRule,
     Predictions,
@@ -100,7 +100,7 @@ def split(
     allow_leak: bool = False,
 ) -> Manifest:
     """A manifest to one with train, val and test (and folds), no person divided; written to `out` where given."""
-    data = open_data(manifest)
+    data = manifest if isinstance(manifest, Manifest) else read_manifest(Path(manifest))
     made = split_room.split(data, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak)
     if out:
         write_manifest(Path(out), made)

@@ -218,7 +218,7 @@ CASES = {
     "a rule that is not there": Case(
         "evaluate ROOT/p.parquet --truth ROOT/truth.csv --decision ROOT/rule.json",
         5,
-        "TRI300 ROOT/rule.json: no such file. Make the file again with `trifacet predict`.",
+        "TRI300 ROOT/rule.json: no decision rule here. Make one with `trifacet decide`, or say argmax.",
     ),
     "a manifest as predictions": Case(
         "evaluate ROOT/truth.parquet --truth ROOT/truth.csv",

@@ -72,10 +72,14 @@ def write_decision(path: Path, rule: DecisionRule) -> None:
 
 def read_decision(path: Path) -> DecisionRule:
     """The rule stored at `path`. Raises PredictionsError TRI300."""
+    do = "Make one with `trifacet decide`, or say argmax."
+    if not path.is_file():
+        raise error("TRI300", "no decision rule here", where=str(path), do=do)
     try:
         return DecisionRule.model_validate(read_json(path, code="TRI300"))
     except ValueError as problem:
-        raise error("TRI300", "not a decision rule", where=str(path), got=str(problem).replace("\n", " ")) from None
+        got = " ".join(str(problem).split())
+        raise error("TRI300", "not a decision rule", where=str(path), got=got, do=do) from None
 
 
 @dataclass(frozen=True, eq=False)

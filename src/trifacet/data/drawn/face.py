@@ -13,7 +13,7 @@ EYE_Y = -0.06  # where eyes stand, face units
 def outline(person: Person) -> Points:
     """The closed outline of the face, from the top of the head round the chin."""
     s, sag = person.shape, person.marks.jowl
-    w, jaw, full = s.width, 0.028 * s.jaw, 0.016 * s.cheek
+    w, jaw, full = s.width, 0.033 * s.jaw, 0.016 * s.cheek
     chin = 1.0 + 0.022 * s.chin
     return mirrored(
         [
@@ -119,9 +119,7 @@ def _line(pen: Pen, points: Path, *, skin: Rgb, deep: float, width: float = 0.03
     """Draws one wrinkle: fine and faint at `deep` 0.2, a shadowed furrow with a lit rim at 1."""
     if deep > 0.02:
         pen.stroke(moved(np.asarray(points), (0.0, 0.018)), tint(skin, 0.5), width=width, alpha=min(0.3 * deep, 0.3))
-        pen.stroke(
-            points, shade(skin, 0.62), width=width * (0.45 + 0.55 * min(deep, 1.2)), alpha=min(0.85 * deep, 0.82)
-        )
+        pen.stroke(points, shade(skin, 0.68), width=width * (0.5 + 0.6 * min(deep, 1.2)), alpha=min(0.9 * deep, 0.85))
 
 
 def _forehead(pen: Pen, person: Person) -> None:

@@ -50,7 +50,7 @@ def _eye(pen: Pen, person: Person, *, look: Look, side: float) -> None:
     s, m = person.shape, person.marks
     middle, wide = 0.335 + 0.012 * s.eye_gap, 0.16 + 0.006 * s.eye
     droop = min(m.droop, 1.2)
-    tall = (0.106 + 0.007 * s.eye) * (1 - 0.1 * m.hollow) * (1 - 0.28 * droop - 0.5 * look.lids - 0.14 * look.smile)
+    tall = (0.106 + 0.008 * s.eye) * (1 - 0.1 * m.hollow) * (1 - 0.28 * droop - 0.5 * look.lids - 0.14 * look.smile)
     tilt = 0.016 * s.eye_tilt + 0.006 - 0.02 * droop  # +: the outer corner stands higher
     inner, outer = (-wide, 0.012 + 0.5 * tilt), (wide, 0.012 - tilt)
 
@@ -94,7 +94,7 @@ def _eye(pen: Pen, person: Person, *, look: Look, side: float) -> None:
 def draw_eyes(pen: Pen, person: Person, *, look: Look, clip: Area) -> None:
     """Draws eyes and brows, with the shadow of the sockets and of make-up."""
     s, m = person.shape, person.marks
-    thick = max(0.066 + 0.015 * s.brow, 0.03) * (1 - 0.3 * m.thin_brows)
+    thick = max(0.066 + 0.018 * s.brow, 0.03) * (1 - 0.3 * m.thin_brows)
     lift = -0.05 * look.raised + 0.025 * m.droop
     arch = 0.055 + 0.012 * s.brow_arch
     for side in (-1.0, 1.0):
@@ -157,7 +157,7 @@ def draw_mouth(pen: Pen, person: Person, *, look: Look, clip: Area) -> None:
     """Draws the lips, parted over a row of teeth where the person laughs."""
     s, m, lip = person.shape, person.marks, person.lip_rgb
     wide = 0.235 + 0.012 * s.mouth + 0.05 * look.smile
-    full = max(1 + 0.13 * s.lips, 0.5) * (1 - 0.34 * min(m.thin_lips, 1.2))
+    full = max(1 + 0.15 * s.lips, 0.5) * (1 - 0.34 * min(m.thin_lips, 1.2))
     y, up = (
         MOUTH_Y,
         0.012 + 0.08 * look.smile - 0.022 * m.jowl,

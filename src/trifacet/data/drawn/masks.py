@@ -67,10 +67,10 @@ class Wear:
 
 # way: (share, top, bottom), the shares as seen in photos of masks worn wrongly
 WRONG_WAYS: dict[str, tuple[float, float, float]] = {
-    "nose_out": (0.62, 0.42, 1.12),
-    "mouth_out": (0.20, 0.67, 1.22),
+    "nose_out": (0.64, 0.42, 1.12),
+    "mouth_out": (0.21, 0.67, 1.22),
     "under_chin": (0.12, 0.87, 1.36),
-    "one_ear": (0.06, 0.08, 1.08),
+    "one_ear": (0.03, 0.08, 1.08),
 }
 
 

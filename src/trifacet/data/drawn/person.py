@@ -16,24 +16,16 @@ from trifacet.data.drawn.shapes import Rgb, mix
 # Where these come from: calibrated on three drawings of 300 people (docs/log.md, drawn exam), so that a frozen face
 # trunk with a small head reaches a macro F1 of .80-.95 and people of 60 and over stay the hardest age class.
 AGE_NOISE_YEARS = 1.0  # how far the age a person looks lies from the true one (standard deviation)
-MARK_NOISE_YEARS = 2.5  # how far each single mark (a wrinkle, grey hair) lies from the age a person looks
-GENDER_PULL = 3.0  # distance of men and women in each continuous cue, in its standard deviations
+MARK_NOISE_YEARS = 2.0  # how far each single mark (a wrinkle, grey hair) lies from the age a person looks
+GENDER_PULL = 3.3  # distance of men and women in each continuous cue, in its standard deviations
 
 AGE_RANGE = (18.0, 80.0)
-# Density of ages: 45 % under 30, 43 % from 30 to 59, 12 % from 60, without a step at either edge.
+# Density of ages: 45 % under 30, 43 % from 30 to 59, 12 % from 60. As in the original task, many are about 20 or 55 and
+# few near 30, and there is no step at either edge.
 _AGE_KNOTS = (
-    (18, 3.4),
-    (21, 4.6),
-    (25, 4.2),
-    (30, 2.4),
-    (36, 1.3),
-    (44, 1.1),
-    (52, 1.5),
-    (58, 1.5),
-    (62, 0.95),
-    (70, 0.62),
-    (80, 0.15),
-)
+    (18, 5.2), (21, 5.6), (25, 3.8), (28, 1.9), (32, 1.1), (38, 1.2), (46, 1.6), (53, 2.0), (58, 1.5), (62, 0.9),
+    (70, 0.65), (80, 0.15),
+)  # fmt: skip
 
 SKINS: tuple[Rgb, ...] = (
     (254, 223, 200), (250, 213, 187), (244, 200, 170), (238, 188, 152), (226, 171, 132), (210, 152, 112),
@@ -56,8 +48,8 @@ HAIR_STYLES: dict[str, tuple[float, float]] = {
     "curls": (0.11, 0.07), "fringe": (0.08, 0.05), "bob": (0.015, 0.23), "long": (0.02, 0.22), "wavy": (0.015, 0.17),
     "bun": (0.01, 0.09), "tail": (0.005, 0.07), "headscarf": (0.0, 0.035), "beanie": (0.03, 0.01),
 }  # fmt: skip
-BEARDS: dict[str, float] = {"none": 0.52, "stubble": 0.2, "moustache": 0.07, "goatee": 0.08, "full": 0.13}
-GLASSES: dict[str, float] = {"none": 0.7, "round": 0.1, "square": 0.13, "half": 0.07}
+BEARDS: dict[str, float] = {"none": 0.42, "stubble": 0.24, "moustache": 0.08, "goatee": 0.10, "full": 0.16}
+GLASSES: dict[str, float] = {"none": 0.78, "round": 0.08, "square": 0.09, "half": 0.05}
 
 
 @dataclass(frozen=True)
@@ -164,9 +156,9 @@ def _marks(looks_years: float, noise: np.ndarray, *, u: np.ndarray, gender: str)
         years = looks_years + MARK_NOISE_YEARS * float(noise[k])
         return float(min(max((years - start) / (end - start), 0.0), 1.25) ** power)
 
-    greying = 1 / (1 + math.exp(-(looks_years + MARK_NOISE_YEARS * float(noise[10]) - 55) / 4.0))
+    greying = 1 / (1 + math.exp(-(looks_years + MARK_NOISE_YEARS * float(noise[10]) - 58) / 4.0))
     balding = rise(11, start=24, end=76) * (float(u[1]) ** 0.8 if gender == "male" else 0.3 * float(u[1]))
-    early = {"start": 24.0, "power": 0.6}  # what shows from the late twenties on and slows down later
+    early = {"start": 25.0, "power": 0.55}  # what shows from the late twenties on and slows down later
     return Marks(
         forehead=rise(0, end=66, **early),
         crow=rise(1, end=64, **early),
@@ -174,13 +166,13 @@ def _marks(looks_years: float, noise: np.ndarray, *, u: np.ndarray, gender: str)
         bags=rise(3, end=66, **early),
         hollow=rise(8, end=68, **early),
         thin_lips=rise(7, start=22, end=76),
-        droop=rise(4, start=38, end=74),
-        jowl=rise(5, start=40, end=72),
-        neck=rise(6, start=34, end=72),
-        spots=rise(9, start=46, end=72) * (0.5 + 0.5 * float(u[0])),
+        droop=rise(4, start=42, end=72),
+        jowl=rise(5, start=46, end=70),
+        neck=rise(6, start=40, end=70),
+        spots=rise(9, start=49, end=70) * (0.5 + 0.5 * float(u[0])),
         grey=greying,
         recede=min(balding, 1.0),
-        thin_brows=rise(12, start=42, end=76),
+        thin_brows=rise(12, start=45, end=72),
     )
 
 
@@ -189,8 +181,8 @@ def _hair(gender: str, style_u: float, *, u: np.ndarray, z: np.ndarray, marks: M
     darkest = 0.25 + 0.75 * (1 - skin) ** 1.5  # fair hair is rare on dark skin
     natural = HAIRS[min(int(u[0] ** 1.3 * darkest * len(HAIRS)), len(HAIRS) - 1)]
     dyed = u[1] < (0.12 + 0.12 * marks.grey if gender == "female" else 0.03 + 0.06 * marks.grey)
-    early_grey = 0.45 if u[2] < 0.03 else 0.0
-    bleached = u[3] < 0.025  # young people with silver hair exist too
+    early_grey = 0.45 if u[2] < 0.01 else 0.0
+    bleached = u[3] < 0.01  # young people with silver hair exist too
     grey = max(marks.grey, early_grey)
     white = mix((GREY, (244, 242, 238)), max(grey - 0.75, 0) * 2 * u[4])
     root = mix((natural, white), grey)
@@ -199,7 +191,7 @@ def _hair(gender: str, style_u: float, *, u: np.ndarray, z: np.ndarray, marks: M
     return Hair(
         style=style,
         rgb=rgb,
-        root_rgb=mix((rgb, root), 0.35) if dyed else mix((rgb, white), 0.45 * grey),
+        root_rgb=mix((rgb, root), 0.6) if dyed else mix((rgb, white), 0.45 * grey),
         brow_rgb=mix((mix((natural, (40, 30, 28)), 0.25), GREY), 0.75 * grey),
         part=-1.0 if u[6] < 0.5 else 1.0,
         volume=float(np.clip(1 + 0.22 * z[0], 0.6, 1.5)),
@@ -250,7 +242,7 @@ def draw_person(seed: int, index: int = 0, *, age_years: float | None = None, ge
     grey_rgb = sum(skin) / 3
     skin = mix((skin, (grey_rgb * 1.05, grey_rgb, grey_rgb * 0.93)), 0.36 * marks.hollow)  # skin dulls with the years
     hair = _hair(gender, float(u[3]), u=u[4:12], z=z[18:20], marks=marks, skin=tone)
-    made_up = u[12] < (0.82 if gender == "female" else 0.03)
+    made_up = u[12] < (0.88 if gender == "female" else 0.03)
     lips = mix(((skin[0] * 0.88, skin[1] * 0.68, skin[2] * 0.65), (196, 96, 92)), 0.2)
     lipstick = ((178, 44, 58), (204, 92, 96), (150, 52, 72), (222, 118, 110))[int(u[13] * 4)]
     makeup = float(0.35 + 0.65 * u[14]) if made_up else 0.0

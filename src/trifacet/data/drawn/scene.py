@@ -183,15 +183,16 @@ def draw_photo(
     )
     if kind == "incorrect_mask":
         _, wear = masks.wear_wrongly(rng)
-    if person.hair.style == "headscarf":  # a mask goes over it
+    over = person.hair.style == "headscarf" or wear.hangs != 0  # where a mask lies over hair or headscarf
+    if over:
         hair.draw_front_hair(head, person)
     if kind != "normal":
         masks.draw_straps(head, masks.MASK_KINDS[mask], rgb=rgb, wear=wear, width=width)
         masks.draw_mask(head, mask, rgb=rgb, wear=wear, width=width, rng=rng)
-    if person.hair.style != "headscarf":
+    if not over:
         hair.draw_front_hair(head, person)
     features.draw_glasses(head, person)
-    if cup < (0.16 if kind == "normal" else 0.05):
+    if cup < (0.12 if kind == "normal" else 0.05):
         clothes.draw_cup(
             body,
             _one(rng, clothes.COLOURS),
