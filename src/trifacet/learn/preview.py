@@ -83,13 +83,18 @@ def answer_grid(
 
     truth: joint ids (N,) of all photos; the true class is told where the answer is wrong.
     """
-    names = [*predictions.schema.joint_names, "?"]
-    columns = (predictions.classes[places], predictions.confidence[places], truth[places])
+    schema = predictions.schema
+    answers, true = (schema.decode(ids[places]) for ids in (predictions.classes, truth))
     captions = []
-    for answer, confidence, true in zip(*columns, strict=True):
-        certain = "" if math.isnan(confidence) else f" {confidence:.0%}"
-        wrong = "" if true in (MISSING, answer) else f"\nnot {names[true]}"
-        captions.append(f"{names[answer]}{certain}{wrong}")
+    for answer, known, confidence in zip(answers, true, predictions.confidence[places], strict=True):
+        lines = [
+            "?"
+            if a == MISSING
+            else attribute.classes[a] + ("" if t in (MISSING, a) else f", not {attribute.classes[t]}")
+            for attribute, a, t in zip(schema.attributes, answer, known, strict=True)
+        ]
+        certain = "" if math.isnan(confidence) else f"{confidence:.0%} "
+        captions.append(certain + "\n".join(lines))
     return image_grid(np.asarray(images), captions, columns=6)
 
 
