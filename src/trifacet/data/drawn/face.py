@@ -116,10 +116,11 @@ def draw_marks(pen: Pen, person: Person, *, clip: Area) -> None:
 
 
 def _line(pen: Pen, points: Path, *, skin: Rgb, deep: float, width: float = 0.032) -> None:
-    """Draws one wrinkle: fine and faint at `deep` 0.2, a shadowed furrow with a lit rim at 1."""
+    """Draws one wrinkle: fine and faint at `deep` 0.1, a shadowed furrow with a lit rim at 1."""
     if deep > 0.02:
-        pen.stroke(moved(np.asarray(points), (0.0, 0.018)), tint(skin, 0.5), width=width, alpha=min(0.3 * deep, 0.3))
-        pen.stroke(points, shade(skin, 0.68), width=width * (0.5 + 0.6 * min(deep, 1.2)), alpha=min(0.9 * deep, 0.85))
+        seen = min(0.2 + 0.7 * deep, 0.85) * min(deep / 0.12, 1.0)
+        pen.stroke(moved(np.asarray(points), (0.0, 0.018)), tint(skin, 0.5), width=width, alpha=0.36 * seen)
+        pen.stroke(points, shade(skin, 0.68), width=width * (0.55 + 0.55 * min(deep, 1.2)), alpha=seen)
 
 
 def _forehead(pen: Pen, person: Person) -> None:
@@ -141,7 +142,7 @@ def _beside_eye(pen: Pen, person: Person, *, side: float, clip: Area) -> None:
     bag = [(side * 0.18, EYE_Y + 0.1), (side * 0.33, EYE_Y + 0.2), (side * 0.5, EYE_Y + 0.1)]
     under = mix((shade(skin, 0.5), (116, 78, 104)), 0.3)
     puff = curve([*bag, (side * 0.33, EYE_Y + 0.085)], closed=True)
-    pen.soft(puff, under, alpha=min(0.75 * m.bags, 0.75), blur=0.035, clip=clip)
+    pen.soft(puff, under, alpha=min(0.1 * (m.bags > 0) + 0.65 * m.bags, 0.75), blur=0.035, clip=clip)
     _line(pen, bag, skin=skin, deep=0.95 * m.bags, width=0.028)
     _line(pen, moved(np.array(bag), (0.0, 0.06)), skin=skin, deep=1.2 * m.bags - 0.5, width=0.026)
     pen.soft(oval((side * 0.66, -0.3), (0.08, 0.16)), shade(skin, 0.5), alpha=0.4 * m.hollow, blur=0.07, clip=clip)

@@ -260,17 +260,17 @@ def draw_glasses(pen: Pen, person: Person) -> None:
                 (0.0, -0.165),
             ]
             lens_outline = curve([(x + side * cx, y + cy) for cx, cy in corners], closed=True)
-        front.fill(lens_outline, (226, 240, 246), alpha=0.13)
+        front.fill(lens_outline, (226, 240, 246), alpha=0.08)
         front.fill(
             [(x - 0.14, y + 0.09), (x - 0.02, y - 0.13), (x + 0.03, y - 0.13), (x - 0.09, y + 0.1)],
             (255, 255, 255),
-            alpha=0.16,
+            alpha=0.08,
         )
         ring = np.vstack([lens_outline, lens_outline[:2]])
         if person.glasses == "half":
             ring = ring[ring[:, 1] < y + 0.02]
             ring = ring[np.argsort(ring[:, 0])]
-        front.fill(band(ring, 0.034), rim)
+        front.fill(band(ring, 0.03), rim)
         front.stroke(
             [(side * 0.555, y - 0.08), (side * 0.66, y - 0.09), (side * (person.shape.width + 0.04), y - 0.05)],
             rim,

@@ -67,10 +67,10 @@ class Wear:
 
 # way: (share, top, bottom), the shares as seen in photos of masks worn wrongly
 WRONG_WAYS: dict[str, tuple[float, float, float]] = {
-    "nose_out": (0.64, 0.42, 1.12),
-    "mouth_out": (0.21, 0.67, 1.22),
-    "under_chin": (0.12, 0.87, 1.36),
-    "one_ear": (0.03, 0.08, 1.08),
+    "nose_out": (0.68, 0.44, 1.13),
+    "mouth_out": (0.22, 0.67, 1.22),
+    "under_chin": (0.08, 0.84, 1.34),
+    "one_ear": (0.02, 0.08, 1.08),
 }
 
 
@@ -79,7 +79,7 @@ def wear_wrongly(rng: np.random.Generator) -> tuple[str, Wear]:
     shares = np.array([share for share, _, _ in WRONG_WAYS.values()])
     way = list(WRONG_WAYS)[int(rng.choice(len(shares), p=shares / shares.sum()))]
     _, top, bottom = WRONG_WAYS[way]
-    slip = float(rng.uniform(-0.035, 0.05))
+    slip = float(rng.uniform(-0.025, 0.05))
     return way, Wear(
         top + slip,
         bottom + slip,

@@ -17,13 +17,13 @@ from trifacet.data.drawn.shapes import Rgb, mix
 # trunk with a small head reaches a macro F1 of .80-.95 and people of 60 and over stay the hardest age class.
 AGE_NOISE_YEARS = 1.0  # how far the age a person looks lies from the true one (standard deviation)
 MARK_NOISE_YEARS = 2.0  # how far each single mark (a wrinkle, grey hair) lies from the age a person looks
-GENDER_PULL = 3.3  # distance of men and women in each continuous cue, in its standard deviations
+GENDER_PULL = 3.5  # distance of men and women in each continuous cue, in its standard deviations
 
 AGE_RANGE = (18.0, 80.0)
 # Density of ages: 45 % under 30, 43 % from 30 to 59, 12 % from 60. As in the original task, many are about 20 or 55 and
 # few near 30, and there is no step at either edge.
 _AGE_KNOTS = (
-    (18, 5.2), (21, 5.6), (25, 3.8), (28, 1.9), (32, 1.1), (38, 1.2), (46, 1.6), (53, 2.0), (58, 1.5), (62, 0.9),
+    (18, 5.2), (21, 5.6), (25, 3.9), (28, 1.6), (32, 0.9), (38, 1.2), (46, 1.6), (53, 2.0), (58, 1.5), (62, 0.9),
     (70, 0.65), (80, 0.15),
 )  # fmt: skip
 
@@ -156,9 +156,9 @@ def _marks(looks_years: float, noise: np.ndarray, *, u: np.ndarray, gender: str)
         years = looks_years + MARK_NOISE_YEARS * float(noise[k])
         return float(min(max((years - start) / (end - start), 0.0), 1.25) ** power)
 
-    greying = 1 / (1 + math.exp(-(looks_years + MARK_NOISE_YEARS * float(noise[10]) - 58) / 4.0))
+    greying = 1 / (1 + math.exp(-(looks_years + MARK_NOISE_YEARS * float(noise[10]) - 58.5) / 3.2))
     balding = rise(11, start=24, end=76) * (float(u[1]) ** 0.8 if gender == "male" else 0.3 * float(u[1]))
-    early = {"start": 25.0, "power": 0.55}  # what shows from the late twenties on and slows down later
+    early = {"start": 27.5, "power": 0.45}  # what shows from the late twenties on and slows down later
     return Marks(
         forehead=rise(0, end=66, **early),
         crow=rise(1, end=64, **early),

@@ -168,8 +168,8 @@ def draw_photo(
         rgb = _one(rng, clothes.COLOURS)
     clothes.draw_garment(body, person, kind=garment, rgb=rgb, broad=broad)
     scarf, cup = rng.random(2).tolist()
-    if scarf < 0.11:
-        clothes.draw_scarf(body, _one(rng, clothes.COLOURS), high=1.0 + float(rng.uniform(-0.05, 0.15)))
+    if scarf < 0.09:
+        clothes.draw_scarf(body, _one(rng, clothes.COLOURS), high=1.06 + float(rng.uniform(-0.03, 0.12)))
     face.draw_ears(head, person)
     clip = face.draw_skin(head, person, light=shot.light)
     face.draw_marks(head, person, clip=clip)
@@ -192,7 +192,7 @@ def draw_photo(
     if not over:
         hair.draw_front_hair(head, person)
     features.draw_glasses(head, person)
-    if cup < (0.12 if kind == "normal" else 0.05):
+    if cup < (0.07 if kind == "normal" else 0.05):
         clothes.draw_cup(
             body,
             _one(rng, clothes.COLOURS),
