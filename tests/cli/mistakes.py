@@ -72,7 +72,7 @@ CASES = {
     "a column map without a column": Case(
         "ingest ROOT/good --map path --out ROOT/m.parquet",
         3,
-        "TRI104 --map: takes pairs such as path=file,age=years, got 'path'. The message says what the "
+        "TRI104 --map: takes pairs NAME=VALUE, with commas between, got 'path'. The message says what the "
         "option takes; `--help` gives the form and the default.",
     ),
     "age edges that are no numbers": Case(

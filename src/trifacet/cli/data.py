@@ -42,8 +42,9 @@ def ingest(
     schema: SchemaOption = None,
     age_edges: EdgesOption = "",
     columns: Annotated[
-        str, typer.Option("--map", metavar="WANTED=COLUMN,...", help="Columns of a table: path=file,age=years.")
-    ] = "",
+        list[str] | None,
+        typer.Option("--map", metavar="WANTED=COLUMN,...", help="Columns of a table: path=file,age=years."),
+    ] = None,
     values: Annotated[
         list[str] | None,
         typer.Option("--map-values", metavar="ATTRIBUTE:TEXT=CLASS,...", help="Words of a source: mask:0=worn,1=..."),
@@ -52,7 +53,8 @@ def ingest(
     truth_in_ans: Annotated[
         bool, typer.Option("--truth-in-ans", help="Take info.csv's `ans` as truth; usually it is filled with 0.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes that read files; default all cores.")] = None,
+    follow_links: Annotated[bool, typer.Option("--follow-links", help="Read links that leave the folder.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Threads that read files; default one a core.")] = None,
 ) -> None:
     """Photos to a checked manifest. Every file ends with exactly one status; nothing is moved or changed.
 
@@ -62,13 +64,15 @@ def ingest(
     from trifacet import stages
     from trifacet.cli import render
     from trifacet.data.sources import Reading
+    from trifacet.data.sources.entries import parse_columns, parse_values
 
     reading = Reading(
         schema=open_schema(schema, age_edges),
-        columns=_pairs(columns, where="--map"),
-        values=_value_maps(values or []),
+        columns=parse_columns(columns or []),
+        values=parse_values(values or []),
         photos=photo_root,
         is_ans_truth=truth_in_ans,
+        is_following_links=follow_links,
     )
     with render.bars() as bars:
         found = stages.ingest(
@@ -128,23 +132,6 @@ def clear() -> None:
     from trifacet.pixels.cache import clear_caches
 
     render.say(f"{clear_caches() / 1e9:.2f} GB freed")
-
-
-def _pairs(text: str, *, where: str) -> dict[str, str]:
-    parts = [part.partition("=") for part in text.split(",") if part]
-    if wrong := [part for part in parts if not part[0] or not part[1]]:
-        raise error("TRI104", "takes pairs such as path=file,age=years", where=where, got=f"'{''.join(wrong[0])}'")
-    return {key.strip(): value.strip() for key, _, value in parts}
-
-
-def _value_maps(options: list[str]) -> dict[str, dict[str, str]]:
-    maps: dict[str, dict[str, str]] = {}
-    for option in options:
-        attribute, colon, pairs = option.partition(":")
-        if not colon:
-            raise error("TRI104", "takes ATTRIBUTE:TEXT=CLASS,...", where="--map-values", got=f"'{option}'")
-        maps.setdefault(attribute.strip(), {}).update(_pairs(pairs, where="--map-values"))
-    return maps
 
 
 def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
