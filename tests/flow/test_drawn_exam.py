@@ -40,7 +40,7 @@ def scored(data: Manifest, out: Path, recipe: str, sets: list[str]) -> tuple[tri
 def test_drawn_faces_are_a_fair_exam(tmp_path: Path, seed: int) -> None:
     drawn = draw_dataset(tmp_path / "faces", n_train_people=2 * N_PEOPLE, n_eval_people=0, seed=seed)
     data = trifacet.split(trifacet.ingest([drawn.train_dir]).manifest, val=0.5, seed=seed)
-    exam, seconds = scored(data, tmp_path / "instant", "instant", [])
+    exam, seconds = scored(data, tmp_path / "quick", "quick", [])
     assert exam.joint is not None
     assert 0.80 <= exam.joint.macro_f1.value <= 0.95
     age = exam.attributes["age"]
@@ -54,6 +54,6 @@ def test_drawn_faces_are_a_fair_exam(tmp_path: Path, seed: int) -> None:
     assert small.joint is not None
     assert small.joint.macro_f1.value <= exam.joint.macro_f1.value - 0.10
     print(
-        f"seed {seed}: instant {exam.joint.macro_f1:.3f}, {seconds:.0f} CPU s; baseline {small.joint.macro_f1:.3f}, "
+        f"seed {seed}: quick {exam.joint.macro_f1:.3f}, {seconds:.0f} CPU s; baseline {small.joint.macro_f1:.3f}, "
         f"{n_epochs} epochs, {spent:.0f} CPU s; age {[(c.name, round(c.f1, 3)) for c in age.per_class]}"
     )
