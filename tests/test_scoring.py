@@ -194,7 +194,7 @@ def test_two_schemas_are_refused() -> None:
     with pytest.raises(PredictionsError) as caught:
         evaluate(certain([0], FOUR_BANDS), known([0]))
     assert str(caught.value) == (
-        f"TRI301 truth: label schema {DEFAULT_SCHEMA.fingerprint} does not match {FOUR_BANDS.fingerprint}. "
+        "TRI301 truth: another label schema: attributes mask, gender, age instead of cover, age. "
         "Use files made under one schema; `trifacet config show` and the file's metadata tell which."
     )
 

@@ -78,11 +78,11 @@ def save_pictures(
         "answers": answer_grid(answers, places, truth=truth.joint, images=inputs[val_rows]),
     }
     step = int(read_jsonl(run.metrics_path)[-1]["step"])
-    trackers = open_trackers(run, run.info.recipe.track, step=step)
-    for name, picture in pictures.items():
-        save_picture(run.pictures_dir / f"{name}.png", picture)
-        for tracker in trackers:
-            tracker.picture(name, picture, step=step)
+    with open_trackers(run, run.info.recipe.track, step=step) as trackers:
+        for name, picture in pictures.items():
+            save_picture(run.pictures_dir / f"{name}.png", picture)
+            for tracker in trackers:
+                tracker.picture(name, picture, step=step)
 
 
 def save_picture(path: Path, picture: ImageArray) -> None:

@@ -212,8 +212,9 @@ CASES = {
     "predictions of another schema": Case(
         "evaluate ROOT/other.parquet --truth ROOT/truth.parquet",
         5,
-        "TRI301 ROOT/truth.parquet: label schema f86fe9ae761c7685 does not match 0d2ba3cd17cbb03a. Use "
-        "files made under one schema; `trifacet config show` and the file's metadata tell which.",
+        "TRI301 ROOT/truth.parquet: another label schema: age is under_30, 30_to_59, 60_plus instead of under_25, "
+        "25_to_49, 50_plus. Use files made under one schema; `trifacet config show` and the file's metadata tell "
+        "which.",
     ),
     "a rule that is not there": Case(
         "evaluate ROOT/p.parquet --truth ROOT/truth.csv --decision ROOT/rule.json",

@@ -214,7 +214,8 @@ def test_a_rule_of_another_schema_is_refused() -> None:
     with pytest.raises(PredictionsError) as caught:
         decide(made(), argmax_rule(moved))
     assert str(caught.value) == (
-        f"TRI301 decision rule: label schema {moved.fingerprint} does not match {DEFAULT_SCHEMA.fingerprint}. "
+        "TRI301 decision rule: another label schema: age is under_29, 29_to_57, 58_plus instead of under_30, 30_to_59, "
+        "60_plus. "
         "Use files made under one schema; `trifacet config show` and the file's metadata tell which."
     )
 

@@ -21,6 +21,7 @@ from trifacet.core.schema import (
     with_age_edges,
 )
 
+MOVED = {"edges": (29.0, 60.0)}
 SHAPE = "Give each attribute at least two distinct classes, and one more class than it has edges."
 
 
@@ -89,24 +90,38 @@ def test_moving_an_edge_renames_the_classes_and_changes_the_fingerprint_only() -
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "difference"),
     [
-        pytest.param({"years": (0, 99)}, id="the year grid"),
-        pytest.param({"attributes": DEFAULT_SCHEMA.attributes[::-1]}, id="the order of attributes"),
-        pytest.param({"attributes": DEFAULT_SCHEMA.attributes[1:]}, id="fewer attributes"),
+        pytest.param({"years": (0, 99)}, "years 0 to 100 instead of 0 to 99", id="the year grid"),
+        pytest.param(
+            {"attributes": DEFAULT_SCHEMA.attributes[::-1]},
+            "attributes mask, gender, age instead of age, gender, mask",
+            id="the order of attributes",
+        ),
+        pytest.param(
+            {"attributes": DEFAULT_SCHEMA.attributes[1:]},
+            "attributes mask, gender, age instead of gender, age",
+            id="fewer attributes",
+        ),
         pytest.param(
             {"attributes": (Attribute(name="mask", classes=("on", "bad", "off")), *DEFAULT_SCHEMA.attributes[1:])},
+            "mask is worn, incorrect, not_worn instead of on, bad, off",
             id="a class's name",
+        ),
+        pytest.param(
+            {"attributes": (*DEFAULT_SCHEMA.attributes[:2], DEFAULT_SCHEMA.attributes[2].model_copy(update=MOVED))},
+            "age has the edges [30.0, 60.0] instead of [29.0, 60.0]",
+            id="an edge",
         ),
     ],
 )
-def test_the_fingerprint_changes_with(change: dict) -> None:
+def test_the_fingerprint_changes_with(change: dict, difference: str) -> None:
     other = LabelSchema(**{"attributes": DEFAULT_SCHEMA.attributes, "years": DEFAULT_SCHEMA.years, **change})
     assert other.fingerprint != DEFAULT_SCHEMA.fingerprint
     with pytest.raises(PredictionsError) as caught:
         require_same_schema(other, DEFAULT_SCHEMA, where="truth.csv")
     assert str(caught.value) == (
-        f"TRI301 truth.csv: label schema {DEFAULT_SCHEMA.fingerprint} does not match {other.fingerprint}. "
+        f"TRI301 truth.csv: another label schema: {difference}. "
         "Use files made under one schema; `trifacet config show` and the file's metadata tell which."
     )
 

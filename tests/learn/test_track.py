@@ -23,21 +23,23 @@ def told(run: Run):
 
 def test_metrics_are_a_line_an_epoch(tmp_path: Path) -> None:
     run = tiny.new_run(tmp_path / "r")
-    (tracker,) = open_trackers(run, TrackSection(tensorboard=False), step=0)
-    assert tracker == Metrics(run.metrics_path)
-    for epoch in (1, 2):
-        tracker.record({**RECORD, "epoch": epoch})
-    tracker.picture("inputs", np.zeros((4, 4, 3), np.uint8), step=0)
+    with open_trackers(run, TrackSection(tensorboard=False), step=0) as (tracker,):
+        assert tracker == Metrics(run.metrics_path)
+        for epoch in (1, 2):
+            tracker.record({**RECORD, "epoch": epoch})
+        tracker.picture("inputs", np.zeros((4, 4, 3), np.uint8), step=0)
     assert read_jsonl(run.metrics_path) == [RECORD, {**RECORD, "epoch": 2}]
 
 
 def test_tensorboard_reads_figures_and_pictures(tmp_path: Path) -> None:
     run = tiny.new_run(tmp_path / "r")
     picture = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
-    for tracker in open_trackers(run, TrackSection(), step=0):
-        tracker.record(RECORD)
-        tracker.record({**RECORD, "epoch": 2, "step": 14, "val_macro_f1": 0.5})
-        tracker.picture("inputs", picture, step=14)
+    with open_trackers(run, TrackSection(), step=0) as trackers:
+        for tracker in trackers:
+            tracker.record(RECORD)
+            tracker.record({**RECORD, "epoch": 2, "step": 14, "val_macro_f1": 0.5})
+            tracker.picture("inputs", picture, step=14)
+    assert trackers[1].writer.file_writer is None  # closed
     events = told(run)
     assert sorted(events.Tags()["scalars"]) == ["run/lr", "train/loss", "val/macro_f1"]
     assert [(e.step, e.value) for e in events.Scalars("val/macro_f1")] == [(7, 0.25), (14, 0.5)]
@@ -50,9 +52,10 @@ def test_what_a_resumed_run_repeats_is_not_told_twice(tmp_path: Path) -> None:
     run = tiny.new_run(tmp_path / "r")
     for step, steps in ((0, (7, 14, 21)), (14, (21, 28))):  # killed after 21 was told and before it was saved
         cut_metrics(run.metrics_path, step // 7)
-        for tracker in open_trackers(run, TrackSection(), step=step):
-            for at in steps:
-                tracker.record({**RECORD, "step": at, "train_loss": float(at + step)})
+        with open_trackers(run, TrackSection(), step=step) as trackers:
+            for tracker in trackers:
+                for at in steps:
+                    tracker.record({**RECORD, "step": at, "train_loss": float(at + step)})
     scalars = told(run).Scalars("train/loss")
     assert [(e.step, e.value) for e in scalars] == [(7, 7), (14, 14), (21, 35), (28, 42)]
     assert [(r["step"], r["train_loss"]) for r in read_jsonl(run.metrics_path)] == [

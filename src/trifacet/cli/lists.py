@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -57,5 +58,5 @@ def show(
     for key, value in values.items():
         origin = resolved.origins[key]
         shown = Path(origin).name if Path(origin).suffix else origin
-        rows.append((key, "null" if value is None else value, shown, about.get(key, "")))
+        rows.append((key, json.dumps(value).strip('"'), shown, about.get(key, "")))
     render.out.print(render.table(recipe, ("setting", "value", "from", "what it is"), rows))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from trifacet.core.errors import error, nearest
-from trifacet.core.files import parse_yaml
+from trifacet.core.files import parse_yaml, yaml_reason
 
 Settings = TypeVar("Settings", bound=BaseModel)
 Check = Callable[[Any], str | None]  # a value -> what is wrong with it, or None
@@ -41,7 +41,7 @@ def read_layer(path: Path) -> Layer:
     except FileNotFoundError:
         raise error("TRI102", "no such file", where=str(path)) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise error("TRI102", "cannot be read", where=str(path), got=" ".join(str(problem).split())) from None
+        raise error("TRI102", "cannot be read", where=str(path), got=yaml_reason(problem)) from None
     if content is None:
         content = {}
     if not isinstance(content, dict):

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,20 @@ def read_json(path: Path, *, code: str = "TRI102") -> dict[str, Any]:
 
 
 class _Yaml(yaml.SafeLoader):
-    """YAML with the booleans of version 1.2: `on`, `off`, `yes` and `no` are words, as `amp: off` means them."""
+    """YAML with the booleans of version 1.2: `on`, `off`, `yes` and `no` are words, as `amp: off` means them.
+
+    A key said twice is a mistake, as YAML has it; the library would take the last one in silence.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """The mapping of a node. Raises ConstructorError where a key stands twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = f"{key.tag} {key.value}"
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"found key '{key.value}' twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep=deep)
 
 
 _BOOL = "tag:yaml.org,2002:bool"
@@ -152,8 +165,16 @@ _Yaml.add_implicit_resolver(_BOOL, re.compile("(true|True|TRUE|false|False|FALSE
 
 
 def parse_yaml(text: str) -> Any:
-    """What a YAML or JSON text holds, in plain values. Raises yaml.YAMLError."""
+    """What a YAML or JSON text holds, in plain values. Raises yaml.YAMLError; a key said twice is one."""
     return yaml.load(text, Loader=_Yaml)  # noqa: S506  (a SafeLoader)
+
+
+def yaml_reason(problem: Exception) -> str:
+    """What a YAML problem is and where, in one line: `line 3: found key 'lr' twice`."""
+    mark, said = getattr(problem, "problem_mark", None), getattr(problem, "problem", None)
+    if mark is None or said is None:
+        return " ".join(str(problem).split())
+    return f"line {mark.line + 1}: {said}"
 
 
 def sha256_bytes(content: bytes) -> str:

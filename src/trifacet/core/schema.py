@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from trifacet.core.errors import error, pick
-from trifacet.core.files import parse_yaml, sha256_json
+from trifacet.core.files import parse_yaml, sha256_json, yaml_reason
 
 FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -247,13 +247,26 @@ def read_schema(path: Path) -> LabelSchema:
     try:
         return parse_schema(parse_yaml(path.read_text(encoding="utf-8")), where=str(path))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise error("TRI102", "no schema can be read here", where=str(path), got=str(problem)) from None
+        raise error("TRI102", "no schema can be read here", where=str(path), got=yaml_reason(problem)) from None
 
 
 def require_same_schema(one: LabelSchema, other: LabelSchema, *, where: str) -> None:
     """Refuses two schemas that score differently. Raises PredictionsError TRI301."""
     if one.fingerprint != other.fingerprint:
-        raise error("TRI301", f"label schema {other.fingerprint} does not match {one.fingerprint}", where=where)
+        raise error("TRI301", f"another label schema: {_difference(one, other)}", where=where)
+
+
+def _difference(one: LabelSchema, other: LabelSchema) -> str:
+    """The first thing in which two schemas differ, as `other` has it and as `one` does."""
+    if one.names != other.names:
+        return f"attributes {', '.join(other.names)} instead of {', '.join(one.names)}"
+    for ours, theirs in zip(one.attributes, other.attributes, strict=True):
+        if ours.classes != theirs.classes:
+            return f"{ours.name} is {', '.join(theirs.classes)} instead of {', '.join(ours.classes)}"
+        if ours.edges != theirs.edges:
+            return f"{ours.name} has the edges {list(theirs.edges or ())} instead of {list(ours.edges or ())}"
+    (first, last), (wanted, to) = other.years, one.years
+    return f"years {first} to {last} instead of {wanted} to {to}"
 
 
 def _reason(problem: Exception) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,14 +64,17 @@ class TensorBoard:
         self.writer.flush()
 
 
-def open_trackers(run: Run, track: TrackSection, *, step: int) -> list[Tracker]:
+@contextmanager
+def open_trackers(run: Run, track: TrackSection, *, step: int) -> Iterator[list[Tracker]]:
     """The trackers of a recipe; what they were told of steps after `step`, which a resumed run repeats, is void."""
-    trackers: list[Tracker] = [Metrics(run.metrics_path)]
-    if track.tensorboard:
-        from torch.utils.tensorboard import SummaryWriter
+    with ExitStack() as closing:
+        trackers: list[Tracker] = [Metrics(run.metrics_path)]
+        if track.tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
 
-        trackers.append(TensorBoard(SummaryWriter(run.path / "tensorboard", purge_step=step + 1)))
-    return trackers
+            writer = closing.enter_context(SummaryWriter(run.path / "tensorboard", purge_step=step + 1))
+            trackers.append(TensorBoard(writer))
+        yield trackers
 
 
 def cut_metrics(path: Path, n_records: int) -> None:

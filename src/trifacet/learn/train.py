@@ -78,9 +78,9 @@ def train(
     progress = checkpoint.progress if checkpoint else FRESH
     cut_metrics(run.metrics_path, progress.n_records)
     loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows])
-    trackers, before = open_trackers(run, recipe.track, step=progress.step), progress.seconds
-    course = _Course(run, data, loss, trackers, on_tick, lambda: before + time.perf_counter() - started)
-    with memory_guard(recipe.train.batch_size):
+    before, tracking = progress.seconds, open_trackers(run, recipe.track, step=progress.step)
+    with tracking as trackers, memory_guard(recipe.train.batch_size):
+        course = _Course(run, data, loss, trackers, on_tick, lambda: before + time.perf_counter() - started)
         if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
             count = _counter(on_tick, "features", n_photos=len(data.train_rows) * n_views + len(data.val_rows))

@@ -1,0 +1,41 @@
+"""What there is, as the commands list it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.flow.command import done
+from trifacet.learn.backbones import BACKBONES
+from trifacet.opening import recipe_paths
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        pytest.param(["recipes"], ["instant", "quick", "the default"], id="recipes"),
+        pytest.param(["backbones"], [*BACKBONES, "timm/NAME", "module:function"], id="backbones"),
+        pytest.param(["backbones", "--timm", "resnet18"], ["timm/resnet18"], id="timm"),
+    ],
+)
+def test_lists_name_each_thing(words: list[str], names: list[str]) -> None:
+    said = done(*words).out
+    assert [name for name in names if name not in said] == []
+
+
+def test_every_recipe_has_its_line() -> None:
+    said = done("recipes").out.splitlines()
+    for name in recipe_paths():
+        (line,) = [line for line in said if line.strip().startswith(name)]
+        assert len(line.split()) > 3
+
+
+def test_config_show_tells_where_each_value_comes_from(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("optim: {lr: 0.002}\n")
+    said = done("config", "show", str(file), "--set", "train.epochs=9").out.splitlines()
+    told = {cells[0]: cells[1:3] for line in said if (cells := line.split())}
+    assert told["optim.lr"] == ["0.002", "mine.yaml"]
+    assert told["train.epochs"] == ["9", "--set"]
+    assert told["optim.momentum"][1] == "default"
