@@ -121,3 +121,16 @@ def test_links_between_pages_lead_somewhere() -> None:
     links = [(page, found) for page in pages for found in link.findall(page.read_text(encoding="utf-8"))]
     broken = [f"{page.relative_to(ROOT)}: {found}" for page, found in links if not (page.parent / found).exists()]
     assert broken == []
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    shown = [
+        [
+            re.split(r"\s+#", line)[0]
+            for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
+            if line[:4] == "    "
+        ]
+        for name in ("README.md", "README.ko.md")
+    ]
+    assert len(shown[0]) > 10
+    assert shown[0] == shown[1]
