@@ -72,6 +72,7 @@ class OptimSection(Section):
     weight_decay: NotNegative = Field(0.02, description="decay of weights, not of biases and norms")
     momentum: Share = Field(0.9, description="of sgd")
     clip_norm: Positive | None = Field(5.0, description="largest norm of the gradient; null: no limit")
+    ema: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="decay of a running mean of the weights; 0: none")
 
 
 class ScheduleSection(Section):
@@ -95,6 +96,7 @@ class TrainSection(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] | Literal["random"] = Field(0, description="or `random`: recorded")
     amp: Literal["auto", "off"] = Field("auto", description="bfloat16 where the GPU or CPU computes it, or off")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    checkpoint_seconds: NotNegative = Field(60.0, description="between checkpoints, inside an epoch too; 0: every step")
 
 
 class DecideSection(Section):

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trifacet.core.errors import error
-from trifacet.core.files import read_json, write_json, write_text
+from trifacet.core.files import read_json, sha256_json, write_json, write_text
 from trifacet.core.recipe import Recipe
 from trifacet.core.schema import LabelSchema
 
@@ -35,7 +35,8 @@ class Best(BaseModel):
 class RunInfo(BaseModel):
     """What run.json holds. `recipe` is resolved, `origins` says where each value came from.
 
-    `priors` are the training split's class shares per attribute; `n_photos`, `n_persons` count by split.
+    `priors` are the training split's class shares per attribute; `n_photos`, `n_persons` count by split; `notes` say
+    what went otherwise than asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +61,13 @@ class RunInfo(BaseModel):
     best: Best | None = None
     seconds: float = 0.0
     problem: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that tell this run's training from any other's: recipe, seed, data and the moment it began."""
+        about = {"recipe": self.recipe.model_dump(mode="json"), "inputs": self.inputs}
+        return sha256_json({**about, "seed": self.seed, "created": self.created})[:16]
 
 
 @dataclass(frozen=True)

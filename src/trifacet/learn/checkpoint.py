@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,34 @@ from torch import Tensor, nn
 
 from trifacet.core.errors import error
 from trifacet.core.files import sha256_bytes, write_bytes
-from trifacet.core.run import Best
+from trifacet.core.run import Best, Run
 from trifacet.core.tables import METADATA_KEY
+from trifacet.learn.optim import Ema
 
 KEPT = 3  # checkpoints kept: the newest may be the one a failing disk damages
 
 
+class EpochSoFar(BaseModel):
+    """The epoch at work: its steps and examples done, the sum of their losses, and the seconds they took."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n_steps: int = 0
+    n_done: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+
+    def plus(self, n: int, *, loss: float, seconds: float) -> EpochSoFar:
+        """One step more, of `n` examples and this mean loss, `seconds` after the epoch began."""
+        done, total = self.n_done + n, self.loss_sum + n * loss
+        return EpochSoFar(n_steps=self.n_steps + 1, n_done=done, loss_sum=total, seconds=seconds)
+
+
 class Progress(BaseModel):
-    """How far a run has come: the phase, its next epoch, the steps so far, the best epoch, and the epochs recorded."""
+    """How far a run has come: the phase, its whole epochs, the steps so far, the best epoch, and the epochs recorded.
+
+    `so_far` is what is done of the epoch `next_epoch`, `seconds` the training until now.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,15 +54,30 @@ class Progress(BaseModel):
     n_records: int
     best: Best | None
     seconds: float
+    so_far: EpochSoFar = EpochSoFar()
+
+    def at(self, seconds: float) -> Progress:
+        """The same, `seconds` of training after the start."""
+        return self.model_copy(update={"seconds": seconds})
+
+    def after_epoch(self, best: Best | None) -> Progress:
+        """The epoch at work is whole and recorded."""
+        whole = {"next_epoch": self.next_epoch + 1, "n_records": self.n_records + 1, "so_far": EpochSoFar()}
+        return self.model_copy(update={**whole, "best": best})
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What resuming needs: the trained module's tensors, the optimiser's, and the progress."""
+    """What resuming needs: the progress, and the tensors of the trained module, its average and the optimiser.
+
+    `set_aside` names the files that were passed over to find this one.
+    """
 
     progress: Progress
     module: dict[str, Tensor]
+    average: dict[str, Tensor]
     optimizer: dict[str, Tensor]
+    set_aside: tuple[str, ...] = ()
 
 
 def save_weights(path: Path, module: nn.Module, *, about: Mapping[str, str]) -> None:
@@ -49,40 +85,88 @@ def save_weights(path: Path, module: nn.Module, *, about: Mapping[str, str]) -> 
     write_bytes(path, save(_on_cpu(module.state_dict()), metadata=_metadata(about)))
 
 
-def save_checkpoint(folder: Path, module: nn.Module, *, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
-    """Writes the state after a whole epoch and deletes all but the newest `KEPT`; the file's path.
+def save_checkpoint(
+    folder: Path,
+    module: nn.Module,
+    *,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    average: Mapping[str, Tensor] | None = None,
+    run: str = "",
+) -> Path:
+    """Writes the state after a step and deletes all but the newest `KEPT`; the file's path.
 
-    The name ends in the first 16 digits of the content's sha256, so that a damaged file shows itself.
+    The name ends in the first 16 digits of the content's sha256, so that a damaged file shows itself. `run` tells the
+    checkpoints of one run from another's.
     """
     tensors = {f"module.{k}": v for k, v in _on_cpu(module.state_dict()).items()}
+    tensors |= {f"average.{k}": v for k, v in _on_cpu(average or {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         kept = {k: torch.as_tensor(v) for k, v in state.items() if v is not None}  # channels_last, as the weights are
         tensors |= {f"optimizer.{index}.{k}": v.cpu().contiguous() for k, v in kept.items()}
-    content = save(tensors, metadata=_metadata({"progress": progress.model_dump(mode="json")}))
-    path = folder / f"step_{progress.step:09d}-{sha256_bytes(content)[:16]}.safetensors"
+    content = save(tensors, metadata=_metadata({"progress": progress.model_dump(mode="json"), "run": run}))
+    place = (
+        f"step_{progress.step:09d}-{progress.n_records:05d}"  # sorts by age: an epoch's end comes after its last step
+    )
+    path = folder / f"{place}-{sha256_bytes(content)[:16]}.safetensors"
     write_bytes(path, content)
     for old in _newest_first(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
 
 
-def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint; None when there is none. A damaged one is set aside as `*.damaged`.
+def read_checkpoint(folder: Path, *, run: str = "") -> Checkpoint | None:
+    """The newest whole checkpoint of this run; None when there is none. Any other is set aside as `*.damaged`.
 
     Raises:
-        RunError: TRI406, every checkpoint is damaged: nothing is started over in silence.
+        RunError: TRI406, none is whole and some are damaged: nothing is started over in silence.
     """
-    damaged = sorted(folder.glob("*.damaged"))
+    set_aside: list[str] = []
     for path in _newest_first(folder):
-        content = path.read_bytes()
-        if sha256_bytes(content)[:16] == path.stem.rsplit("-", 1)[-1]:
-            return _parse(content)
+        found = _parse(path.read_bytes(), name=path.stem, run=run)
+        if found:
+            return replace(found, set_aside=tuple(set_aside))
         aside = path.with_suffix(".safetensors.damaged")
         path.rename(aside)
-        damaged.append(aside)
+        set_aside.append(aside.name)
+    damaged = sorted(path.name for path in folder.glob("*.damaged"))
     if damaged:
-        raise error("TRI406", "every checkpoint is damaged", where=str(folder), got=", ".join(p.name for p in damaged))
+        raise error("TRI406", "every checkpoint is damaged", where=str(folder), got=", ".join(damaged))
     return None
+
+
+class Keeper:
+    """Writes the checkpoints of one phase, at least `every_seconds` apart where it is asked whether one is due."""
+
+    def __init__(self, run: Run, module: nn.Module, *, optimizer: torch.optim.Optimizer, average: Ema | None) -> None:
+        self._run, self._module, self._optimizer, self._average = run, module, optimizer, average
+        self._saved_at = time.monotonic()
+        self._saved: Progress | None = None
+
+    def is_due(self) -> bool:
+        """Whether the last checkpoint is old enough."""
+        return time.monotonic() - self._saved_at >= self._run.info.recipe.train.checkpoint_seconds
+
+    def save(self, progress: Progress) -> None:
+        """Writes what the module, its average and the optimiser hold now, once. Raises MachineError TRI900, TRI901."""
+        if self._saved == progress.at(0):
+            return
+        save_checkpoint(
+            self._run.checkpoints_dir,
+            self._module,
+            optimizer=self._optimizer,
+            progress=progress,
+            average=self._average.state() if self._average else None,
+            run=self._run.info.fingerprint,
+        )
+        self._saved_at, self._saved = time.monotonic(), progress.at(0)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Puts a checkpoint's tensors back into all of them."""
+        self._module.load_state_dict(checkpoint.module)
+        load_optimizer(self._optimizer, checkpoint.optimizer)
+        if self._average:
+            self._average.load(checkpoint.average)
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
@@ -94,15 +178,20 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def _parse(content: bytes) -> Checkpoint:
+def _parse(content: bytes, *, name: str, run: str) -> Checkpoint | None:
+    """What a checkpoint's file holds; None where it is damaged or belongs to another run."""
+    if sha256_bytes(content)[:16] != name.rsplit("-", 1)[-1]:
+        return None
     size = int.from_bytes(content[:8], "little")  # safetensors: the header's length, then the header as JSON
     header: dict[str, Any] = json.loads(content[8 : 8 + size])
-    parts: dict[str, dict[str, Tensor]] = {"module": {}, "optimizer": {}}
-    for name, tensor in load(content).items():
-        part, key = name.split(".", 1)
-        parts[part][key] = tensor
-    progress = Progress.model_validate(json.loads(header["__metadata__"][METADATA_KEY])["progress"])
-    return Checkpoint(progress, parts["module"], parts["optimizer"])
+    about = json.loads(header["__metadata__"][METADATA_KEY])
+    if about.get("run", "") != run:
+        return None
+    parts: dict[str, dict[str, Tensor]] = {"module": {}, "average": {}, "optimizer": {}}
+    for key, tensor in load(content).items():
+        part, inner = key.split(".", 1)
+        parts[part][inner] = tensor
+    return Checkpoint(Progress.model_validate(about["progress"]), parts["module"], parts["average"], parts["optimizer"])
 
 
 def _metadata(about: Mapping[str, Any]) -> dict[str, str]:
@@ -111,7 +200,7 @@ def _metadata(about: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    found = [p for p in folder.glob("step_*.safetensors") if re.fullmatch(r"step_\d+-[0-9a-f]{16}", p.stem)]
+    found = [p for p in folder.glob("step_*.safetensors") if re.fullmatch(r"step_\d+-\d+-[0-9a-f]{16}", p.stem)]
     return sorted(found, key=lambda p: p.stem, reverse=True)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trifacet.core.recipe import OptimSection, ScheduleSection
 
@@ -33,6 +33,11 @@ def make_optimizer(
     return torch.optim.AdamW(groups), peaks
 
 
+def lr_schedule(schedule: ScheduleSection, n_steps: int, *, steps_per_epoch: int) -> Callable[[int], float]:
+    """A step's (from 0) share of the peak learning rate."""
+    return lambda step: lr_factor(step, n_steps, schedule=schedule, steps_per_epoch=steps_per_epoch)
+
+
 def lr_factor(step: int, n_steps: int, *, schedule: ScheduleSection, steps_per_epoch: int) -> float:
     """The share of the peak learning rate at `step` (from 0) of `n_steps`, in (0, 1].
 
@@ -52,3 +57,38 @@ def lr_factor(step: int, n_steps: int, *, schedule: ScheduleSection, steps_per_e
 
 def _cosine(start: float, end: float, *, through: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * through)) / 2
+
+
+class Ema:
+    """An exponential moving average of a module's floating-point tensors, batch-norm statistics included.
+
+    Early steps count for more: after `step` steps the decay is at most (1 + step) / (10 + step). Source: the average of
+    Polyak and Juditsky 1992, with the warm-up that TensorFlow's ExponentialMovingAverage has.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        named = {id(t): (k, t) for k, t in module.state_dict(keep_vars=True).items() if t.is_floating_point()}
+        self._names, self._live = zip(*named.values(), strict=True)  # tied tensors once
+        self._mean = [t.detach().clone() for t in self._live]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Takes in the module's tensors after `step` steps of this phase."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._mean, [t.detach() for t in self._live], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchanges the module's tensors and the average."""
+        for live, mean in zip(self._live, self._mean, strict=True):
+            live.data, mean.data = mean.data, live.data
+
+    def state(self) -> dict[str, Tensor]:
+        """The average by the names of the module's tensors."""
+        return dict(zip(self._names, self._mean, strict=True))
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Puts a stored average back."""
+        for name, mean in self.state().items():
+            mean.copy_(tensors[name])

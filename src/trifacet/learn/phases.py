@@ -49,13 +49,18 @@ class Data:
         """uint8 (B, 3, h, w) on the device."""
         return to_tensor(self.images[rows], self.device)
 
+    def labels_of(self, rows: Rows) -> Labels:
+        """The labels of these rows, on the device."""
+        return self.labels.rows(torch.from_numpy(rows).to(self.device))
+
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase. An epoch has `n_examples`; `logits(epoch, examples)` and `labels(examples)` belong together.
+    """One phase. An epoch has `n_examples`.
 
-    parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights.
-    answer_val: logits of every val photo, in `val_rows` order.
+    parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights. load: inputs and labels
+    of these examples, on the device. view: an epoch's augmentation of the inputs of these examples. answer_val: logits
+    of every val photo, in `val_rows` order.
     """
 
     name: PhaseName
@@ -65,8 +70,8 @@ class Phase:
     n_examples: int
     batch_size: int
     selects: bool
-    logits: Callable[[int, Rows], Logits]
-    labels: Callable[[Rows], Labels]
+    load: Callable[[Rows], tuple[Tensor, Labels]]
+    view: Callable[[int], Callable[[Tensor, Rows], Tensor]]
     answer_val: Callable[[], Logits]
 
 
@@ -94,6 +99,9 @@ def head_phase(net: Net, data: Data, *, recipe: Recipe, seed: int, on_photos: On
     seen_val = features(data.val_rows, plain)
     net.head.standardise(seen)
 
+    def load(examples: Rows) -> tuple[Tensor, Labels]:
+        return seen[torch.from_numpy(examples).to(seen.device)], data.labels_of(data.train_rows[examples % n])
+
     def answer_val() -> Logits:
         logits: Logits = net.head(seen_val)
         return logits
@@ -106,8 +114,8 @@ def head_phase(net: Net, data: Data, *, recipe: Recipe, seed: int, on_photos: On
         n_examples=len(seen),
         batch_size=recipe.train.head_batch_size,
         selects=recipe.train.epochs == 0,
-        logits=lambda _, examples: net.head(seen[torch.from_numpy(examples).to(seen.device)]),
-        labels=lambda examples: data.labels.rows(torch.from_numpy(data.train_rows[examples % n]).to(data.device)),
+        load=load,
+        view=lambda _: lambda features, _: features,
         answer_val=answer_val,
     )
 
@@ -115,16 +123,14 @@ def head_phase(net: Net, data: Data, *, recipe: Recipe, seed: int, on_photos: On
 def all_phase(net: Net, data: Data, *, recipe: Recipe, seed: int) -> Phase:
     """The whole net, on photos augmented anew in each epoch."""
     optim = recipe.optim
-    draws: dict[int, Tensor] = {}
 
-    def logits(epoch: int, examples: Rows) -> Logits:
-        if epoch not in draws:
-            draws.clear()
-            draws[epoch] = torch.from_numpy(draw(seed, epoch, n_photos=len(data.train_rows)))
-        photos = data.inputs(data.train_rows[examples])
-        chosen = draws[epoch][torch.from_numpy(examples)].to(data.device)
-        answers: Logits = net(augment(photos, chosen, ranges=recipe.augment))
-        return answers
+    def load(examples: Rows) -> tuple[Tensor, Labels]:
+        rows = data.train_rows[examples]
+        return data.inputs(rows), data.labels_of(rows)
+
+    def view(epoch: int) -> Callable[[Tensor, Rows], Tensor]:
+        draws = torch.from_numpy(draw(seed, epoch, n_photos=len(data.train_rows))).to(data.device)
+        return lambda photos, examples: augment(photos, draws[torch.from_numpy(examples)], ranges=recipe.augment)
 
     def answer_val() -> Logits:
         parts = [net(data.inputs(rows).float()) for rows in batches(data.val_rows, 2 * recipe.train.batch_size)]
@@ -138,8 +144,8 @@ def all_phase(net: Net, data: Data, *, recipe: Recipe, seed: int) -> Phase:
         n_examples=len(data.train_rows),
         batch_size=recipe.train.batch_size,
         selects=True,
-        logits=logits,
-        labels=lambda examples: data.labels.rows(torch.from_numpy(data.train_rows[examples]).to(data.device)),
+        load=load,
+        view=view,
         answer_val=answer_val,
     )
 

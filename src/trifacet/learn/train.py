@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from trifacet.core.errors import error
 from trifacet.core.manifest import Manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
-from trifacet.core.schema import LabelSchema
-from trifacet.learn.checkpoint import Progress, load_optimizer, read_checkpoint, save_checkpoint, save_weights
+from trifacet.learn.checkpoint import Checkpoint, EpochSoFar, Keeper, Progress, read_checkpoint, save_weights
+from trifacet.learn.clock import Clock
 from trifacet.learn.device import choose_device, describe_device, memory_guard
 from trifacet.learn.features import batches
-from trifacet.learn.losses import Labels, Loss, make_loss
-from trifacet.learn.models import Net, answer_probs, build_net
-from trifacet.learn.optim import lr_factor, make_optimizer
-from trifacet.learn.phases import Data, Logits, Phase, all_phase, head_phase, make_data, put_norm_back
+from trifacet.learn.losses import Loss, make_loss
+from trifacet.learn.models import Net, build_net
+from trifacet.learn.optim import Ema, lr_schedule, make_optimizer
+from trifacet.learn.phases import Data, Phase, all_phase, head_phase, make_data, put_norm_back
+from trifacet.learn.prefetch import ahead
+from trifacet.learn.stop import Stop
 from trifacet.learn.track import Tracker, cut_metrics, open_trackers
-from trifacet.measure.classification import accuracy, macro_f1
+from trifacet.learn.validate import validate
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def train(
         RunError: TRI403, TRI404, TRI405 the loss is no number, TRI406. MachineError: TRI900, TRI902.
         KeyboardInterrupt: asked to stop; everything up to the last whole epoch is saved.
     """
-    started, recipe, seed = time.perf_counter(), run.info.recipe, run.info.seed
+    recipe, seed = run.info.recipe, run.info.seed
     device = choose_device(recipe.train.device)
     run = save_run(run, status="running", machine={**run.info.machine, **describe_device(device, recipe.train.amp)})
     torch.manual_seed(seed)
@@ -74,21 +76,23 @@ def train(
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     net.amp = recipe.train.amp
     data = make_data(manifest, images, device=device)
-    checkpoint = read_checkpoint(run.checkpoints_dir)
+    checkpoint = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
     progress = checkpoint.progress if checkpoint else FRESH
+    if checkpoint and checkpoint.set_aside:
+        run = save_run(run, notes=(*run.info.notes, _passed_over(checkpoint)))
     cut_metrics(run.metrics_path, progress.n_records)
     loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows])
-    before, tracking = progress.seconds, open_trackers(run, recipe.track, step=progress.step)
-    with tracking as trackers, memory_guard(recipe.train.batch_size):
-        course = _Course(run, data, loss, trackers, on_tick, lambda: before + time.perf_counter() - started)
+    clock = Clock(device, before=progress.seconds)
+    tracking = open_trackers(run, recipe.track, step=progress.step)
+    with tracking as trackers, Stop() as stop, memory_guard(recipe.train.batch_size):
+        course = _Course(run, data, loss, trackers, on_tick, clock, stop)
         if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
             count = _counter(on_tick, "features", n_photos=len(data.train_rows) * n_views + len(data.val_rows))
             phase = head_phase(net, data, recipe=recipe, seed=seed, on_photos=count)
-            state = (checkpoint.module, checkpoint.optimizer) if checkpoint else None
-            progress = _fit(net, phase, progress=progress, state=state, course=course)
+            progress = _fit(net, phase, progress=progress, checkpoint=checkpoint, course=course)
         elif checkpoint and progress.phase == "head":
-            net.head.load_state_dict(checkpoint.module)  # its phase is over: no features to compute again
+            net.head.load_state_dict(checkpoint.module | checkpoint.average)  # its phase is over: no features again
         if recipe.train.epochs:
             resumed = checkpoint if checkpoint and checkpoint.progress.phase == "all" else None
             if not resumed:
@@ -96,10 +100,9 @@ def train(
             if progress.phase == "head":
                 progress = progress.model_copy(update={"phase": "all", "next_epoch": 0})
             phase = all_phase(net, data, recipe=recipe, seed=seed)
-            state = (resumed.module, resumed.optimizer) if resumed else None
-            progress = _fit(net, phase, progress=progress, state=state, course=course)
+            progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
     save_weights(run.weights_path("last"), net, about=weights_about(run))
-    return save_run(run, best=progress.best, seconds=course.clock())
+    return save_run(run, best=progress.best, seconds=clock.seconds)
 
 
 @dataclass(frozen=True)
@@ -111,81 +114,111 @@ class _Course:
     loss: Loss
     trackers: Sequence[Tracker]
     on_tick: OnTick
-    clock: Callable[[], float]  # seconds of training so far, those before a resume included
+    clock: Clock
+    stop: Stop
 
 
-def _fit(
-    net: Net,
-    phase: Phase,
-    *,
-    progress: Progress,
-    state: tuple[Mapping[str, Tensor], Mapping[str, Tensor]] | None,
-    course: _Course,
-) -> Progress:
-    """Trains one phase, epoch by epoch, from `progress` on. This is the training loop, all of it.
+def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint | None, course: _Course) -> Progress:
+    """Trains one phase, step by step, from `progress` on. This is the training loop, all of it.
 
-    state: tensors of the module and of the optimiser to go on from. An epoch ends with val, the best weights where they
-    are better, a record and a checkpoint, in this order: a kill in between repeats the epoch to the same bytes.
+    checkpoint: the tensors of this phase to go on from. An epoch ends with val, the best weights where they are better,
+    and a record. A checkpoint is written every `train.checkpoint_seconds`, at the phase's end, and when training is
+    asked to stop; what follows is a function of its content alone, so a kill repeats some steps to the same bytes.
     """
-    run, recipe, seed = course.run, course.run.info.recipe, course.run.info.seed
+    run, recipe, seed, clock = course.run, course.run.info.recipe, course.run.info.seed, course.clock
     optimizer, peaks = make_optimizer(phase.parts, recipe.optim)
-    if state:
-        phase.module.load_state_dict(state[0])
-        load_optimizer(optimizer, state[1])
+    average = Ema(phase.module, recipe.optim.ema) if recipe.optim.ema else None
+    keeper = Keeper(run, phase.module, optimizer=optimizer, average=average)
+    if checkpoint:
+        keeper.restore(checkpoint)
     steps_per_epoch = -(-phase.n_examples // phase.batch_size)
-    n_steps = steps_per_epoch * phase.n_epochs
-    for epoch in range(progress.next_epoch, phase.n_epochs):
-        started = time.perf_counter()
-        mixed = _mixed(seed, phase.name, epoch=epoch)
-        torch.manual_seed(mixed)
-        order = np.random.Generator(np.random.Philox(mixed)).permutation(phase.n_examples)
-        total, n_done, step = 0.0, 0, progress.step
-        net.train(phase.name == "all")
-        phase.module.train()
-        for i, examples in enumerate(batches(order, phase.batch_size), start=epoch * steps_per_epoch):
-            factor = lr_factor(i, n_steps, schedule=recipe.schedule, steps_per_epoch=steps_per_epoch)
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * factor
-            value = course.loss(phase.logits(epoch, examples), phase.labels(examples))
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()  # type: ignore[no-untyped-call]
-            if recipe.optim.clip_norm:
-                torch.nn.utils.clip_grad_norm_(phase.module.parameters(), recipe.optim.clip_norm)
-            optimizer.step()
-            number = _finite(value.item(), f"the loss at step {step}", run=run)
-            step, n_done, total = step + 1, n_done + len(examples), total + number * len(examples)
-            speed = n_done / (time.perf_counter() - started)
-            course.on_tick(Tick(phase.name, epoch + 1, phase.n_epochs, n_done, phase.n_examples, number, speed))
-        speed = n_done / (time.perf_counter() - started)
-        figures = _validate(net, phase, course=course)
-        _finite(figures["val_loss"], f"the loss on val after step {step}", run=run)
-        score = figures["val_score"]
-        best = progress.best
-        if phase.selects and (best is None or score > best.macro_f1):
-            best = Best(epoch=progress.n_records + 1, macro_f1=score)
-            save_weights(run.weights_path("best"), net, about=weights_about(run))
-        progress = Progress(
-            phase=phase.name,
-            next_epoch=epoch + 1,
-            step=step,
-            n_records=progress.n_records + 1,
-            best=best,
-            seconds=course.clock(),
-        )
-        lr = max(group["lr"] for group in optimizer.param_groups)
-        record = {
-            "phase": phase.name,
-            "epoch": progress.n_records,
-            "step": step,
-            "train_loss": total / n_done,
-            **figures,
-        }
-        record |= {"lr": lr, "seconds": time.perf_counter() - started, "images_per_second": speed}
-        for tracker in course.trackers:
-            tracker.record({k: None if v != v else v for k, v in record.items()})
-        save_checkpoint(run.checkpoints_dir, phase.module, optimizer=optimizer, progress=progress)
-        course.on_tick(Tick(phase.name, epoch + 1, phase.n_epochs, n_done, phase.n_examples, math.nan, speed, score))
+    rate = lr_schedule(recipe.schedule, steps_per_epoch * phase.n_epochs, steps_per_epoch=steps_per_epoch)
+    try:
+        for epoch in range(progress.next_epoch, phase.n_epochs):
+            so_far, started = progress.so_far, time.perf_counter() - progress.so_far.seconds
+            change = phase.view(epoch)
+            order = _random(seed, phase.name, at=epoch).permutation(phase.n_examples)
+            rest = list(batches(order, phase.batch_size))[so_far.n_steps :]
+            net.train(phase.name == "all")
+            phase.module.train()
+            for examples, (inputs, labels) in clock.waiting("wait", ahead(rest, phase.load)):
+                with course.stop.held():
+                    step = epoch * steps_per_epoch + so_far.n_steps
+                    torch.manual_seed(int(_random(seed, phase.name, at=epoch, step=step).integers(2**63)))
+                    for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                        group["lr"] = peak * rate(step)
+                    with clock.part("augment"):
+                        seen = change(inputs, examples)
+                    with clock.part("forward"):
+                        value = course.loss(phase.module(seen), labels)
+                    with clock.part("backward"):
+                        optimizer.zero_grad(set_to_none=True)
+                        value.backward()  # type: ignore[no-untyped-call]
+                    with clock.part("step"):
+                        if recipe.optim.clip_norm:
+                            torch.nn.utils.clip_grad_norm_(phase.module.parameters(), recipe.optim.clip_norm)
+                        optimizer.step()
+                        if average:
+                            average.update(step)
+                        number = _finite(value.item(), f"the loss at step {progress.step}", run=run)
+                    so_far = so_far.plus(len(examples), loss=number, seconds=time.perf_counter() - started)
+                    progress = progress.model_copy(update={"step": progress.step + 1, "so_far": so_far})
+                course.on_tick(_tick(phase, epoch, so_far=so_far, loss=number))
+                if keeper.is_due():
+                    with clock.part("save"):
+                        keeper.save(progress.at(clock.seconds))
+            with _shown(average, course.stop), clock.part("validate"):
+                figures = validate(net, phase, data=course.data, loss=course.loss, schema=run.info.label_schema)
+                _finite(figures["val_loss"], f"the loss on val after step {progress.step}", run=run)
+                best, score = progress.best, figures["val_score"]
+                if phase.selects and (best is None or score > best.macro_f1):
+                    best = Best(epoch=progress.n_records + 1, macro_f1=score)
+                    save_weights(run.weights_path("best"), net, about=weights_about(run))
+            record = {
+                "phase": phase.name,
+                "epoch": progress.n_records + 1,
+                "step": progress.step,
+                "train_loss": so_far.loss_sum / so_far.n_done,
+                **figures,
+                "lr": max(peaks) * rate((epoch + 1) * steps_per_epoch - 1),
+                "images_per_second": so_far.n_done / so_far.seconds,
+                "seconds": time.perf_counter() - started,
+                **clock.take(),
+            }
+            for tracker in course.trackers:
+                tracker.record({k: None if v != v else v for k, v in record.items()})
+            progress = progress.after_epoch(best)
+            if keeper.is_due():
+                with clock.part("save"):
+                    keeper.save(progress.at(clock.seconds))
+            course.on_tick(_tick(phase, epoch, so_far=so_far, score=score))
+        keeper.save(progress.at(clock.seconds))
+    except KeyboardInterrupt:
+        keeper.save(progress.at(clock.seconds))
+        raise
+    if average:
+        average.swap()
     return progress
+
+
+@contextmanager
+def _shown(average: Ema | None, stop: Stop) -> Iterator[None]:
+    """The averaged weights stand in the network within the block, where there is an average."""
+    if average is None:
+        yield
+        return
+    with stop.held():
+        average.swap()
+    try:
+        yield
+    finally:
+        with stop.held():
+            average.swap()
+
+
+def _tick(phase: Phase, epoch: int, *, so_far: EpochSoFar, loss: float = math.nan, score: float = math.nan) -> Tick:
+    speed = so_far.n_done / max(so_far.seconds, 1e-9)
+    return Tick(phase.name, epoch + 1, phase.n_epochs, so_far.n_done, phase.n_examples, loss, speed, score)
 
 
 def _finite(loss: float, what: str, *, run: Run) -> float:
@@ -195,39 +228,9 @@ def _finite(loss: float, what: str, *, run: Run) -> float:
     return loss
 
 
-@torch.no_grad()
-def _validate(net: Net, phase: Phase, *, course: _Course) -> dict[str, float]:
-    """Figures of one epoch on val, by argmax without test-time augmentation; NaN where no label is known.
-
-    `val_score` picks the best epoch: the joint macro F1, or the attributes' mean where no photo has all labels.
-    """
-    net.eval()
-    data, schema = course.data, course.run.info.label_schema
-    labels = data.labels.rows(torch.from_numpy(data.val_rows).to(data.device))
-    logits = phase.answer_val()
-    return {"val_loss": float(course.loss(logits, labels)), **_figures(logits, labels, schema=schema)}
-
-
-def _figures(logits: Logits, labels: Labels, *, schema: LabelSchema) -> dict[str, float]:
-    joint, years = (None if p is None else p.cpu().numpy() for p in answer_probs(logits, schema))
-    assert joint is not None
-    truth = labels.classes.cpu().numpy()
-    answers, truth_joint = joint.argmax(axis=1), schema.encode(truth)
-    figures = {"val_macro_f1": math.nan, "val_accuracy": accuracy(truth_joint, answers)}
-    if (truth_joint >= 0).any():
-        figures["val_macro_f1"] = macro_f1(truth_joint, answers, n_classes=schema.n_joint)
-    scores = []
-    for i, attribute in enumerate(schema.attributes):
-        column = schema.marginal(joint, attribute.name).argmax(axis=1)
-        figures[f"val_{attribute.name}_accuracy"] = accuracy(truth[:, i], column)
-        if (truth[:, i] >= 0).any():
-            scores.append(macro_f1(truth[:, i], column, n_classes=len(attribute.classes)))
-    if years is not None:
-        off = np.abs(years @ schema.year_grid - labels.age_years.cpu().numpy())
-        figures["val_age_mae_years"] = float(np.nanmean(off)) if np.isfinite(off).any() else math.nan
-    joint_score = figures["val_macro_f1"]
-    figures["val_score"] = float(np.mean(scores)) if math.isnan(joint_score) else joint_score
-    return figures
+def _passed_over(checkpoint: Checkpoint) -> str:
+    names = ", ".join(checkpoint.set_aside)
+    return f"damaged checkpoints were set aside ({names}); training went on from step {checkpoint.progress.step}"
 
 
 def weights_about(run: Run) -> dict[str, str]:
@@ -249,9 +252,9 @@ def _check_size(net: Net, recipe: Recipe) -> None:
         raise error("TRI101", what, where="data.image_size", got=got, do="Raise it, or take another backbone.")
 
 
-def _mixed(seed: int, phase: str, *, epoch: int) -> int:
-    """One number of (seed, phase, epoch), so that the phases do not share their order."""
-    return (seed * 1_000_003 + epoch) * 2 + (phase == "all")
+def _random(seed: int, phase: str, *, at: int, step: int = -1) -> np.random.Generator:
+    """The randomness of an epoch's order, or of one of its steps (dropout): a function of these numbers alone."""
+    return np.random.default_rng([seed, phase == "all", at, step + 1])
 
 
 def _counter(on_tick: OnTick, name: str, *, n_photos: int) -> Callable[[int], None]:
