@@ -16,7 +16,7 @@ from trifacet.closing import answers_page, finish
 from trifacet.core.config import Resolved
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
-from trifacet.core.files import sha256_file, write_text
+from trifacet.core.files import is_disk_full, sha256_file, write_text
 from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
 from trifacet.core.predictions import (
     DecisionRule,
@@ -27,7 +27,7 @@ from trifacet.core.predictions import (
     write_predictions,
 )
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Run, open_run, save_run
+from trifacet.core.run import Run, locked, open_run, pause, save_run
 from trifacet.core.schema import LabelSchema
 from trifacet.core.truth import read_truth
 from trifacet.data import ingest as ingest_room
@@ -160,16 +160,19 @@ def _train(
     from trifacet.learn.predictor import geometry_of
     from trifacet.learn.train import train as learn
 
-    try:
-        inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress=progress)
-        run = learn(run, manifest, images=inputs, init=start, on_tick=on_tick or (lambda _: None))
-        return finish(run, manifest, inputs=inputs, progress=progress)
-    except KeyboardInterrupt:
-        save_run(open_run(run.path), status="interrupted")
-        raise
-    except Exception as problem:
-        save_run(open_run(run.path), status="failed", problem=str(problem))
-        raise
+    with locked(run):
+        try:
+            inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress=progress)
+            run = learn(run, manifest, images=inputs, init=start, on_tick=on_tick or (lambda _: None))
+            return finish(run, manifest, inputs=inputs, progress=progress)
+        except KeyboardInterrupt:
+            save_run(open_run(run.path), status="interrupted")
+            raise
+        except Exception as problem:
+            if is_disk_full(problem):
+                raise pause(run, problem) from problem
+            save_run(open_run(run.path), status="failed", problem=str(problem))
+            raise
 
 
 def dry_run(recipe: Resolved[Recipe], data: Manifest, *, progress: Progress = quiet) -> DryRun:

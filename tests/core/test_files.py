@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -88,7 +89,8 @@ def test_a_full_disk_leaves_nothing_half_written(tiny_disk: Path) -> None:
     old = tiny_disk / "old.bin"
     with pytest.raises(MachineError) as caught:
         write_bytes(old, b"x" * 1_000_000)
-    assert str(caught.value) == f"TRI900 {old}: no space left. {FULL}"
+    free = f"{shutil.disk_usage(tiny_disk).free // 1000 + 1} kB"
+    assert str(caught.value) == f"TRI900 {old}: no space left, got {free} free of 1,000 kB needed. {FULL}"
     assert caught.value.exit_status == 11
     assert old.read_bytes() == b"old"
     assert [p.name for p in tiny_disk.iterdir()] == ["old.bin"]

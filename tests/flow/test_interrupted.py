@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,15 +82,36 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_training_on_a_full_disk_goes_on_where_there_is_more(tmp_path: Path, tiny_disk: Path) -> None:
     world, run = write_world(tmp_path / "photos", n_train=12, n_eval=0), tiny_disk / "run"
     said = trifacet("train", "--data", world.train_dir, "--out", run, *TINY)
-    assert said.status == 11
-    assert said.err.endswith(
-        f"Go on with: trifacet train --resume {run}\nTRI900 {run}/weights/best.safetensors: no space left. Free some "
-        "space, or write to another disk, and run the command again.\n"
-    )
+    assert said.status == 12
+    space = r"\d+ kB free of [\d,]+ kB needed"
+    do = f"Free some space, then go on with: trifacet train --resume {run}"
+    where = f"{run}/weights/best.safetensors"
+    assert re.fullmatch(rf"TRI904 {where}: training is paused: the disk is full, got {space}\. {do}\n", said.err)
     info = open_run(run).info
-    assert (info.status, (info.problem or "")[:6]) == ("failed", "TRI900")
+    assert (info.status, (info.problem or "")[:6]) == ("paused", "TRI900")
     assert list((run / "weights").iterdir()) == []
     subprocess.run(["mount", "-o", "remount,size=20m", tiny_disk], check=True)
     done("train", "--resume", run)
     info = open_run(run).info
     assert (info.status, info.problem) == ("finished", None)
+
+
+def test_a_run_that_is_being_trained_is_not_trained_twice(tmp_path: Path) -> None:
+    world, run = write_world(tmp_path / "photos", n_train=12, n_eval=0), tmp_path / "run"
+    words = ["train", "--data", str(world.train_dir), "--out", str(run), *LONG]
+    process = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + PATIENCE_SECONDS
+    while len(read_jsonl(run / "metrics.jsonl")) < 1 and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGSTOP)  # it holds the lock and gets no further while the second one tries
+    said = trifacet("train", "--resume", run)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert said.status == 6
+    assert said.err == (
+        f"TRI408 {run}: another process trains this run. Wait for it, or stop it; a lock ends with its process, "
+        "however that ends.\n"
+    )
+    assert open_run(run).info.status == "running"
+    done("train", "--resume", run)  # the lock of the killed one is gone
+    assert open_run(run).info.status == "finished"

@@ -240,6 +240,11 @@ CATALOGUE: dict[str, Entry] = {
         "It is finished already.",
         "Train into another folder; `--init RUN` starts from its weights.",
     ),
+    "TRI408": Entry(
+        "The run is being trained",
+        "Another process holds the run's lock. Two of them would write over each other.",
+        "Wait for it, or stop it; a lock ends with its process, however that ends.",
+    ),
     "TRI600": Entry(
         "An extra is not installed",
         "This command needs packages that the base install leaves out.",
@@ -264,5 +269,10 @@ CATALOGUE: dict[str, Entry] = {
         "A pixel cache is larger than the limit",
         "The decoded photos would take more room than all caches together may.",
         "Raise TRIFACET_CACHE_GB, or lower data.image_size.",
+    ),
+    "TRI904": Entry(
+        "Training is paused: the disk is full",
+        "A file of the run did not fit. The run keeps its newest whole checkpoint, and its status is `paused`.",
+        "Free some space and go on with `trifacet train --resume RUN`.",
     ),
 }

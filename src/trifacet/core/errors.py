@@ -77,6 +77,12 @@ class MachineError(TrifacetError):
     exit_status = 11
 
 
+class PausedError(MachineError):
+    """TRI904: training waits for space on the disk; nothing is lost."""
+
+    exit_status = 12
+
+
 _FAMILIES: dict[str, type[TrifacetError]] = {
     "1": ConfigError,
     "2": ManifestError,
@@ -91,7 +97,8 @@ _FAMILIES: dict[str, type[TrifacetError]] = {
 def error(code: str, what: str, *, where: object = "", got: object = "", do: str = "") -> TrifacetError:
     """The error of `code`'s family, ready to raise. `do` defaults to the catalogue's remedy."""
     entry = CATALOGUE[code]
-    return _FAMILIES[code[3]](code, what, where=str(where), got=str(got), do=do or entry.remedy)
+    kind = PausedError if code == "TRI904" else _FAMILIES[code[3]]
+    return kind(code, what, where=str(where), got=str(got), do=do or entry.remedy)
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:

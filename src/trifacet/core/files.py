@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +27,8 @@ def is_disk_full(problem: BaseException) -> bool:
     """
     if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
+    if isinstance(problem, TrifacetError):
+        return problem.code == "TRI900"
     return "no space left on device" in str(problem).lower() or "os error 28" in str(problem).lower()
 
 
@@ -44,8 +48,10 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, n_bytes: int | None = None) -> Iterator[Path]:
     """A temporary path in the same folder, moved onto `path` when the block ends well and removed when it does not.
+
+    n_bytes: how much is going to be written, for the message of a full disk.
 
     Raises:
         MachineError: TRI900 disk full, TRI901 not writable.
@@ -69,12 +75,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
     except Exception as problem:
         if is_disk_full(problem):
-            raise error("TRI900", "no space left", where=str(path)) from problem
+            temporary.unlink(missing_ok=True)
+            raise error("TRI900", "no space left", where=str(path), got=_space(path, n_bytes)) from problem
         if isinstance(problem, (PermissionError, IsADirectoryError)):
             raise _cannot_write(path, problem) from problem
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _space(path: Path, n_bytes: int | None) -> str:
+    """`1,200 kB free of 66,034 kB needed`; nothing where the need is not known."""
+    if n_bytes is None:
+        return ""
+    free, needed = (f"{math.ceil(n / 1e3):,} kB" for n in (shutil.disk_usage(path.parent).free, n_bytes))
+    return f"{free} free of {needed} needed"
 
 
 def new_file_mode() -> int:
@@ -86,7 +101,7 @@ def new_file_mode() -> int:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes `content` to `path`, whole or not at all."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, n_bytes=len(content)) as temporary:
         temporary.write_bytes(content)
 
 

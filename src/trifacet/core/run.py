@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,13 +16,14 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from trifacet.core.errors import error
-from trifacet.core.files import read_json, sha256_json, write_json, write_text
+from trifacet.core.errors import TrifacetError, error
+from trifacet.core.files import read_json, sha256_json, write_bytes, write_json, write_text
 from trifacet.core.recipe import Recipe
 from trifacet.core.schema import LabelSchema
 
 FORMAT = 1
-Status = Literal["running", "interrupted", "failed", "finished"]
+Status = Literal["running", "interrupted", "paused", "failed", "finished"]
+RESERVE_BYTES = 65_536  # kept free for run.json: a full disk must still learn that the run is paused
 
 
 class Best(BaseModel):
@@ -141,6 +144,36 @@ def save_run(run: Run, **changes: Any) -> Run:
     run = Run(run.path, run.info.model_copy(update=changes))
     write_json(run.path / "run.json", run.info.model_dump(mode="json", by_alias=True))
     return run
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Nobody else trains this run within the block, and run.json can be written even when the disk fills up.
+
+    Raises:
+        RunError: TRI408, somebody trains it now. MachineError: TRI900, TRI901.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(run.path / ".lock", blocking=False):
+            reserve = run.path / ".reserve"
+            write_bytes(reserve, bytes(RESERVE_BYTES))
+            try:
+                yield
+            finally:
+                reserve.unlink(missing_ok=True)
+    except Timeout:
+        raise error("TRI408", "another process trains this run", where=str(run.path)) from None
+
+
+def pause(run: Run, problem: Exception) -> TrifacetError:
+    """The error TRI904 of a run that a full disk stopped; its status is `paused`."""
+    (run.path / ".reserve").unlink(missing_ok=True)
+    save_run(open_run(run.path), status="paused", problem=str(problem))
+    where, got = getattr(problem, "where", ""), getattr(problem, "got", "")
+    do = f"Free some space, then go on with: trifacet train --resume {run.path}"
+    return error("TRI904", "training is paused: the disk is full", where=where or run.path, got=got, do=do)
 
 
 def open_run(path: Path) -> Run:
