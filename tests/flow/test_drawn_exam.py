@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -48,9 +49,9 @@ def test_drawn_faces_are_a_fair_exam(tmp_path: Path, seed: int) -> None:
     assert min(age.per_class, key=lambda c: c.f1).name == "60_plus"
 
     _, one_epoch = scored(data, tmp_path / "one", "quick", [*BASELINE, "train.epochs=1"])
-    n_epochs = max(1, round(seconds / one_epoch))
+    n_epochs = math.ceil(seconds / one_epoch)
     small, spent = scored(data, tmp_path / "baseline", "quick", [*BASELINE, f"train.epochs={n_epochs}"])
-    assert spent >= 0.5 * seconds
+    assert spent >= 0.9 * seconds, "it was given less time"
     assert small.joint is not None
     assert small.joint.macro_f1.value <= exam.joint.macro_f1.value - 0.10
     print(
