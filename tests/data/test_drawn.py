@@ -190,30 +190,3 @@ def test_an_unknown_photo_name_or_age_is_a_value_error() -> None:
         draw_photo(draw_person(0, 0), "mask9", size_px=SMALL)
     with pytest.raises(ValueError, match="age_years"):
         draw_person(0, 0, age_years=12)
-
-
-@pytest.mark.prove
-def test_a_linear_probe_on_raw_pixels_stays_under_half(tmp_path: Path) -> None:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import f1_score
-
-    made = draw_dataset(tmp_path / "exam", n_train_people=300, n_eval_people=0, size_px=SMALL)
-    pixels, labels = [], []
-    for row in _rows(made.train_dir / "train.csv"):
-        for photo in PHOTO_NAMES:
-            with Image.open(made.train_dir / "images" / row["path"] / f"{photo}.jpg") as image:
-                pixels.append(np.asarray(image.resize((24, 32), Image.Resampling.BOX), dtype=np.float64).ravel() / 255)
-            mask = {"normal": 2, "incorrect_mask": 1}.get(photo, 0)
-            labels.append((mask, int(row["gender"] == "female"), np.searchsorted([30, 60], int(row["age"]), "right")))
-    x, y = np.array(pixels), np.array(labels)
-    joint = y @ (6, 3, 1)
-    known = np.arange(len(x)) < 240 * 7  # people are in order, so nobody stands on both sides
-    scores = {}
-    for strength in (0.001, 0.01, 0.1):
-        probe = LogisticRegression(C=strength, max_iter=300)
-        heads = [probe.fit(x[known], y[known, k]).predict(x[~known]) for k in range(3)]
-        at_once = probe.fit(x[known], joint[known]).predict(x[~known])
-        for form, guess in (("heads", np.stack(heads, 1) @ (6, 3, 1)), ("joint", at_once)):
-            f1 = f1_score(joint[~known], guess, labels=range(18), average="macro", zero_division=0)
-            scores[form, strength] = float(f1)
-    assert max(scores.values()) < 0.5, scores
