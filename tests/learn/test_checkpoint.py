@@ -109,8 +109,9 @@ def test_an_optimiser_that_has_no_state_yet_can_be_saved(tmp_path: Path) -> None
 
 def test_without_checkpoints_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "none") is None
-    (tmp_path / ".step_000000001-0123456789abcdef.safetensors.x.safetensors").write_bytes(b"a killed writer's")
+    (tmp_path / ".step_000000001-00000-0123456789abcdef.safetensors.x.safetensors").write_bytes(b"a killed writer's")
     assert read_checkpoint(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []  # cleared away
 
 
 def test_only_the_three_newest_are_kept(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save
 
 from tests.learn import tiny
 from trifacet.core.files import read_jsonl
@@ -82,6 +85,73 @@ def test_sgd_goes_on_with_its_momentum(tmp_path: Path) -> None:
         go(tmp_path / "stopped", "baseline_cnn", stop=("all", 3), sets=sets)
     stopped = outcome(go(tmp_path / "stopped", "baseline_cnn"))
     assert stopped["last"] == whole["last"]
+
+
+def test_an_average_of_the_weights_goes_on_too(tmp_path: Path) -> None:
+    sets = ["optim.ema=0.9", "optim.lr=0.01"]
+    whole = outcome(go(tmp_path / "whole", "baseline_cnn", sets=sets))
+    for stop in (("head", 2), ("all", 1), ("all", 3)):
+        with pytest.raises(KeyboardInterrupt):
+            go(tmp_path / "stopped", "baseline_cnn", stop=stop, sets=sets)
+    assert outcome(go(tmp_path / "stopped", "baseline_cnn")) == whole
+    plain = outcome(go(tmp_path / "plain", "baseline_cnn", sets=sets[1:]))
+    assert plain["last"] != whole["last"]
+
+
+def damaged(name: str, path: Path, other: Path) -> None:
+    """Does one kind of damage to the checkpoint at `path`; `other` is one of another run."""
+    content = path.read_bytes()
+    match name:
+        case "cut short":
+            path.write_bytes(content[:-100])
+        case "empty":
+            path.write_bytes(b"")
+        case "one bit flipped":
+            path.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+        case "another run's":
+            path.unlink()
+            shutil.copy(other, path.with_name(f"step_{10**8}-00009-{other.stem[-16:]}.safetensors"))
+        case "missing":
+            path.unlink()
+
+
+@pytest.mark.parametrize("kind", ["cut short", "empty", "one bit flipped", "another run's", "missing"])
+def test_damage_to_the_newest_checkpoint_costs_time_only(tmp_path: Path, uninterrupted, kind: str) -> None:
+    path, stop = tmp_path / "baseline_cnn", ("all", 2)
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "other", "baseline_cnn", stop=stop, sets=[EACH_STEP, "train.seed=1"])
+    with pytest.raises(KeyboardInterrupt):
+        go(path, "baseline_cnn", stop=stop, sets=[EACH_STEP])
+    newest = max((path / "checkpoints").iterdir())
+    damaged(kind, newest, max((tmp_path / "other" / "checkpoints").iterdir()))
+    run = go(path, "baseline_cnn")
+    assert outcome(run) == uninterrupted["baseline_cnn"]
+    aside = [p.name for p in run.checkpoints_dir.glob("*.damaged")]
+    assert len(aside) == (kind != "missing")
+    assert all(name in run.info.notes[0] for name in aside)
+    assert len(run.info.notes) == len(aside)
+
+
+@pytest.mark.parametrize("kind", ["the optimiser's moments left out", "one step late", "as it is"])
+def test_what_a_checkpoint_holds_is_needed(tmp_path: Path, uninterrupted, kind: str) -> None:
+    path = tmp_path / "baseline_cnn"
+    with pytest.raises(KeyboardInterrupt):
+        go(path, "baseline_cnn", stop=("all", 2))
+    run = open_run(path)
+    found = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
+    assert found is not None
+    tensors, progress = {f"module.{k}": v for k, v in found.module.items()}, found.progress
+    if kind != "the optimiser's moments left out":
+        tensors |= {f"optimizer.{k}": v for k, v in found.optimizer.items()}
+    if kind == "one step late":
+        so_far = progress.so_far.plus(0, loss=0.0, seconds=1.0)
+        progress = progress.model_copy(update={"step": progress.step + 1, "so_far": so_far})
+    about = {"format": 1, "progress": progress.model_dump(mode="json"), "run": run.info.fingerprint}
+    content = save(tensors, metadata={"trifacet": json.dumps(about)})
+    name = f"step_{10**8}-00000-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
+    (run.checkpoints_dir / name).write_bytes(content)
+    is_same = outcome(go(path, "baseline_cnn"))["last"] == uninterrupted["baseline_cnn"]["last"]
+    assert is_same is (kind == "as it is")
 
 
 def test_a_finished_training_gone_on_with_changes_nothing(tmp_path: Path, uninterrupted) -> None:

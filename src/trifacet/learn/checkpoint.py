@@ -121,6 +121,8 @@ def read_checkpoint(folder: Path, *, run: str = "") -> Checkpoint | None:
     Raises:
         RunError: TRI406, none is whole and some are damaged: nothing is started over in silence.
     """
+    for half in folder.glob(".step_*"):  # what a writer that was killed left
+        half.unlink(missing_ok=True)
     set_aside: list[str] = []
     for path in _newest_first(folder):
         found = _parse(path.read_bytes(), name=path.stem, run=run)

@@ -68,8 +68,11 @@ class Ema:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        named = {id(t): (k, t) for k, t in module.state_dict(keep_vars=True).items() if t.is_floating_point()}
-        self._names, self._live = zip(*named.values(), strict=True)  # tied tensors once
+        named: dict[int, tuple[str, Tensor]] = {}
+        for name, tensor in module.state_dict(keep_vars=True).items():
+            if tensor.is_floating_point():
+                named.setdefault(id(tensor), (name, tensor))  # tied tensors once
+        self._names, self._live = zip(*named.values(), strict=True)
         self._mean = [t.detach().clone() for t in self._live]
 
     @torch.no_grad()
