@@ -157,9 +157,10 @@ class _Contest:
     def _gain(self, one: IntArray, other: IntArray) -> tuple[float, float]:
         """By how much `other` has the higher macro F1 than `one`, and the standard error of that."""
         before, after = (group_sums(class_terms(self.true, a, n_classes=self.k), self.groups) for a in (one, other))
-        figure = partial(macro_f1_of, n_present=len(np.unique(self.true)))
-        draws = paired_draws(before, after, figure=figure, n_draws=N_DRAWS, seed=self.seed)
-        return float(figure(after.sum(axis=0)) - figure(before.sum(axis=0))), float(np.nanstd(draws))
+        totals = [sums.sum(axis=0) for sums in (before, after)]
+        of_one, of_other = (partial(macro_f1_of, whole=total) for total in totals)
+        draws = paired_draws(before, after, figures=(of_one, of_other), n_draws=N_DRAWS, seed=self.seed)
+        return float(of_other(totals[1]) - of_one(totals[0])), float(np.nanstd(draws))
 
     def winner(self, notes: dict[str, object]) -> dict[str, float]:
         """The winning tau per attribute, empty for argmax; the scores are written into `notes`."""

@@ -164,12 +164,12 @@ def _scores(
 
 
 def _label_terms(name: str, label: _Label) -> list[Terms]:
-    n_present = len(np.unique(label.true[label.true != MISSING]))
+    counts = class_terms(label.true, label.answer, n_classes=len(label.classes))
     made: dict[str, Figure] = {
         f"{name}.accuracy": accuracy_of,
-        f"{name}.macro_f1": partial(macro_f1_of, n_present=n_present),
+        f"{name}.macro_f1": partial(macro_f1_of, whole=counts.sum(axis=0)),
     }
-    terms: list[Terms] = [(class_terms(label.true, label.answer, n_classes=len(label.classes)), made)]
+    terms: list[Terms] = [(counts, made)]
     if label.probs is not None:
         losses = log_losses(label.probs, np.maximum(label.true, 0))
         terms.append(_mean_terms(f"{name}.nll", np.where(_is_answered(label), losses, np.nan)))

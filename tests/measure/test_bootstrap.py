@@ -38,7 +38,7 @@ def test_group_sums_add_up_each_group_in_sorted_order() -> None:
 def test_draws_equal_a_slow_loop_over_people() -> None:
     truth, answers, person = answered(30)
     sums = group_sums(class_terms(truth, answers, n_classes=4), person)
-    drawn = macro_f1_of(resampled_sums(sums, n_draws=20, seed=5), n_present=4)
+    drawn = macro_f1_of(resampled_sums(sums, n_draws=20, seed=5), whole=sums.sum(axis=0))
     rng, slow = np.random.default_rng(5), []
     for chosen in rng.integers(0, 30, size=(20, 30)):
         rows = np.concatenate([np.flatnonzero(person == p) for p in chosen])
@@ -58,7 +58,7 @@ def test_figures_of_whole_sums_equal_the_plain_figures() -> None:
     truth[:5], answers[5:9] = -1, -1
     whole = group_sums(class_terms(truth, answers, n_classes=6), person).sum(axis=0)
     assert float(accuracy_of(whole)) == pytest.approx(accuracy(truth, answers))
-    assert float(macro_f1_of(whole, n_present=4)) == pytest.approx(macro_f1(truth, answers, n_classes=6))
+    assert float(macro_f1_of(whole, whole=whole)) == pytest.approx(macro_f1(truth, answers, n_classes=6))
 
 
 def test_intervals_by_person_are_wider_than_by_photo_where_photos_of_a_person_agree() -> None:
@@ -84,8 +84,22 @@ def test_intervals_by_person_cover_the_true_accuracy_about_as_often_as_they_clai
 def test_perfect_answers_have_no_interval_even_where_draws_lose_a_rare_class() -> None:
     truth = np.array([0] * 30 + [1])
     sums = class_terms(truth, truth, n_classes=3)
-    draws = macro_f1_of(resampled_sums(sums, n_draws=200), n_present=2)
+    draws = macro_f1_of(resampled_sums(sums, n_draws=200), whole=sums.sum(axis=0))
     assert np.unique(draws).tolist() == pytest.approx([2 / 3])
+
+
+def test_draws_that_lose_a_hard_rare_class_stay_around_the_figure() -> None:
+    truth = np.array([0] * 30 + [1] * 30 + [2])
+    answers = np.where(truth == 2, 0, truth)  # the rare class is never found
+    sums = class_terms(truth, answers, n_classes=3)
+    whole = sums.sum(axis=0)
+    draws = macro_f1_of(resampled_sums(sums, n_draws=400), whole=whole)
+    assert draws.max() <= 2 / 3  # not 1, as the mean over the classes left in the draw would say
+    assert draws.mean() == pytest.approx(float(macro_f1_of(whole, whole=whole)), abs=0.005)
+
+
+def test_without_any_photo_there_is_no_macro_f1() -> None:
+    assert np.isnan(macro_f1_of(np.zeros((2, 6)), whole=np.zeros(6))).all()
 
 
 @settings(deadline=None)
@@ -93,7 +107,7 @@ def test_perfect_answers_have_no_interval_even_where_draws_lose_a_rare_class() -
 def test_interval_holds_its_value_and_stays_in_range(rows: list[tuple[int, int, int]]) -> None:
     person, truth, answers = (np.array(column) for column in zip(*rows, strict=True))
     sums = group_sums(class_terms(truth, answers, n_classes=3), person)
-    figure = partial(macro_f1_of, n_present=len(set(truth.tolist())))
+    figure = partial(macro_f1_of, whole=sums.sum(axis=0))
     found = interval(float(figure(sums.sum(axis=0))), figure(resampled_sums(sums, n_draws=50)))
     assert 0 <= found.low <= found.value <= found.high <= 1
 
@@ -106,7 +120,7 @@ def test_interval_without_any_draw_is_its_value() -> None:
 def test_paired_difference_of_the_same_answers_is_exactly_nothing() -> None:
     truth, answers, person = answered(40)
     sums = group_sums(class_terms(truth, answers, n_classes=4), person)
-    assert difference(sums, sums, figure=accuracy_of) == (0.0, 0.0, 0.0)
+    assert difference(sums, sums, figures=(accuracy_of, accuracy_of)) == (0.0, 0.0, 0.0)
 
 
 def test_paired_difference_sees_what_two_single_intervals_do_not() -> None:
@@ -116,9 +130,9 @@ def test_paired_difference_sees_what_two_single_intervals_do_not() -> None:
     one, other = (group_sums(class_terms(truth, made, n_classes=4), person) for made in (answers, better))
     singles = [interval(float(accuracy_of(s.sum(axis=0))), accuracy_of(resampled_sums(s))) for s in (one, other)]
     assert singles[0].high > singles[1].low
-    assert difference(one, other, figure=accuracy_of).low > 0
+    assert difference(one, other, figures=(accuracy_of, accuracy_of)).low > 0
 
 
 def test_paired_difference_of_other_people_is_refused() -> None:
     with pytest.raises(ValueError, match="needs the same groups"):
-        difference(np.zeros((2, 2)), np.zeros((3, 2)), figure=ratio_of)
+        difference(np.zeros((2, 2)), np.zeros((3, 2)), figures=(ratio_of, ratio_of))

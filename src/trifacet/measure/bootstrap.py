@@ -62,24 +62,25 @@ def interval(value: float, draws: FloatArray, *, level: float = LEVEL) -> Interv
 
 
 def paired_draws(
-    one: FloatArray, other: FloatArray, *, figure: Figure, n_draws: int = N_DRAWS, seed: int = 0
+    one: FloatArray, other: FloatArray, *, figures: tuple[Figure, Figure], n_draws: int = N_DRAWS, seed: int = 0
 ) -> FloatArray:
-    """Draws (n_draws,) of figure(other) - figure(one), both from sums (G, S) over the same groups in the same order.
+    """Draws (n_draws,) of other's figure less one's, both from sums (G, S) over the same groups in the same order.
 
     The same people are drawn on both sides, so what makes a photo hard for both cancels out.
     """
     if one.shape != other.shape:
         raise ValueError(f"a paired difference needs the same groups, got {one.shape} and {other.shape}")
     draws = resampled_sums(np.concatenate([one, other], axis=1), n_draws=n_draws, seed=seed)
-    return np.asarray(figure(draws[:, one.shape[1] :]) - figure(draws[:, : one.shape[1]]))
+    of_one, of_other = figures
+    return np.asarray(of_other(draws[:, one.shape[1] :]) - of_one(draws[:, : one.shape[1]]))
 
 
 def difference(
-    one: FloatArray, other: FloatArray, *, figure: Figure, n_draws: int = N_DRAWS, seed: int = 0
+    one: FloatArray, other: FloatArray, *, figures: tuple[Figure, Figure], n_draws: int = N_DRAWS, seed: int = 0
 ) -> Interval:
-    """The interval of figure(other) - figure(one): above 0 throughout, `other` is higher by more than chance."""
-    value = float(figure(other.sum(axis=0)) - figure(one.sum(axis=0)))
-    return interval(value, paired_draws(one, other, figure=figure, n_draws=n_draws, seed=seed))
+    """The interval of other's figure less one's: above 0 throughout, `other` is higher by more than chance."""
+    value = float(figures[1](other.sum(axis=0)) - figures[0](one.sum(axis=0)))
+    return interval(value, paired_draws(one, other, figures=figures, n_draws=n_draws, seed=seed))
 
 
 def class_terms(truth: npt.ArrayLike, answers: npt.ArrayLike, *, n_classes: int) -> FloatArray:
@@ -100,17 +101,23 @@ def accuracy_of(sums: FloatArray) -> FloatArray:
     return ratio_of(np.stack([right.sum(axis=-1), true.sum(axis=-1)], axis=-1))
 
 
-def macro_f1_of(sums: FloatArray, *, n_present: int) -> FloatArray:
-    """Macro F1 (...,) in 0..1 from sums (..., 3C) of `class_terms`; `n_present` classes have photos in the whole truth.
+def macro_f1_of(sums: FloatArray, *, whole: FloatArray) -> FloatArray:
+    """Macro F1 (...,) in 0..1 from sums (..., 3C) of `class_terms`; `whole` (3C,) are those of all photos.
 
     A class absent from the truth counts 0. A draw that happens to lose every person of a rare class says nothing of
-    that class: the mean over the classes it holds stands for all present ones. Counting 0 there as well would push
-    the interval below the figure itself. On the undrawn sums this is plain macro F1 over all C classes.
+    that class, which then keeps its F1 of all photos: 0 would push the interval below the figure itself, and leaving
+    the class out, which is mostly a hard one, above it. On the undrawn sums this is plain macro F1 over all C classes.
     """
+    f1, of_all = (_f1(each) for each in (sums, whole))
+    if np.isnan(of_all).all():  # no photo at all
+        return np.full(f1.shape[:-1], np.nan)
+    return np.asarray(np.where(np.isnan(f1), np.nan_to_num(of_all), f1).mean(axis=-1))
+
+
+def _f1(sums: FloatArray) -> FloatArray:
+    """F1 (..., C) per class, NaN where the truth has no photo of it."""
     right, true, predicted = np.split(sums, 3, axis=-1)
-    f1 = np.where(true > 0, class_table(right, n_true=true, n_predicted=predicted).f1, 0.0).sum(axis=-1)
-    held = ratio_of(np.stack([f1, (true > 0).sum(axis=-1)], axis=-1))
-    return np.asarray(held * (n_present / true.shape[-1]))
+    return np.where(true > 0, class_table(right, n_true=true, n_predicted=predicted).f1, np.nan)
 
 
 def ratio_of(sums: FloatArray) -> FloatArray:
