@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -99,7 +100,7 @@ def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
     manifest = manifest.where(pl.col("dropped_because").is_null())
     if manifest.table["split"].is_null().all():
         manifest = split(manifest)
-    manifest = manifest.split("train", "val", "test")
+    manifest = _without_unlabelled(manifest.split("train", "val", "test"))
     for name in ("train", "val"):
         rows = manifest.split(name)
         known = rows.classes >= 0
@@ -109,6 +110,21 @@ def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
             do = "Use model.head: per_attribute, which learns from the labels there are."
             raise error("TRI404", f"the split '{name}' has no photo with every label", where="model.head: joint", do=do)
     return manifest
+
+
+def _without_unlabelled(manifest: Manifest) -> Manifest:
+    """The manifest under a schema without the attributes of which no photo to train on has a label."""
+    schema = manifest.schema
+    known = [bool((column >= 0).any()) for column in manifest.split("train").classes.T]
+    if all(known) or not any(known):
+        return manifest
+    kept = tuple(attribute for attribute, is_known in zip(schema.attributes, known, strict=True) if is_known)
+    answered, others = (
+        ", ".join(a.name for a in schema.attributes if (a in kept) is is_kept) for is_kept in (True, False)
+    )
+    stamp = f"no photo to train on has a label of {others}: this run answers {answered} alone"
+    manifest = with_schema(manifest, schema.model_copy(update={"attributes": kept}))
+    return replace(manifest, stamps=merged_stamps(manifest.stamps, (stamp,)))
 
 
 def new_run(out: Path, recipe: Resolved[Recipe], *, manifest: Manifest) -> Run:
@@ -155,11 +171,31 @@ def open_photos(data: Path, splits: Sequence[str], *, progress: Progress) -> tup
         refused = [Photo(path, data / path, status) for path, status in asked.select("path", "status").iter_rows()]
     if splits:
         manifest = manifest.split(*splits)
-    photos = [Photo(photo_id, path) for photo_id, path in zip(manifest.photo_ids, manifest.paths, strict=True)]
+    hashes = manifest.table["sha256"].to_list()
+    photos = [
+        Photo(photo_id, path, sha256=sha256)
+        for photo_id, path, sha256 in zip(manifest.photo_ids, manifest.paths, hashes, strict=True)
+    ]
     if not photos:
         raise error("TRI205", "no photos to predict on", where=str(data), got=f"splits {', '.join(splits) or 'all'}")
     about_split = [stamp for stamp in manifest.stamps if stamp != PERSONS_UNKNOWN]  # of persons, the truth will tell
     return photos + refused, merged_stamps(about_split)
+
+
+def seen_in_training(photos: Sequence[Photo], manifest_path: Path) -> tuple[str, ...]:
+    """A stamp where photos are those that a run was trained on, or chosen by, as its manifest tells; else nothing."""
+    if not manifest_path.is_file():
+        return ()
+    table = read_manifest(manifest_path).table
+    trained, chosen = (set(table.filter(split=name)["sha256"]) for name in ("train", "val"))
+    counts = {
+        "the run was trained on": sum(photo.sha256 in trained for photo in photos),
+        "its epoch and rule were chosen on": sum(photo.sha256 in chosen - trained for photo in photos),
+    }
+    parts = [f"{words} {n:,}" for words, n in counts.items() if n]
+    return (
+        (f"of the {len(photos):,} photos answered {' and '.join(parts)}: a score over them flatters",) if parts else ()
+    )
 
 
 def _recipe_schema(content: Mapping[str, object], schema: LabelSchema) -> LabelSchema:

@@ -25,11 +25,12 @@ AHEAD = 3  # batches decoded in advance: memory stays bounded however many photo
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo to be read; `status` is why it cannot be, where that is known already."""
+    """A photo to be read; `status` is why it cannot be, where that is known already; `sha256` its content's."""
 
     photo_id: str
     path: Path
     status: str | None = None
+    sha256: str | None = None
 
 
 def predict_files(

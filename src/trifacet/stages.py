@@ -46,6 +46,7 @@ from trifacet.opening import (
     quiet,
     ready_to_train,
     require_train,
+    seen_in_training,
     telling,
 )
 from trifacet.prediction import predict_files
@@ -208,7 +209,8 @@ def predict(
     model = load_model(model) if isinstance(model, str | Path) else model
     photos, stamps = open_photos(Path(data), splits, progress=progress)
     told = telling(progress, "predicting")
-    predictions = predict_files(model, photos, stamps=merged_stamps(model.stamps, stamps), progress=told)
+    seen = seen_in_training(photos, model.manifest_path) if model.manifest_path else ()
+    predictions = predict_files(model, photos, stamps=merged_stamps(model.stamps, stamps, seen), progress=told)
     plain = DecisionRule(label_schema=model.schema, priors=model.decision.priors)
     predictions = predictions.with_decision(chosen_rule(predictions, rule) or plain)
     if out:

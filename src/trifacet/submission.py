@@ -12,7 +12,7 @@ import numpy.typing as npt
 from trifacet.core.answers import Answers, locate, read_csv_texts, read_ids, write_answers
 from trifacet.core.errors import error, first_few
 from trifacet.core.predictions import DecisionRule, Predictions, chosen_rule, decide
-from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema
+from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, FloatArray, IntArray, LabelSchema
 
 JOINT = "joint"
 
@@ -88,7 +88,7 @@ def submission(
         unread=unread,
         shares=shares,
         distance=distance,
-        warnings=_warnings(shares, distance, n_photos=len(answered)),
+        warnings=(*_own_classes(schema), *_warnings(shares, distance, n_photos=len(answered))),
     )
 
 
@@ -122,6 +122,13 @@ def _shares(
         shares[name] = tuple(map(ClassShare, classes[name], rows[0].tolist(), beside))
         distance[name] = None if prior is None else float(np.abs(rows[0] - rows[1]).sum() / 2)
     return shares, distance
+
+
+def _own_classes(schema: LabelSchema) -> tuple[str, ...]:
+    """That the answers are not the usual 0-17, where they are not."""
+    if schema.sizes == DEFAULT_SCHEMA.sizes and schema.names == DEFAULT_SCHEMA.names:
+        return ()
+    return (f"ans counts the {schema.n_joint} classes of {' x '.join(schema.names)}, not the usual 18.",)
 
 
 def _warnings(

@@ -8,7 +8,7 @@ import pytest
 
 from trifacet.core.errors import PredictionsError
 from trifacet.core.manifest import KIND, PERSONS_UNKNOWN, Manifest, empty_columns, write_manifest
-from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, with_age_edges
+from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, LabelSchema, with_age_edges
 from trifacet.core.truth import read_truth
 
 DO_LABELS = "Correct the rows that are named, or pass the schema that the labels were written for."
@@ -144,6 +144,35 @@ def test_a_manifest_of_another_schema_is_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.parquet", manifest(tmp_path))
     with pytest.raises(PredictionsError, match="TRI301"):
         read_truth(tmp_path / "m.parquet", with_age_edges(DEFAULT_SCHEMA, (30, 58)))
+
+
+def test_a_manifest_of_more_attributes_is_read_as_those_that_are_asked_for(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "m.parquet", manifest(tmp_path))
+    wanted = LabelSchema(attributes=DEFAULT_SCHEMA.attributes[::-1][:2])
+    truth = read_truth(tmp_path / "m.parquet", wanted)
+    assert truth.schema == wanted
+    assert truth.classes.tolist() == [[0, 0], [2, MISSING]]
+
+
+@pytest.mark.parametrize(
+    ("text", "stamps"),
+    [
+        pytest.param("ImageID,ans,person\na,0,p\nb,1,p\n", (), id="nothing"),
+        pytest.param(
+            "ImageID,ans,person\na,0,p\nb,0,p\n",
+            ("the truth's ans is 0 in all 2 rows: a file to be filled in, not labels?",),
+            id="a placeholder",
+        ),
+        pytest.param(
+            "ImageID,mask,gender,agee,person\na,worn,male,31,p\nb,worn,male,30,q\n",
+            ("the truth says nothing of age; columns not used: agee",),
+            id="a misspelt column",
+        ),
+        pytest.param("ImageID,mask,person_id\na,worn,p\nb,worn,q\n", (), id="one attribute, every column used"),
+    ],
+)
+def test_what_looks_like_a_mistake_in_a_truth_is_said(tmp_path: Path, text: str, stamps: tuple[str, ...]) -> None:
+    assert read_truth(labels(tmp_path, text), DEFAULT_SCHEMA).stamps == stamps
 
 
 def test_a_csv_is_not_read_without_a_schema(tmp_path: Path) -> None:

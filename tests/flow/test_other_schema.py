@@ -88,7 +88,8 @@ def test_another_schema_goes_through_every_command(
 
     told = json.loads(done("evaluate", answers, "--truth", truth, "--json").out)
     assert set(names) == {name for name in ("mask", "gender", "age") if name in told}
-    assert (told["n_photos"], told["n_people"], told["stamps"]) == (16, 8, [])
+    assert (told["n_photos"], told["n_people"]) == (16, 8)
+    assert [stamp.split(" answered")[0] for stamp in told["stamps"]] == ["of the 16 photos"]  # copies, found as such
     assert len(told["per_class"]) == wanted.n_joint
     rule = ("--decision", tmp_path / "rule.json")
     done("evaluate", answers, "--truth", truth, "--report", tmp_path / "report.html", *rule)

@@ -21,6 +21,7 @@ from trifacet.core.predictions import read_decision, read_predictions
 from trifacet.core.run import open_run
 
 RUN_FILES = {
+    ".lock",
     "run.json",
     "recipe.yaml",
     "schema.yaml",
@@ -251,7 +252,7 @@ def test_the_page_of_predictions_names_what_it_could_not_read(way: Way) -> None:
 
 
 def test_nothing_is_left_half_written(way: Way) -> None:
-    assert [p for p in way.root.rglob(".*") if p.is_file()] == []
+    assert {p.name for p in way.root.rglob(".*") if p.is_file()} == {".lock"}
 
 
 def test_caches_are_listed_and_cleared(way: Way) -> None:
@@ -325,7 +326,39 @@ def test_photos_of_people_unknown_stamp_the_run(way: Way, tmp_path: Path) -> Non
     said = done("train", "--data", photos, "--out", tmp_path / "run", *TINY)
     assert f"Note {PERSONS_UNKNOWN}" in said.err
     told = read_json(tmp_path / "run/scores.json")["val"]
-    assert told["stamps"] == [PERSONS_UNKNOWN]
-    assert (told["n_people"], told["interval_by"], told["macro_f1"]) == (None, "photo", None)
+    alone = "no photo to train on has a label of gender, age: this run answers mask alone"
+    assert told["stamps"] == [PERSONS_UNKNOWN, alone]
+    assert (told["n_people"], told["interval_by"]) == (None, "photo")
+    assert told["macro_f1"] == told["mask"]["macro_f1"]
+    assert "gender" not in told
+
+
+def test_a_run_that_answers_one_attribute_is_scored_on_it_and_says_so(way: Way, tmp_path: Path) -> None:
+    for split in ("train", "eval"):
+        for i, path in enumerate(sorted(way.world.train_dir.rglob("*.jpg"))[:30]):
+            place = tmp_path / split / ("worn", "incorrect", "not_worn")[i % 3] / f"{i}.jpg"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes() + b"\0" * (split == "eval"))
+    done("train", "--data", tmp_path / "train", "--out", tmp_path / "run", *TINY)
+    done("ingest", tmp_path / "eval", "--out", tmp_path / "eval.parquet")  # a truth that knows three attributes
+    done("predict", tmp_path / "run", tmp_path / "eval", "--out", tmp_path / "p.parquet")
+    told = json.loads(done("evaluate", tmp_path / "p.parquet", "--truth", tmp_path / "eval.parquet", "--json").out)
+    assert told["n_photos"] == 30
     assert told["mask"]["accuracy"]
-    assert told["gender"]["accuracy"] is None
+    ids = read_predictions(tmp_path / "p.parquet").ids
+    (tmp_path / "info.csv").write_text("ImageID,ans\n" + "".join(f"{one},0\n" for one in ids))
+    said = done("submit", tmp_path / "p.parquet", "--info", tmp_path / "info.csv", "--out", tmp_path / "o.csv")
+    assert "ans counts the 3 classes of mask, not the usual 18." in " ".join(said.err.split())
+
+
+def test_answers_about_photos_of_the_training_are_stamped(way: Way, tmp_path: Path) -> None:
+    said = done("predict", way.root / "run", way.root / "photos.parquet", "--out", tmp_path / "all.parquet")
+    seen = (
+        "of the 168 photos answered the run was trained on 84 and its epoch and rule were chosen on 42: a score over "
+        "them flatters"
+    )
+    assert read_predictions(tmp_path / "all.parquet").stamps == (seen,)
+    said = done("evaluate", tmp_path / "all.parquet", "--truth", way.root / "photos.parquet")
+    assert f"Note {seen}" in said.err
+    done("predict", way.root / "run", way.root / "manifest.parquet", "--split", "test", "--out", tmp_path / "t.parquet")
+    assert read_predictions(tmp_path / "t.parquet").stamps == ()

@@ -199,6 +199,8 @@ def _check_persons(table: pl.DataFrame, *, where: str) -> None:
 def with_schema(manifest: Manifest, schema: LabelSchema) -> Manifest:
     """The same photos under another schema: moved age classes are cut anew from age_years, other labels stay.
 
+    Labels of attributes that the schema does not have are left out.
+
     Raises:
         ConfigError: TRI103, an attribute the manifest does not have.
         ManifestError: TRI200, a class the new schema does not know.
@@ -209,7 +211,8 @@ def with_schema(manifest: Manifest, schema: LabelSchema) -> Manifest:
     if schema.age is not None and schema.age != manifest.schema.age:
         names = np.array([*schema.age.classes, None], dtype=object)
         table = table.with_columns(pl.Series(schema.age.name, names[schema.age.band(manifest.ages)], dtype=pl.String()))
-    moved = replace(manifest, table=table, schema=schema)
+    unwanted = [name for name in manifest.schema.names if name not in schema.names]
+    moved = replace(manifest, table=table.drop(unwanted), schema=schema)
     check_manifest(moved, where="the manifest under this schema")
     return moved
 

@@ -15,7 +15,7 @@ from trifacet.core.errors import error, first_few
 from trifacet.core.manifest import PERSONS_UNKNOWN, Manifest, read_manifest
 from trifacet.core.schema import MISSING, Attribute, FloatArray, IntArray, LabelSchema, require_same_schema
 
-PERSON_COLUMN, YEARS_COLUMN = "person_id", "age_years"
+PERSON_COLUMNS, YEARS_COLUMN = ("person_id", "person"), "age_years"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +61,14 @@ class Truth:
         """Number of people, or None when any photo's person is unknown."""
         return None if "" in self.persons else len(set(self.persons))
 
+    def narrowed(self, schema: LabelSchema) -> Truth:
+        """The truth of a schema's attributes alone, where all of them are this truth's own; else this truth."""
+        own = self.schema.attributes
+        if schema.years != self.schema.years or any(attribute not in own for attribute in schema.attributes):
+            return self
+        columns = [own.index(attribute) for attribute in schema.attributes]
+        return replace(self, schema=schema, classes=self.classes[:, columns])
+
     def rows(self, which: IntArray | npt.NDArray[np.bool_]) -> Truth:
         """The chosen rows, by place or by mask."""
         places = np.arange(len(self))[which]
@@ -94,8 +102,9 @@ def read_truth(path: Path, schema: LabelSchema | None = None) -> Truth:
 
     In a CSV a label is a class name (any case) or a class id; an empty cell is not known. The age attribute's column
     holds years, or class names; `age_years` holds years and `age_class` ids or names whatever the numbers are.
-    `person_id` is optional. A CSV without ImageID gives a truth without ids. `schema` is the one to score under:
-    a manifest must have it, a CSV is read with it.
+    `person_id` (or `person`) is optional. A CSV without ImageID gives a truth without ids. `schema` is the one to score
+    under: a manifest must have it or more attributes, a CSV is read with it. What looks like a mistake is a stamp: an
+    `ans` that is the same everywhere, columns that were not used where an attribute has none.
 
     Raises:
         ManifestError: TRI202, not a manifest.
@@ -105,6 +114,7 @@ def read_truth(path: Path, schema: LabelSchema | None = None) -> Truth:
     if path.suffix.lower() == ".parquet":
         truth = truth_of(read_manifest(path))
         if schema is not None:
+            truth = truth.narrowed(schema)
             require_same_schema(schema, truth.schema, where=str(path))
         return truth
     if schema is None:
@@ -120,7 +130,7 @@ def read_truth(path: Path, schema: LabelSchema | None = None) -> Truth:
         ages=ages,
         persons=persons,
         splits=[None] * table.height,
-        stamps=(PERSONS_UNKNOWN,) if "" in persons else (),
+        stamps=((PERSONS_UNKNOWN,) if "" in persons else ()) + _doubts(table, schema),
     )
 
 
@@ -157,9 +167,22 @@ def joined(
 
 
 def _persons(table: pl.DataFrame) -> list[str]:
-    if PERSON_COLUMN not in table.columns:
-        return [""] * table.height
-    return table[PERSON_COLUMN].fill_null("").to_list()
+    column = next((name for name in PERSON_COLUMNS if name in table.columns), None)
+    return table[column].fill_null("").to_list() if column else [""] * table.height
+
+
+def _doubts(table: pl.DataFrame, schema: LabelSchema) -> tuple[str, ...]:
+    """What makes it doubtful that the labels are what they seem, in words."""
+    doubts = []
+    if ANSWER_COLUMN in table.columns and table.height > 1 and table[ANSWER_COLUMN].n_unique() == 1:
+        value = table[ANSWER_COLUMN][0]
+        doubts.append(f"the truth's ans is {value} in all {table.height:,} rows: a file to be filled in, not labels?")
+    told = {column: attribute.name for attribute in schema.attributes for column in _columns(attribute)}
+    silent = [name for name in schema.names if name not in {told.get(column) for column in table.columns}]
+    unused = [c for c in table.columns if c not in {ID_COLUMN, ANSWER_COLUMN, *PERSON_COLUMNS, *told}]
+    if silent and unused and ANSWER_COLUMN not in table.columns:
+        doubts.append(f"the truth says nothing of {', '.join(silent)}; columns not used: {first_few(unused)}")
+    return tuple(doubts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,7 +41,10 @@ def geometry_of(recipe: Recipe) -> Geometry:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network with the weights of a run, its labels and its decision rule. A `Predictor`."""
+    """A network with the weights of a run, its labels and its decision rule. A `Predictor`.
+
+    `manifest_path` is where the photos stand that it was trained on.
+    """
 
     net: nn.Module
     schema: LabelSchema
@@ -51,6 +54,7 @@ class Model:
     tta: Tta
     made_by: dict[str, str]
     stamps: tuple[str, ...] = ()
+    manifest_path: Path | None = None
 
     def prepare(self, image: ImageArray) -> ImageArray:
         """The input (h, w, 3) uint8 of an upright RGB image (H, W, 3) uint8; several threads may call it."""
@@ -135,6 +139,7 @@ def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None) -> Mod
         tta=tta or run.info.recipe.decide.tta,
         made_by={"run": run.info.name, "weights": sha256_file(weights)},
         stamps=run.info.stamps,
+        manifest_path=run.manifest_path,
     )
 
 
