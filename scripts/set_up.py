@@ -99,7 +99,7 @@ def main() -> None:
         run(uv, "pip", "install", "--offline", "--no-deps", "--no-build-isolation", "--editable", ROOT)
         ready.write_text(fingerprint(), encoding="utf-8")
     ready.touch()
-    print(f"{venv} is ready (Python {version_of(python)}).")
+    print(f"{venv} is ready (Python {version_of(python)}). To use it: source {venv}/bin/activate")
 
 
 if __name__ == "__main__":

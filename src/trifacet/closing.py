@@ -23,6 +23,7 @@ from trifacet.pages.contact import thumbnail_uri
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.prediction import Photo, predict_inputs
 from trifacet.report import evaluation_report, predictions_page
+from trifacet.report.profile import memory_facts
 from trifacet.scoring import evaluate
 
 N_MISTAKES = 60  # thumbnails of a report: more than its section of mistakes shows
@@ -109,7 +110,8 @@ def run_report(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], s
         },
         "Inputs": info.inputs,
         "Versions": info.versions,
-        "Machine": info.machine,
+        "Machine": {key: value for key, value in info.machine.items() if not key.startswith(("peak_", "kept_"))},
+        "Memory": memory_facts(info.machine),
     }
     history = read_jsonl(run.metrics_path)
     return evaluation_report(scores, title=info.name, history=history, run_info=facts, thumbnails=thumbnails)

@@ -117,6 +117,7 @@ def train(
     init: Path | str | None = None,
     progress: Progress = quiet,
     on_tick: OnTick | None = None,
+    profile: bool = False,
 ) -> Run:
     """A manifest to a finished run: weights, predictions on val and test, a decision rule and a report.
 
@@ -130,11 +131,13 @@ def train(
     if init:
         told = {"init": str(Path(init).absolute()), "init_weights": sha256_file(open_run(Path(init)).weights_path())}
         run = save_run(run, inputs={**run.info.inputs, **told})
-    return _train(run, manifest, start=start, progress=progress, on_tick=on_tick)
+    return _train(run, manifest, start=start, told=Told(progress, on_tick, profile))
 
 
-def resume(path: Path | str, *, progress: Progress = quiet, on_tick: OnTick | None = None) -> Run:
-    """A run that was stopped, gone on with from its last whole epoch. Raises RunError TRI400, TRI403, TRI407."""
+def resume(
+    path: Path | str, *, progress: Progress = quiet, on_tick: OnTick | None = None, profile: bool = False
+) -> Run:
+    """A run that was stopped, gone on with from its newest whole checkpoint. Raises RunError TRI400, TRI403, TRI407."""
     require_train()
     run = open_run(Path(path))
     if run.info.status == "finished":
@@ -142,7 +145,7 @@ def resume(path: Path | str, *, progress: Progress = quiet, on_tick: OnTick | No
     start, inputs = None, run.info.inputs
     if "init" in inputs:
         start = _start_from(Path(inputs["init"]), sha256=inputs["init_weights"])
-    return _train(run, open_data(run.manifest_path), start=start, progress=progress, on_tick=on_tick)
+    return _train(run, open_data(run.manifest_path), start=start, told=Told(progress, on_tick, profile))
 
 
 def _start_from(init: Path, *, sha256: str = "") -> Callable[[Net], None]:
@@ -155,17 +158,25 @@ def _start_from(init: Path, *, sha256: str = "") -> Callable[[Net], None]:
     return load_init(run)
 
 
-def _train(
-    run: Run, manifest: Manifest, *, start: Callable[[Net], None] | None, progress: Progress, on_tick: OnTick | None
-) -> Run:
+@dataclass(frozen=True)
+class Told:
+    """Who is told how training goes, and whether every part of it is timed exactly."""
+
+    progress: Progress
+    on_tick: OnTick | None
+    is_profiled: bool
+
+
+def _train(run: Run, manifest: Manifest, *, start: Callable[[Net], None] | None, told: Told) -> Run:
     from trifacet.learn.predictor import geometry_of
     from trifacet.learn.train import train as learn
 
     with locked(run):
         try:
-            inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress=progress)
-            run = learn(run, manifest, images=inputs, init=start, on_tick=on_tick or (lambda _: None))
-            return finish(run, manifest, inputs=inputs, progress=progress)
+            inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress=told.progress)
+            on_tick, exact = told.on_tick or (lambda _: None), told.is_profiled
+            run = learn(run, manifest, images=inputs, init=start, on_tick=on_tick, is_profiled=exact)
+            return finish(run, manifest, inputs=inputs, progress=told.progress)
         except KeyboardInterrupt:
             save_run(open_run(run.path), status="interrupted")
             raise

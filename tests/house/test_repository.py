@@ -15,6 +15,8 @@ from scripts.lock_sizes import lock_sha256
 from scripts.write_reference import REFERENCE, stale
 from tests.house.sources import ROOT, Module, kept_files, modules
 from trifacet.core.catalogue import CATALOGUE
+from trifacet.core.files import parse_yaml
+from trifacet.core.schema import parse_schema
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -134,3 +136,11 @@ def test_both_readmes_show_the_same_commands() -> None:
     ]
     assert len(shown[0]) > 10
     assert shown[0] == shown[1]
+
+
+def test_the_schema_that_the_readme_shows_is_one() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index("    attributes:")
+    shown = "\n".join(line[4:] for line in lines[start : lines.index("", start)])
+    schema = parse_schema(parse_yaml(shown), where="README.md")
+    assert (schema.names, schema.sizes) == (("mask", "age"), (2, 3))

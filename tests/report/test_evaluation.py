@@ -70,7 +70,7 @@ def test_a_full_report_has_all_sections_in_order(measured: Evaluation) -> None:
 
 
 def test_a_report_without_history_and_pictures_leaves_their_sections_out(plain: str) -> None:
-    assert anchors(plain) == [name for name in SECTIONS if name not in ("curves", "mistakes")]
+    assert anchors(plain) == [name for name in SECTIONS if name not in ("curves", "profile", "mistakes")]
 
 
 def test_stamps_stand_loud_above_every_score(measured: Evaluation, plain: str) -> None:

@@ -27,15 +27,16 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: train.epochs=8.")
     ] = None,
     init: Annotated[Path | None, typer.Option(help="Start from the weights of this run.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run from its last whole epoch.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run from its newest checkpoint.")] = None,
     is_dry: Annotated[
         bool, typer.Option("--dry-run", help="One batch: shapes, loss, and a picture of what the network sees.")
     ] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Tell where the time and the memory went.")] = False,
 ) -> None:
     """A manifest to a finished run: weights, answers on val and test, a decision rule, scores and a report.
 
-    A folder of photos is ingested and split on the way (20 % of the people are val). Ctrl-C stops at no loss beyond
-    the epoch at work; --resume goes on.
+    A folder of photos is ingested and split on the way (20 % of the people are val). Ctrl-C stops after
+    the step at work; --resume goes on.
     """
     from trifacet import stages
     from trifacet.cli import render
@@ -47,7 +48,7 @@ def train(
         if data or out or name or sets or init or is_dry:
             raise error("TRI104", "goes on with the run as it is, so no other option goes with it", where="--resume")
         with _resumable(resume), render.bars() as bars:
-            run = stages.resume(resume, progress=bars.told, on_tick=bars.ticked)
+            run = stages.resume(resume, progress=bars.told, on_tick=bars.ticked, profile=profile)
     elif data is None:
         raise error("TRI104", "is needed: a manifest or a folder of labelled photos", where="--data")
     else:
@@ -59,8 +60,18 @@ def train(
             return
         place = out or numbered(Path("runs"), name or Path(recipe).stem)
         with _resumable(place), render.bars() as bars:
-            run = stages.train(resolved, data=manifest, out=place, init=init, progress=bars.told, on_tick=bars.ticked)
+            run = stages.train(
+                resolved,
+                data=manifest,
+                out=place,
+                init=init,
+                progress=bars.told,
+                on_tick=bars.ticked,
+                profile=profile,
+            )
     _tell_run(run)
+    if profile:
+        _tell_profile(run)
 
 
 def demo(
@@ -130,6 +141,20 @@ def _tell_run(run: Run) -> None:
             "[dim]val picked the epoch and the decision rule, so it flatters; `split --test 0.2` keeps an exam[/]"
         )
     render.say(f"report: [bold]{run.report_path}[/]\nnext: trifacet predict {run.path} PHOTOS --out answers.parquet")
+
+
+def _tell_profile(run: Run) -> None:
+    from trifacet.cli import render
+    from trifacet.core.files import read_jsonl
+    from trifacet.report.profile import memory_facts, time_profile
+
+    for phase, parts in time_profile(read_jsonl(run.metrics_path)).items():
+        whole = sum(parts.values())
+        rows = [(part, f"{seconds:,.1f}", f"{seconds / whole:.1%}") for part, seconds in parts.items()]
+        title = f"Epochs of {phase}: {whole:,.0f} seconds"
+        render.out.print(render.table(title, ("", "#seconds", "#share"), rows))
+    for what, size in memory_facts(run.info.machine).items():
+        render.say(f"{what}: {size}")
 
 
 def _figure(figure: dict[str, float] | None) -> str:

@@ -227,7 +227,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "TRI405": Entry(
         "Training diverged",
-        "The loss became infinite or no number. The last whole epoch is saved.",
+        "The loss became infinite or no number. The checkpoints from before it are kept.",
         "Lower optim.lr, or set optim.clip_norm; check the labels of the newest photos.",
     ),
     "TRI406": Entry(

@@ -172,11 +172,17 @@ class Keeper:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts an optimiser's stored tensors (names `index.key`) back."""
+    """Puts an optimiser's stored tensors (names `index.key`) back, laid out in memory as their parameters are.
+
+    A fused step goes through parameter and moments element by element of the memory: strides that differ mix them up.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
+        like = parameters[int(index)]
+        is_moment = tensor.shape == like.shape
+        state.setdefault(int(index), {})[key] = torch.empty_like(like).copy_(tensor) if is_moment else tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ def make_optimizer(
 
     Weights decay; biases, norms and other one-dimensional parameters do not.
     """
-    groups, peaks = [], []
+    groups: list[dict[str, Any]] = []
+    peaks = []
     for module, lr in parts:
         trained = [p for p in module.parameters() if p.requires_grad]
         for decay, chosen in (
@@ -30,7 +32,8 @@ def make_optimizer(
                 peaks.append(lr)
     if optim.name == "sgd":
         return torch.optim.SGD(groups, momentum=optim.momentum), peaks
-    return torch.optim.AdamW(groups), peaks
+    is_fused = all(p.device.type in ("cpu", "cuda") for group in groups for p in group["params"])
+    return torch.optim.AdamW(groups, fused=is_fused), peaks
 
 
 def lr_schedule(schedule: ScheduleSection, n_steps: int, *, steps_per_epoch: int) -> Callable[[int], float]:

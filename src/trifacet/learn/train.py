@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,9 @@ from trifacet.core.errors import error
 from trifacet.core.manifest import Manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
+from trifacet.core.schema import LabelSchema
 from trifacet.learn.checkpoint import Checkpoint, EpochSoFar, Keeper, Progress, read_checkpoint, save_weights
-from trifacet.learn.clock import Clock
+from trifacet.learn.clock import Clock, bytes_kept_for_backward, peak_memory
 from trifacet.learn.device import choose_device, describe_device, memory_guard
 from trifacet.learn.features import batches
 from trifacet.learn.losses import Loss, make_loss
@@ -55,26 +57,23 @@ def train(
     images: npt.NDArray[np.uint8],
     init: Callable[[Net], None] | None = None,
     on_tick: OnTick = lambda _: None,
+    is_profiled: bool = False,
 ) -> Run:
     """The run with weights/best and weights/last: trained from the start, or from its newest checkpoint.
 
     images: (N, h, w, 3) uint8, the manifest's photos in row order. init: puts other starting weights into the net.
+    is_profiled: times each part of a step exactly, on a GPU too, and measures what a step keeps in memory.
     The status stays `running`: a run is finished when its predictions and its decision rule are there too.
 
     Raises:
         RunError: TRI403, TRI404, TRI405 the loss is no number, TRI406. MachineError: TRI900, TRI902.
-        KeyboardInterrupt: asked to stop; everything up to the last whole epoch is saved.
+        KeyboardInterrupt: asked to stop; everything up to the last step is saved.
     """
     recipe, seed = run.info.recipe, run.info.seed
     device = choose_device(recipe.train.device)
     run = save_run(run, status="running", machine={**run.info.machine, **describe_device(device, recipe.train.amp)})
     torch.manual_seed(seed)
-    net = build_net(manifest.schema, recipe.model)
-    _check_size(net, recipe)
-    if init:
-        init(net)
-    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    net.amp = recipe.train.amp
+    net = _build(manifest.schema, recipe, init=init, device=device)
     data = make_data(manifest, images, device=device)
     checkpoint = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
     progress = checkpoint.progress if checkpoint else FRESH
@@ -82,7 +81,7 @@ def train(
         run = save_run(run, notes=(*run.info.notes, _passed_over(checkpoint)))
     cut_metrics(run.metrics_path, progress.n_records)
     loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows])
-    clock = Clock(device, before=progress.seconds)
+    clock = Clock(device, before=progress.seconds, is_exact=is_profiled)
     tracking = open_trackers(run, recipe.track, step=progress.step)
     with tracking as trackers, Stop() as stop, memory_guard(recipe.train.batch_size):
         course = _Course(run, data, loss, trackers, on_tick, clock, stop)
@@ -99,10 +98,15 @@ def train(
                 put_norm_back(net, data, recipe=recipe, seed=seed)
             if progress.phase == "head":
                 progress = progress.model_copy(update={"phase": "all", "next_epoch": 0})
+            if is_profiled:
+                run = save_run(
+                    run, machine={**run.info.machine, "kept_for_backward": _kept_for_backward(net, data, recipe=recipe)}
+                )
             phase = all_phase(net, data, recipe=recipe, seed=seed)
             progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
     save_weights(run.weights_path("last"), net, about=weights_about(run))
-    return save_run(run, best=progress.best, seconds=clock.seconds)
+    machine = {**run.info.machine, **peak_memory(device)}
+    return save_run(run, best=progress.best, seconds=clock.seconds, machine=machine)
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,16 @@ def _finite(loss: float, what: str, *, run: Run) -> float:
     return loss
 
 
+def _kept_for_backward(net: Net, data: Data, *, recipe: Recipe) -> dict[str, int]:
+    """Bytes that a step keeps for its backward pass, by precision, as far as there are two."""
+    photos, kept = data.inputs(data.train_rows[: recipe.train.batch_size]).float(), {}
+    for amp in ("auto", "off"):
+        copied = copy.deepcopy(net).train()  # batch norms take in what they see
+        copied.amp = amp
+        kept[describe_device(data.device, amp)["precision"]] = bytes_kept_for_backward(copied, photos)
+    return kept
+
+
 def _passed_over(checkpoint: Checkpoint) -> str:
     names = ", ".join(checkpoint.set_aside)
     return f"damaged checkpoints were set aside ({names}); training went on from step {checkpoint.progress.step}"
@@ -241,6 +255,17 @@ def weights_about(run: Run) -> dict[str, str]:
         "backbone": info.recipe.model.backbone,
         "manifest": info.inputs.get("manifest", ""),
     }
+
+
+def _build(schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] | None, device: torch.device) -> Net:
+    """The recipe's network with its starting weights, on the device."""
+    net = build_net(schema, recipe.model)
+    _check_size(net, recipe)
+    if init:
+        init(net)
+    net.amp = recipe.train.amp
+    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
 
 
 def _check_size(net: Net, recipe: Recipe) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trifacet.pages.html import Section
-from trifacet.report import scores, story
+from trifacet.report import profile, scores, story
 from trifacet.report.material import Material
 
 SECTIONS: dict[str, Callable[[Material], Section | None]] = {
@@ -19,6 +19,7 @@ SECTIONS: dict[str, Callable[[Material], Section | None]] = {
     "reliability": scores.reliability,
     "mistakes": story.mistakes,
     "curves": story.curves,
+    "profile": profile.profile,
     "facts": story.facts,
     "limits": story.limits,
 }
