@@ -35,15 +35,15 @@ CASES = {
         "ingest ROOT/gender --out ROOT/m.parquet",
         4,
         "TRI224 ROOT/gender/train.csv: 1 label cannot be understood, got row 3 (000001_female_Asian_29): "
-        "gender 'femle' is not one of male, female. Did you mean 'female'? Correct it, or map it: "
-        "--map-values gender:femle=CLASS.",
+        "gender 'femle' is not one of male, female. Did you mean 'female'? Correct it, or say what it means: "
+        "--map-values 'gender:femle=CLASS'",
     ),
     "an age in words": Case(
         "ingest ROOT/twenty --out ROOT/m.parquet",
         4,
         "TRI224 ROOT/twenty/train.csv: 1 label cannot be understood, got row 2 (000000_male_Asian_20): "
         "age 'twenty' is not a number of years, nor one of under_30, 30_to_59, 60_plus. Write ages as "
-        "numbers, such as 20 or 20.5.",
+        "numbers, such as 20 or 20.5. Correct it, or say what it means: --map-values 'age:twenty=CLASS'",
     ),
     "two rows for one photo": Case(
         "ingest ROOT/twice --out ROOT/m.parquet",
@@ -54,15 +54,16 @@ CASES = {
     "labels without photos": Case(
         "ingest ROOT/lost --out ROOT/m.parquet",
         4,
-        "TRI227 ROOT/lost: none of the 1 label rows has a photo: 000009_male_Asian_20, got 14 extra, 1 "
-        "ignored. Check the folder of photos (--photos) and how the table writes its paths.",
+        "TRI227 ROOT/lost: none of the 1 label rows has a photo below ROOT/lost/images: 000009_male_Asian_20, "
+        "got 14 extra, 1 ignored. Check the folder of photos (--photos) and how the table writes its paths.",
     ),
     "a class outside the schema": Case(
         "ingest ROOT/table.csv --out ROOT/m.parquet",
         4,
         "TRI224 ROOT/table.csv: 1 label cannot be understood, got row 2 "
         "(good/images/000000_male_Asian_20/mask1.jpg): mask 'wron' is not one of worn, incorrect, "
-        "not_worn. Did you mean 'worn'? Correct it, or map it: --map-values mask:wron=CLASS.",
+        "not_worn. Did you mean 'worn'? Correct it, or say what it means: "
+        "--map-values 'mask:wron=CLASS'",
     ),
     "an unknown layout": Case(
         "ingest ROOT/good --layout boostcmp --out ROOT/m.parquet",

@@ -43,13 +43,24 @@ def ingest(
     age_edges: EdgesOption = "",
     columns: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="WANTED=COLUMN,...", help="Columns of a table: path=file,age=years."),
+        typer.Option(
+            "--map", metavar="WANTED=COLUMN,...", help="Columns of a table: path=file,age=years. May be repeated."
+        ),
     ] = None,
     values: Annotated[
         list[str] | None,
-        typer.Option("--map-values", metavar="ATTRIBUTE:TEXT=CLASS,...", help="Words of a source: mask:0=worn,1=..."),
+        typer.Option(
+            "--map-values",
+            metavar="ATTRIBUTE:TEXT=CLASS,...",
+            help="A source's own words, also in parts of folder names: 'mask:ok=worn,none=not_worn'. May be repeated.",
+        ),
     ] = None,
-    photo_root: Annotated[str, typer.Option("--photos", help="The photos' folder below the source.")] = "",
+    photo_root: Annotated[
+        str,
+        typer.Option(
+            "--photos", help="The photos' folder, relative to the source; to its folder where that is a table."
+        ),
+    ] = "",
     truth_in_ans: Annotated[
         bool, typer.Option("--truth-in-ans", help="Take info.csv's `ans` as truth; usually it is filled with 0.")
     ] = False,
@@ -136,6 +147,7 @@ def clear() -> None:
 
 def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
     from trifacet.cli import render
+    from trifacet.core.manifest import PERSONS_UNKNOWN
 
     manifest = found.manifest
     people = "people unknown" if manifest.n_persons is None else f"{manifest.n_persons:,} people"
@@ -148,5 +160,6 @@ def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
         render.say(f"{attribute.name}: {shares.replace('None', 'not known')}")
     beside = f", rejects in {rejects}" if found.rejects.height else ""
     render.say(f"{len(manifest):,} photos of {people} in [bold]{out}[/]{beside}")
-    for note in (*manifest.stamps, *found.notes):
+    is_labelled = bool((manifest.classes >= 0).any())  # photos without labels have no sides to stand on
+    for note in (*(s for s in manifest.stamps if is_labelled or s != PERSONS_UNKNOWN), *found.notes):
         render.warn(note)
