@@ -1,4 +1,4 @@
-"""What `trifacet ingest` says beside its table: once, and only where it matters."""
+"""What `trifacet ingest` and `split` say beside their tables: once, and only where it matters."""
 
 from __future__ import annotations
 
@@ -36,3 +36,14 @@ def test_the_line_of_the_message_is_pasted_and_filled_in(tmp_path: Path) -> None
     said = done("ingest", tmp_path / "photos", "--out", tmp_path / "m.parquet", *maps)
     assert "mask: worn 1, incorrect 1, not_worn 1" in said.out
     assert f"Note {PERSONS_UNKNOWN}" in said.err
+
+
+def test_a_split_states_no_leak_that_nobody_knows_of(tmp_path: Path) -> None:
+    for i in range(10):
+        write_photo(tmp_path / "photos" / "worn" / f"{i}.jpg")
+    done("ingest", tmp_path / "photos", "--out", tmp_path / "m.parquet")
+    said = done("split", tmp_path / "m.parquet", "--out", tmp_path / "s.parquet", "--allow-leak")
+    assert said.err.splitlines() == [
+        f"Note {PERSONS_UNKNOWN}",
+        "Note --allow-leak divided nobody who is known",
+    ]

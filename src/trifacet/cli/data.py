@@ -100,12 +100,19 @@ def split(
     folds: Annotated[int | None, typer.Option(help="Also number this many folds over train and val.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
     allow_leak: Annotated[
-        bool, typer.Option("--allow-leak", help="Split photos, not people; every later score is stamped.")
+        bool,
+        typer.Option(
+            "--allow-leak", help="Split photos, not people; where that divides somebody, every later score is stamped."
+        ),
     ] = False,
 ) -> None:
-    """A manifest to one with train, val and test. No person is divided; the same on every machine."""
+    """A manifest to one with train, val and test. No person is divided; the same on every machine.
+
+    Without person ids each photo stands for itself: nobody can tell whom that divides, and every later score says so.
+    """
     from trifacet import stages
     from trifacet.cli import render
+    from trifacet.core.manifest import LEAK
     from trifacet.data.split import thin_classes
 
     made = stages.split(manifest, out, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak)
@@ -115,7 +122,8 @@ def split(
         if len(part):
             rows.append((name, f"{len(part):,}", "unknown" if part.n_persons is None else f"{part.n_persons:,}"))
     render.out.print(render.table(str(out), ("split", "#photos", "#people"), rows))
-    for note in (*made.stamps, *thin_classes(made)):
+    idle = ("--allow-leak divided nobody who is known",)
+    for note in (*made.stamps, *(idle if allow_leak and LEAK not in made.stamps else ()), *thin_classes(made)):
         render.warn(note)
 
 
