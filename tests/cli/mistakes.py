@@ -108,7 +108,44 @@ CASES = {
     "a manifest that is not there": Case(
         "train --data ROOT/nothing.parquet --out ROOT/run",
         4,
-        "TRI202 ROOT/nothing.parquet: no manifest file here. Check the path.",
+        "TRI202 ROOT/nothing.parquet: no such folder or manifest. Check the path.",
+    ),
+    "a photo for a manifest": Case(
+        "train --data ROOT/good/images/000000_male_Asian_20/mask1.jpg --out ROOT/run",
+        4,
+        "TRI202 ROOT/good/images/000000_male_Asian_20/mask1.jpg: not a manifest file, got a file that is not "
+        "Parquet. Pass the right file; update trifacet when the format is newer.",
+    ),
+    "a folder for a manifest": Case(
+        "split ROOT/good --out ROOT/s.parquet",
+        4,
+        "TRI202 ROOT/good: a folder, not a manifest file. Pass the file itself.",
+    ),
+    "a manifest to be written as csv": Case(
+        "ingest ROOT/good --out ROOT/m.csv",
+        3,
+        "TRI104 --out: a manifest must end in .parquet, got 'ROOT/m.csv'. Call it m.parquet, say.",
+    ),
+    "a split to be written into a folder": Case(
+        "split ROOT/truth.parquet --out ROOT/bare",
+        3,
+        "TRI104 --out: a manifest must end in .parquet, got 'ROOT/bare'. Call it bare.parquet, say.",
+    ),
+    "predictions to be written as a spreadsheet": Case(
+        "predict ROOT/finished ROOT/eval --out ROOT/q.xlsx",
+        3,
+        "TRI104 --out: predictions must end in .parquet or .csv, got 'ROOT/q.xlsx'. Call it q.parquet, say.",
+    ),
+    "a folder as truth": Case(
+        "evaluate ROOT/p.parquet --truth ROOT/good",
+        5,
+        "TRI320 ROOT/good: a folder, not a table. Pass a CSV, or a .parquet of trifacet.",
+    ),
+    "a truth of fewer photos": Case(
+        "evaluate ROOT/p.parquet --truth ROOT/few.csv",
+        5,
+        "TRI302 evaluate: predictions and truth name different photos, got only in the predictions: 2.jpg. "
+        "Predict on the photos that the truth names; --subset leaves out those that only the predictions hold.",
     ),
     "a recipe with three typos": Case(
         "train ROOT/typos.yaml --data ROOT/gone.parquet --out ROOT/run",

@@ -137,12 +137,12 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "TRI302": Entry(
         "Predictions and truth name different photos",
-        "Some ids are on one side only.",
-        "Predict on the photos that the truth names; the message gives the first ids.",
+        "Some ids are on one side only; the message gives the first.",
+        "Predict on the photos that the truth names; --subset leaves out those that only the predictions hold.",
     ),
     "TRI320": Entry(
         "A CSV cannot be read",
-        "The file is missing, empty, without rows, not text, or its rows have different lengths.",
+        "The file is missing, a folder, empty, without rows, not text, or its rows have different lengths.",
         "Pass a comma-separated table in UTF-8 with a header line.",
     ),
     "TRI321": Entry(

@@ -70,6 +70,13 @@ def read_folders_layout(source: Path, reading: Reading) -> Labelled:
     return Labelled("folders", root, tuple(found), rows, why_extra, notes=_notes(said, known))
 
 
+def read_plain_folder(source: Path, reading: Reading) -> Labelled:
+    """All photos of a folder without labels, whatever its folders are called. Raises ManifestError TRI220."""
+    root = photo_root(source, reading)
+    found = find_files(root, is_following_links=reading.is_following_links)
+    return Labelled("folders", root, tuple(found), pl.DataFrame({"path": []}, schema={"path": pl.String()}), "")
+
+
 def _said_of(photo: PurePosixPath, names: Mapping[str, Name]) -> _Said:
     texts: dict[str, str | None] = {}
     silent = []
