@@ -99,7 +99,7 @@ def test_names_of_ones_own_are_refused_all_at_once_with_a_line_to_paste(tmp_path
     assert str(caught.value) == (
         f"TRI224 {tmp_path}: 4 folders are named after classes in part only, "
         "got mask-male middle, mask_female_young, nomask_female_old, wrong_male_old. "
-        "Rename them, or say which class each other part is (no CLASS for none): "
+        "Rename them, or say which class each other part is (leave CLASS out where it is none): "
         "--map-values 'mask:mask=CLASS,nomask=CLASS,wrong=CLASS' --map-values 'age:middle=CLASS,old=CLASS,young=CLASS'"
     )
     assert caught.value.rejects.rows()[0] == (
@@ -149,7 +149,7 @@ def test_what_is_proposed_for_a_part_follows_from_what_the_name_lacks(tmp_path: 
         ingest([tmp_path])
     assert str(caught.value) == (
         f"TRI224 {tmp_path}: 1 folder is named after classes in part only, got {name}. "
-        f"Rename them, or say which class each other part is (no CLASS for none): {options}"
+        f"Rename them, or say which class each other part is (leave CLASS out where it is none): {options}"
     )
 
 

@@ -52,7 +52,7 @@ def ingest(
         typer.Option(
             "--map-values",
             metavar="ATTRIBUTE:TEXT=CLASS,...",
-            help="A source's own words, also in parts of folder names: 'mask:ok=worn,none=not_worn'. May be repeated.",
+            help="A source's own words, also in parts of folder names: mask:ok=worn,no=not_worn. May be repeated.",
         ),
     ] = None,
     photo_root: Annotated[

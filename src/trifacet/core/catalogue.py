@@ -96,8 +96,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "TRI224": Entry(
         "Labels cannot be understood",
-        "A gender, mask or class is not in the schema, an age is no number, or numbers stand for classes in an "
-        "order that is not known. All bad rows stand in the rejects file.",
+        "A gender, mask or class is not in the schema, an age is no number, numbers stand for classes in an order that "
+        "is not known, or only a part of a folder's name is a class. All bad rows stand in the rejects file.",
         "Correct the rows that are named, or say what the texts mean with --map-values.",
     ),
     "TRI225": Entry(

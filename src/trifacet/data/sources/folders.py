@@ -99,7 +99,9 @@ def _refuse_partial(
     what = "1 folder is" if len(partial) == 1 else f"{len(partial):,} folders are"
     pairs = proposed_maps([name for name in partial.values() if name.runs], schema)
     do = "Rename them" + (
-        f", or say which class each other part is (no CLASS for none): {map_options(pairs)}" if pairs else "."
+        f", or say which class each other part is (leave CLASS out where it is none): {map_options(pairs)}"
+        if pairs
+        else "."
     )
     rejects = [("", example[f].as_posix(), "bad_label", f"folder {f}: a class in part only") for f in partial]
     raise IngestError(
