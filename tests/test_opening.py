@@ -36,15 +36,22 @@ def test_training_needs_labelled_photos_on_both_sides(made: Manifest, message: s
 
 
 def test_a_joint_head_needs_photos_with_every_label() -> None:
-    half = ("worn", "male", None)
+    halves = [("worn", None, "under_30"), (None, "male", "under_30")] * 2
     joint = Recipe.model_validate({"model": {"head": "joint"}})
-    assert len(ready_to_train(manifest([half] * 4, split=SPLIT), Recipe())) == 4
+    assert len(ready_to_train(manifest(halves, split=SPLIT), Recipe())) == 4
     with pytest.raises(RunError) as told:
-        ready_to_train(manifest([half] * 4, split=SPLIT), joint)
+        ready_to_train(manifest(halves, split=SPLIT), joint)
     assert str(told.value) == (
         "TRI404 model.head: joint: the split 'train' has no photo with every label. "
         "Use model.head: per_attribute, which learns from the labels there are."
     )
+
+
+def test_an_attribute_without_any_label_to_train_on_is_left_out_and_said_so() -> None:
+    data = manifest([("worn", "male", None)] * 4, split=SPLIT)
+    ready = ready_to_train(data, Recipe())
+    assert ready.schema.attributes == data.schema.attributes[:2]
+    assert ready.stamps[-1] == "no photo to train on has a label of age: this run answers mask, gender alone"
 
 
 @pytest.mark.parametrize(

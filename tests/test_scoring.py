@@ -134,7 +134,7 @@ def test_photos_on_one_side_only_are_named_for_both_sides() -> None:
     assert str(caught.value) == (
         "TRI302 evaluate: predictions and truth name different photos, "
         "got only in the truth: x.jpg; only in the predictions: 1.jpg. "
-        "Predict on the photos that the truth names; the message gives the first ids."
+        "Predict on the photos that the truth names; --subset leaves out those that only the predictions hold."
     )
 
 

@@ -106,10 +106,38 @@ def test_photos_that_are_dropped_are_not_trained_on(data: Manifest, tmp_path: Pa
     assert first not in trifacet.read_manifest(made.manifest_path).photo_ids
 
 
+def test_every_photo_of_a_folder_is_in_the_predictions_and_what_is_left_out_is_told(
+    world: World, run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos" / "000001_femal_Asian_18"
+    folder.mkdir(parents=True)
+    photo = next(world.train_dir.rglob("*.jpg")).read_bytes()
+    for name in ("mask1.jpg", "holiday.jpg"):
+        (folder / name).write_bytes(photo)
+    (folder / "normal.jpg").write_text("this is no photo")
+    (folder / "notes.txt").write_text("about")
+    told: list[str] = []
+    made = trifacet.predict(run.path, folder.parent, tell=told.append)
+    assert dict(zip(made.ids, made.errors, strict=True)) == {
+        f"{folder.name}/holiday.jpg": None,
+        f"{folder.name}/mask1.jpg": None,
+        f"{folder.name}/normal.jpg": "wrong_type",
+    }
+    assert told == ["left out: 1 sidecar or table"]
+    with pytest.raises(trifacet.TrifacetError) as caught:
+        trifacet.predict(run.path, folder.parent, splits=["val"])
+    assert str(caught.value) == f"TRI205 {folder.parent}: no split 'val' in a folder. Pass its split manifest."
+    with pytest.raises(trifacet.TrifacetError) as caught:
+        trifacet.predict(run.path, tmp_path / "nowhere")
+    assert str(caught.value) == f"TRI202 {tmp_path}/nowhere: no such folder or manifest. Check the path."
+
+
 def test_predictions_on_one_split_of_a_manifest_are_of_that_split(data: Manifest, run: Run, tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.parquet", data)
     made = trifacet.predict(run.path, tmp_path / "m.parquet", splits=["val"])
     assert list(made.ids) == data.split("val").photo_ids
-    with pytest.raises(trifacet.TrifacetError) as caught:
-        trifacet.predict(run.path, tmp_path / "m.parquet", splits=["test"])
-    assert str(caught.value).startswith(f"TRI205 {tmp_path}/m.parquet: no photos to predict on, got splits test. ")
+    told = {"tset": "there are train, val. Take one of them.", "vall": "there are train, val. Did you mean 'val'?"}
+    for name, remedy in told.items():
+        with pytest.raises(trifacet.TrifacetError) as caught:
+            trifacet.predict(run.path, tmp_path / "m.parquet", splits=[name])
+        assert str(caught.value) == f"TRI205 {tmp_path}/m.parquet: no split '{name}'; {remedy}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,10 +14,11 @@ import numpy.typing as npt
 import polars as pl
 
 from trifacet.core.config import Resolved, read_layer, resolve, set_layer
-from trifacet.core.errors import error, pick
+from trifacet.core.errors import error, nearest, pick
 from trifacet.core.files import sha256_file
 from trifacet.core.manifest import (
     PERSONS_UNKNOWN,
+    SPLITS,
     Manifest,
     check_roots,
     merged_stamps,
@@ -29,6 +30,7 @@ from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, RunInfo, create_run, machine, now, save_run, versions
 from trifacet.core.schema import LabelSchema, parse_schema, with_age_edges
 from trifacet.data.ingest import ingest
+from trifacet.data.listing import list_photos, told_counts
 from trifacet.data.sources import Reading
 from trifacet.data.split import split
 from trifacet.decision import training_priors
@@ -39,7 +41,6 @@ from trifacet.prediction import Photo
 
 Progress = Callable[[str, int, int], None]  # what is being done, photos done, photos in all
 
-NOT_ASKED = ("ignored", "extra", "wrong_type")  # files that nobody would expect an answer for
 TRAIN_PACKAGES = ("torch", "torchvision", "timm", "tensorboard")
 
 
@@ -78,12 +79,14 @@ def open_recipe(name: str | Path | Resolved[Recipe] = "quick", sets: Sequence[st
 
 
 def open_data(data: Path | str | Manifest, *, reading: Reading | None = None, progress: Progress = quiet) -> Manifest:
-    """The manifest at `data`, or of the photos in the folder `data`. Raises ManifestError TRI203, TRI205."""
+    """The manifest at `data`, or of the photos in the folder `data`. Raises ManifestError TRI202, TRI203, TRI205."""
     if isinstance(data, Manifest):
         return data
     data = Path(data)
     if data.is_dir():
         return ingest([data], reading=reading, progress=telling(progress, "looking at photos")).manifest
+    if not data.exists():
+        raise error("TRI202", "no such folder or manifest", where=str(data), do="Check the path.")
     manifest = read_manifest(data)
     check_roots(manifest, where=str(data))
     return manifest
@@ -156,20 +159,30 @@ def open_inputs(manifest: Manifest, geometry: Geometry, *, progress: Progress) -
     return open_cache(manifest.paths, hashes, geometry=geometry, progress=telling(progress, "decoding photos"))
 
 
-def open_photos(data: Path, splits: Sequence[str], *, progress: Progress) -> tuple[list[Photo], tuple[str, ...]]:
-    """The photos to predict on, with the stamps of their manifest; what a folder's scan refused comes last.
+@dataclass(frozen=True)
+class Asked:
+    """The photos to predict on, their manifest's stamps, and what a person should be told of files left out."""
+
+    photos: list[Photo]
+    stamps: tuple[str, ...] = ()
+    note: str = ""
+
+
+def open_photos(data: Path, splits: Sequence[str], *, progress: Progress) -> Asked:
+    """The photos to predict on: a manifest's, or all of a folder; those of a folder that cannot be read come last.
 
     Raises:
-        ManifestError: TRI203, TRI205.
+        ManifestError: TRI202, TRI203, TRI205 no photo, or no such split.
     """
-    if not data.is_dir():
-        manifest, refused = open_data(data), []
-    else:
-        found = ingest([data], progress=telling(progress, "looking at photos"))
-        manifest = found.manifest
-        asked = found.rejects.filter(~pl.col("status").is_in(NOT_ASKED))
-        refused = [Photo(path, data / path, status) for path, status in asked.select("path", "status").iter_rows()]
+    if data.is_dir():
+        if splits:
+            raise error("TRI205", f"no split '{splits[0]}' in a folder", where=str(data), do="Pass its split manifest.")
+        listing = list_photos(data, progress=telling(progress, "looking at photos"))
+        photos = [Photo(p.photo_id, p.file, p.status or None, p.sha256) for p in listing.photos]
+        return Asked(photos, note=f"left out: {told_counts(listing.left_out)}" if listing.left_out else "")
+    manifest = open_data(data)
     if splits:
+        _check_splits(manifest, splits, where=str(data))
         manifest = manifest.split(*splits)
     hashes = manifest.table["sha256"].to_list()
     photos = [
@@ -177,9 +190,19 @@ def open_photos(data: Path, splits: Sequence[str], *, progress: Progress) -> tup
         for photo_id, path, sha256 in zip(manifest.photo_ids, manifest.paths, hashes, strict=True)
     ]
     if not photos:
-        raise error("TRI205", "no photos to predict on", where=str(data), got=f"splits {', '.join(splits) or 'all'}")
+        raise error("TRI205", "no photos to predict on", where=str(data))
     about_split = [stamp for stamp in manifest.stamps if stamp != PERSONS_UNKNOWN]  # of persons, the truth will tell
-    return photos + refused, merged_stamps(about_split)
+    return Asked(photos, merged_stamps(about_split))
+
+
+def _check_splits(manifest: Manifest, splits: Sequence[str], *, where: str) -> None:
+    there = [name for name in SPLITS if (manifest.table["split"] == name).any()]
+    for name in splits:
+        if name not in there:
+            near = nearest(name, there)
+            do = f"Did you mean '{near}'?" if near else "Take one of them." if there else "Run `trifacet split` first."
+            known = f"there are {', '.join(there)}" if there else "the manifest is not split"
+            raise error("TRI205", f"no split '{name}'; {known}", where=where, do=do)
 
 
 def seen_in_training(photos: Sequence[Photo], manifest_path: Path) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from trifacet.closing import answers_page, finish
 from trifacet.core.config import Resolved
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
-from trifacet.core.files import is_disk_full, sha256_file, write_text
+from trifacet.core.files import check_suffix, is_disk_full, sha256_file, write_text
 from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
 from trifacet.core.predictions import (
     DecisionRule,
@@ -75,6 +75,8 @@ def ingest(
     progress: Progress = quiet,
 ) -> ingest_room.Ingested:
     """Photos to a manifest: every file gets one status, and rejects are written beside the manifest."""
+    if out:
+        check_suffix(Path(out), ".parquet", what="a manifest")
     told = telling(progress, "looking at photos")
     beside = rejects or (Path(out).with_suffix(".rejects.csv") if out else None)
     try:
@@ -101,6 +103,8 @@ def split(
     allow_leak: bool = False,
 ) -> Manifest:
     """A manifest to one with train, val and test (and folds), no person divided; written to `out` where given."""
+    if out:
+        check_suffix(Path(out), ".parquet", what="a manifest")
     data = manifest if isinstance(manifest, Manifest) else read_manifest(Path(manifest))
     made = split_room.split(data, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak)
     if out:
@@ -209,26 +213,33 @@ def predict(
     splits: Sequence[str] = (),
     page: Path | str | None = None,
     progress: Progress = quiet,
+    tell: Callable[[str], None] = quiet,
 ) -> Predictions:
     """Photos (a manifest or a folder, labelled or not) to a run's predictions, and to a page of pictures on request.
 
     model: a run's folder, or what `load_model` made of it for a device or a `tta` of your choice.
+    tell: is called with what a person should know of files that were left out.
     """
+    if out:
+        check_suffix(Path(out), ".parquet", ".csv", what="predictions")
     require_train()
     from trifacet.learn.predictor import load_model
 
     model = load_model(model) if isinstance(model, str | Path) else model
-    photos, stamps = open_photos(Path(data), splits, progress=progress)
+    asked = open_photos(Path(data), splits, progress=progress)
+    if asked.note:
+        tell(asked.note)
     told = telling(progress, "predicting")
-    seen = seen_in_training(photos, model.manifest_path) if model.manifest_path else ()
-    predictions = predict_files(model, photos, stamps=merged_stamps(model.stamps, stamps, seen), progress=told)
+    seen = seen_in_training(asked.photos, model.manifest_path) if model.manifest_path else ()
+    stamps = merged_stamps(model.stamps, asked.stamps, seen)
+    predictions = predict_files(model, asked.photos, stamps=stamps, progress=told)
     plain = DecisionRule(label_schema=model.schema, priors=model.decision.priors)
     predictions = predictions.with_decision(chosen_rule(predictions, rule) or plain)
     if out:
         write_predictions(Path(out), predictions)
     if page:
         priors, title = model.decision.priors, f"What {model.made_by['run']} sees"
-        write_text(Path(page), answers_page(predictions, photos, priors=priors, title=title, told=progress))
+        write_text(Path(page), answers_page(predictions, asked.photos, priors=priors, title=title, told=progress))
     return predictions
 
 

@@ -78,5 +78,6 @@ def _write_predictions(root: Path) -> None:
     write_predictions(root / "other.parquet", Predictions(made.ids, made.probs, None, made.errors, other))
     write_eval(root / "eval", ["0.jpg", "1.jpg", "2.jpg", "unknown.jpg"])
     (root / "truth.csv").write_text("ImageID,mask\n0.jpg,worn\n1.jpg,worn\n2.jpg,not_worn\n")
+    (root / "few.csv").write_text("ImageID,mask\n0.jpg,worn\n1.jpg,worn\n")
     known = manifest([("worn", "male", "under_30")] * 3, root=root / "good")
     write_manifest(root / "truth.parquet", known)

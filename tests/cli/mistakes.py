@@ -35,15 +35,15 @@ CASES = {
         "ingest ROOT/gender --out ROOT/m.parquet",
         4,
         "TRI224 ROOT/gender/train.csv: 1 label cannot be understood, got row 3 (000001_female_Asian_29): "
-        "gender 'femle' is not one of male, female. Did you mean 'female'? Correct it, or map it: "
-        "--map-values gender:femle=CLASS.",
+        "gender 'femle' is not one of male, female. Did you mean 'female'? Correct it, or say what it means: "
+        "--map-values 'gender:femle=CLASS'",
     ),
     "an age in words": Case(
         "ingest ROOT/twenty --out ROOT/m.parquet",
         4,
         "TRI224 ROOT/twenty/train.csv: 1 label cannot be understood, got row 2 (000000_male_Asian_20): "
         "age 'twenty' is not a number of years, nor one of under_30, 30_to_59, 60_plus. Write ages as "
-        "numbers, such as 20 or 20.5.",
+        "numbers, such as 20 or 20.5. Correct it, or say what it means: --map-values 'age:twenty=CLASS'",
     ),
     "two rows for one photo": Case(
         "ingest ROOT/twice --out ROOT/m.parquet",
@@ -54,15 +54,16 @@ CASES = {
     "labels without photos": Case(
         "ingest ROOT/lost --out ROOT/m.parquet",
         4,
-        "TRI227 ROOT/lost: none of the 1 label rows has a photo: 000009_male_Asian_20, got 14 extra, 1 "
-        "ignored. Check the folder of photos (--photos) and how the table writes its paths.",
+        "TRI227 ROOT/lost: none of the 1 label rows has a photo below ROOT/lost/images: 000009_male_Asian_20, "
+        "got 14 extra, 1 ignored. Check the folder of photos (--photos) and how the table writes its paths.",
     ),
     "a class outside the schema": Case(
         "ingest ROOT/table.csv --out ROOT/m.parquet",
         4,
         "TRI224 ROOT/table.csv: 1 label cannot be understood, got row 2 "
         "(good/images/000000_male_Asian_20/mask1.jpg): mask 'wron' is not one of worn, incorrect, "
-        "not_worn. Did you mean 'worn'? Correct it, or map it: --map-values mask:wron=CLASS.",
+        "not_worn. Did you mean 'worn'? Correct it, or say what it means: "
+        "--map-values 'mask:wron=CLASS'",
     ),
     "an unknown layout": Case(
         "ingest ROOT/good --layout boostcmp --out ROOT/m.parquet",
@@ -107,7 +108,44 @@ CASES = {
     "a manifest that is not there": Case(
         "train --data ROOT/nothing.parquet --out ROOT/run",
         4,
-        "TRI202 ROOT/nothing.parquet: no manifest file here. Check the path.",
+        "TRI202 ROOT/nothing.parquet: no such folder or manifest. Check the path.",
+    ),
+    "a photo for a manifest": Case(
+        "train --data ROOT/good/images/000000_male_Asian_20/mask1.jpg --out ROOT/run",
+        4,
+        "TRI202 ROOT/good/images/000000_male_Asian_20/mask1.jpg: not a manifest file, got a file that is not "
+        "Parquet. Pass the right file; update trifacet when the format is newer.",
+    ),
+    "a folder for a manifest": Case(
+        "split ROOT/good --out ROOT/s.parquet",
+        4,
+        "TRI202 ROOT/good: a folder, not a manifest file. Pass the file itself.",
+    ),
+    "a manifest to be written as csv": Case(
+        "ingest ROOT/good --out ROOT/m.csv",
+        3,
+        "TRI104 --out: a manifest must end in .parquet, got 'ROOT/m.csv'. Call it m.parquet, say.",
+    ),
+    "a split to be written into a folder": Case(
+        "split ROOT/truth.parquet --out ROOT/bare",
+        3,
+        "TRI104 --out: a manifest must end in .parquet, got 'ROOT/bare'. Call it bare.parquet, say.",
+    ),
+    "predictions to be written as a spreadsheet": Case(
+        "predict ROOT/finished ROOT/eval --out ROOT/q.xlsx",
+        3,
+        "TRI104 --out: predictions must end in .parquet or .csv, got 'ROOT/q.xlsx'. Call it q.parquet, say.",
+    ),
+    "a folder as truth": Case(
+        "evaluate ROOT/p.parquet --truth ROOT/good",
+        5,
+        "TRI320 ROOT/good: a folder, not a table. Pass a CSV, or a .parquet of trifacet.",
+    ),
+    "a truth of fewer photos": Case(
+        "evaluate ROOT/p.parquet --truth ROOT/few.csv",
+        5,
+        "TRI302 evaluate: predictions and truth name different photos, got only in the predictions: 2.jpg. "
+        "Predict on the photos that the truth names; --subset leaves out those that only the predictions hold.",
     ),
     "a recipe with three typos": Case(
         "train ROOT/typos.yaml --data ROOT/gone.parquet --out ROOT/run",

@@ -79,7 +79,7 @@ def test_another_kind_is_refused(tmp_path: Path) -> None:
 def test_a_table_that_is_not_there_or_not_ours_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     assert refusal(path) == f"TRI202 {path}: no pets file here. Check the path."
-    assert refusal(tmp_path) == f"TRI202 {tmp_path}: no pets file here. Check the path."
+    assert refusal(tmp_path) == f"TRI202 {tmp_path}: a folder, not a pets file. Pass the file itself."
     PETS.write_parquet(path)
     assert refusal(path) == f"TRI202 {path}: not a pets file, got a file without trifacet's metadata. {AGAIN}"
     PETS.write_parquet(path, metadata={"trifacet": json.dumps({"kind": "pets", "format": 1, "strange": 1})})
@@ -94,7 +94,7 @@ def test_damage_is_refused_wherever_the_file_is_cut(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         assert refusal(path).startswith(f"TRI202 {path}: not a pets file, got "), length
     path.write_text("name,age\nRex,3\n")
-    assert refusal(path).startswith(f"TRI202 {path}: not a pets file, got ")
+    assert refusal(path) == f"TRI202 {path}: not a pets file, got a file that is not Parquet. {AGAIN}"
 
 
 def test_columns_are_checked_by_name_and_type(tmp_path: Path) -> None:

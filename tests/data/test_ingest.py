@@ -126,7 +126,12 @@ def test_sources_of_different_layouts_share_a_manifest(tmp_path: Path) -> None:
         ("", None, None, None),
     ]
     assert ingested.manifest.stamps == (PERSONS_UNKNOWN,)
-    assert ingested.notes[-3:] == tuple(f"{name} is not known of 1 of 8 photos" for name in ("mask", "gender", "age"))
+    assert ingested.notes == (
+        f"{labelled}: layout boostcamp: train form, train.csv",
+        f"{labelled}: the csv differs from the folder's name in 2 places, the csv is taken: {ONE}: id 1, {ONE}: race A",
+        f"{plain}: layout folders: no folder is named after a person",
+        f"{plain}: no folder is named after a class: the 1 photos have no labels",
+    )
 
 
 def test_folders_of_one_name_get_different_sources(tmp_path: Path) -> None:
@@ -175,8 +180,8 @@ def test_labels_of_which_none_has_a_photo_are_refused(tmp_path: Path) -> None:
     with pytest.raises(IngestError) as caught:
         ingest([root])
     assert str(caught.value) == (
-        f"TRI227 {tmp_path}: none of the 2 label rows has a photo: a.jpg, b.jpg, got 1 extra, 1 ignored. "
-        "Check the folder of photos (--photos) and how the table writes its paths."
+        f"TRI227 {tmp_path}: none of the 2 label rows has a photo below {tmp_path}/images: a.jpg, b.jpg, "
+        "got 1 extra, 1 ignored. Check the folder of photos (--photos) and how the table writes its paths."
     )
     assert caught.value.rejects["status"].to_list() == ["extra", "ignored", "missing", "missing"]
 

@@ -10,6 +10,7 @@ from trifacet.core.errors import TrifacetError
 from trifacet.core.schema import DEFAULT_SCHEMA, Attribute, LabelSchema
 from trifacet.data.ingest import ingest
 from trifacet.data.sources import LAYOUTS, Reading, read_source
+from trifacet.data.sources.entries import IngestError, parse_values
 
 
 def photos(root: Path, names: Sequence[str]) -> Path:
@@ -69,15 +70,101 @@ def test_photos_outside_class_folders_are_extra(tmp_path: Path) -> None:
     ]
 
 
-def test_a_folder_that_names_no_class_is_refused_beside_classes(tmp_path: Path) -> None:
-    photos(tmp_path, ["worn/a.jpg", "incorect/b.jpg", "incorect/c.jpg", "worn/kim/d.jpg"])
-    with pytest.raises(TrifacetError) as caught:
+def test_a_folder_without_any_class_word_holds_photos_without_labels_and_it_is_told(tmp_path: Path) -> None:
+    photos(tmp_path, ["worn/a.jpg", "incorect/b.jpg", "incorect/c.jpg", "unsorted/e.jpg", "worn/kim/d.jpg"])
+    ingested = ingest([tmp_path])
+    assert ingested.manifest.table.select("photo_id", "mask", "label_source").rows() == [
+        ("incorect/b.jpg", None, None),
+        ("incorect/c.jpg", None, None),
+        ("unsorted/e.jpg", None, None),
+        ("worn/a.jpg", "worn", "folder name"),
+        ("worn/kim/d.jpg", "worn", "folder name"),
+    ]
+    assert ingested.notes == (
+        "layout folders: folders such as worn",
+        (
+            "3 photos have no labels, as their folders name no class: incorect 2, unsorted 1; "
+            "misspelled? incorect (for incorrect?)"
+        ),
+        "folders within classes that name none are passed over: kim (1 photos)",
+    )
+
+
+OWN = ["mask_female_young/a.jpg", "wrong_male_old/b.jpg", "nomask_female_old/c.jpg", "mask-male middle/d.jpg"]
+
+
+def test_names_of_ones_own_are_refused_all_at_once_with_a_line_to_paste(tmp_path: Path) -> None:
+    with pytest.raises(IngestError) as caught:
+        ingest([photos(tmp_path, [*OWN, "holiday/e.jpg"])])
+    assert str(caught.value) == (
+        f"TRI224 {tmp_path}: 4 folders are named after classes in part only, "
+        "got mask-male middle, mask_female_young, nomask_female_old, wrong_male_old. "
+        "Rename them, or say which class each other part is (leave CLASS out where it is none): "
+        "--map-values 'mask:mask=CLASS,nomask=CLASS,wrong=CLASS' --map-values 'age:middle=CLASS,old=CLASS,young=CLASS'"
+    )
+    assert caught.value.rejects.rows()[0] == (
+        "",
+        "mask-male middle/d.jpg",
+        "bad_label",
+        "folder mask-male middle: a class in part only",
+    )
+
+
+def test_parts_of_names_are_mapped(tmp_path: Path) -> None:
+    values = parse_values(
+        ["mask:wrong=incorrect,mask=worn,nomask=not_worn", "age:young=under_30,middle=30_to_59,old=70"]
+    )
+    ingested = ingest([photos(tmp_path, OWN)], reading=Reading(values=values))
+    assert ingested.manifest.table.select("photo_id", "mask", "gender", "age").rows() == [
+        ("mask-male middle/d.jpg", "worn", "male", "30_to_59"),
+        ("mask_female_young/a.jpg", "worn", "female", "under_30"),
+        ("nomask_female_old/c.jpg", "not_worn", "female", "60_plus"),
+        ("wrong_male_old/b.jpg", "incorrect", "male", "60_plus"),
+    ]
+    assert ingested.notes == ("layout folders: folders such as mask-male middle",)
+
+
+def test_the_longest_part_is_matched_first(tmp_path: Path) -> None:
+    values = parse_values(["mask:under nose=incorrect,nose=worn", "age:x="])
+    names = ["Under_Nose_male/a.jpg", "not-worn_30 to 59/b.jpg", "x_worn/c.jpg"]
+    ingested = ingest([photos(tmp_path, names)], reading=Reading(values=values))
+    assert ingested.manifest.table.select("mask", "gender", "age").rows() == [
+        ("incorrect", "male", None),
+        ("not_worn", None, "30_to_59"),
+        ("worn", None, None),
+    ]
+
+
+PARTIAL = {
+    "a part too many": ("worn_male_under_30_batch1", "--map-values 'mask:batch1='"),
+    "one attribute open": ("worn_female_really_old", "--map-values 'age:really_old=CLASS'"),
+    "too few parts to tell": ("female_old", "--map-values 'ATTRIBUTE:old=CLASS'"),
+}
+
+
+@pytest.mark.parametrize(("name", "options"), PARTIAL.values(), ids=PARTIAL)
+def test_what_is_proposed_for_a_part_follows_from_what_the_name_lacks(tmp_path: Path, name: str, options: str) -> None:
+    photos(tmp_path, [f"{name}/a.jpg"])
+    with pytest.raises(IngestError) as caught:
         ingest([tmp_path])
     assert str(caught.value) == (
-        f"TRI224 {tmp_path}: 2 labels cannot be understood, "
-        "got folder incorect: names no class, folder kim: names no class. "
-        "Did you mean 'incorrect'? Rename or remove the folder, or map it: --map-values ATTRIBUTE:incorect=CLASS. "
-        "Rename or remove the folder, or map it: --map-values ATTRIBUTE:kim=CLASS."
+        f"TRI224 {tmp_path}: 1 folder is named after classes in part only, got {name}. "
+        f"Rename them, or say which class each other part is (leave CLASS out where it is none): {options}"
+    )
+
+
+def test_what_is_proposed_for_a_part_is_understood_when_pasted(tmp_path: Path) -> None:
+    values = parse_values(["mask:batch1="])
+    ingested = ingest([photos(tmp_path, ["batch1_worn_male_under_30/a.jpg"])], reading=Reading(values=values))
+    assert ingested.manifest.table.select("mask", "gender", "age").rows() == [("worn", "male", "under_30")]
+
+
+def test_a_name_of_two_classes_of_one_attribute_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IngestError) as caught:
+        ingest([photos(tmp_path, ["worn_incorrect/a.jpg", "male/b.jpg"])])
+    assert str(caught.value) == (
+        f"TRI224 {tmp_path}: 1 folder is named after classes in part only, got worn_incorrect (two classes of mask). "
+        "Rename them."
     )
 
 
@@ -87,21 +174,24 @@ def test_photos_without_class_folders_have_no_labels(tmp_path: Path) -> None:
     assert ingested.manifest.table.select("mask", "gender", "age", "label_source").null_count().row(0) == (2, 2, 2, 2)
     assert ingested.notes[:2] == (
         "layout folders: no folder is named after a person",
-        "no folder is named after a class: the photos have no labels",
+        "no folder is named after a class: the 2 photos have no labels",
     )
 
 
-def test_a_single_misspelled_class_is_not_taken_for_no_label(tmp_path: Path) -> None:
-    with pytest.raises(TrifacetError, match=r"TRI224 .*folder incorect: names no class. Did you mean 'incorrect'\?"):
-        ingest([photos(tmp_path, ["incorect/b.jpg"])])
+def test_a_misspelled_class_is_told_of(tmp_path: Path) -> None:
+    ingested = ingest([photos(tmp_path, ["incorect/b.jpg"])])
+    assert ingested.manifest.table["mask"].to_list() == [None]
+    assert ingested.notes[1] == (
+        "no folder is named after a class: the 1 photos have no labels; misspelled? incorect (for incorrect?)"
+    )
 
 
 def test_a_class_name_of_two_attributes_says_nothing(tmp_path: Path) -> None:
     attributes = tuple(Attribute(name=name, classes=("yes", "no")) for name in ("mask", "glasses"))
     ingested = ingest([photos(tmp_path, ["yes_no/a.jpg"])], reading=Reading(LabelSchema(attributes=attributes)))
     assert ingested.manifest.table.select("mask", "glasses").rows() == [("yes", "no")]
-    with pytest.raises(TrifacetError, match="folder yes: names no class"):
-        ingest([photos(tmp_path, ["yes/a.jpg"])], reading=Reading(LabelSchema(attributes=attributes)))
+    ingested = ingest([photos(tmp_path / "b", ["yes/a.jpg"])], reading=Reading(LabelSchema(attributes=attributes)))
+    assert ingested.manifest.table.select("mask", "glasses").rows() == [(None, None)]
 
 
 # -- which layout a folder has
@@ -114,7 +204,10 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     with pytest.raises(TrifacetError) as caught:
         ingest([tmp_path / "here"], reading=Reading(photos="bg_sub"))
-    assert str(caught.value) == f"TRI220 {tmp_path}/here/bg_sub: no such folder. Check the path."
+    assert (
+        str(caught.value)
+        == f"TRI220 {tmp_path}/here/bg_sub: no such folder. --photos is looked for in {tmp_path}/here."
+    )
 
 
 def test_several_layouts_are_not_guessed_between(tmp_path: Path) -> None:
@@ -134,6 +227,30 @@ def test_several_layouts_are_not_guessed_between(tmp_path: Path) -> None:
     )
     with pytest.raises(TrifacetError, match=r"TRI223 .*several layouts fit"):
         ingest([tmp_path], layout="boostcamp")
+
+
+JOINT = ("incorrect_female_30_to_59", "worn_male_60_plus", "not_worn_male_under_30")
+
+
+def test_folders_named_after_the_schemas_classes_are_no_people(tmp_path: Path) -> None:
+    ingested = ingest([photos(tmp_path, [f"{name}/mask1.jpg" for name in JOINT])])
+    assert ingested.notes == ("layout folders: folders such as incorrect_female_30_to_59",)
+    assert ingested.manifest.table.select("mask", "gender", "age").rows() == [
+        ("incorrect", "female", "30_to_59"),
+        ("not_worn", "male", "under_30"),
+        ("worn", "male", "60_plus"),
+    ]
+
+
+def test_a_persons_folder_is_known_by_a_genders_word_or_by_its_photos(tmp_path: Path) -> None:
+    told = {
+        "7_male_Asian_30/x.jpg": "boostcamp",
+        "7_male_A_B_30/Normal.png": "boostcamp",
+        "7_to_be_30/x.jpg": "folders",
+    }
+    for name, layout in told.items():
+        root = photos(tmp_path / name.partition("/")[0], [name])
+        assert read_source(root, Reading()).layout == layout
 
 
 def test_our_own_tables_beside_the_photos_are_no_layout(tmp_path: Path) -> None:

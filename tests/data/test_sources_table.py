@@ -52,16 +52,21 @@ def test_numbers_for_classes_are_refused_unless_mapped(tmp_path: Path) -> None:
         ingest([path])
     assert str(caught.value) == (
         f"TRI224 {path}: 2 labels cannot be understood, "
-        "got row 2 (a.jpg): mask '0' is a number, and orders of classes differ, "
-        "row 3 (b.jpg): mask '1' is a number, and orders of classes differ. "
-        "Say what the numbers mean, for example --map-values mask:0=worn,1=incorrect,2=not_worn."
+        "got mask '0' (once), '1' (once), first in row 2 (a.jpg): a number, and orders of classes differ: "
+        "not one of worn, incorrect, not_worn. "
+        "Correct them, or say what they mean: --map-values 'mask:0=CLASS,1=CLASS'"
     )
 
 
 def test_classes_of_age_are_not_taken_for_years(tmp_path: Path) -> None:
     path = table_of(tmp_path, "path,age\na.jpg,0\nb.jpg,2.0\n")
-    with pytest.raises(TrifacetError, match=r"row 2 \(a.jpg\): age holds only 0, 2.0: class numbers, not years"):
+    with pytest.raises(TrifacetError) as caught:
         ingest([path])
+    assert str(caught.value) == (
+        f"TRI224 {path}: 2 labels cannot be understood, got age '0' (once), '2.0' (once), first in row 2 (a.jpg): "
+        "the number of a class, as all in this column, not of years. "
+        "Correct them, or say what they mean: --map-values 'age:0=CLASS,2.0=CLASS'"
+    )
     reading = Reading(values=parse_values(["age:0=under_30,1=30_to_59,2.0=60_plus"]))
     assert labels_of(path, reading, "age", "age_years") == [("under_30", None), ("60_plus", None)]
 
@@ -90,7 +95,7 @@ def test_joint_classes_go_by_name(tmp_path: Path, text: str) -> None:
 
 def test_joint_numbers_are_taken_only_when_told(tmp_path: Path) -> None:
     path = table_of(tmp_path, "path,class\na.jpg,17\nb.jpg,0\n")
-    with pytest.raises(TrifacetError, match="say --truth-in-ans; else map them"):
+    with pytest.raises(TrifacetError, match="If they are this schema's joint ids, say --truth-in-ans"):
         ingest([path], layout="table")
     told = Reading(is_ans_truth=True)
     mapped = Reading(values={"class": {"17": "not_worn/female/60_plus", "0": "worn_male_under_30"}})
@@ -107,11 +112,55 @@ def test_a_class_outside_the_schema_names_the_nearest(tmp_path: Path) -> None:
     path = table_of(tmp_path, "path,mask,class\na.jpg,incorect,\nb.jpg,worn,\n")
     with pytest.raises(TrifacetError) as caught:
         ingest([path], layout="table")
-    assert caught.value.do == "Did you mean 'incorrect'? Correct it, or map it: --map-values mask:incorect=CLASS."
+    assert caught.value.do == (
+        "Did you mean 'incorrect'? Correct it, or say what it means: --map-values 'mask:incorect=CLASS'"
+    )
     path = table_of(tmp_path, "path,class\na.jpg,worn/mail/under_30\n")
     with pytest.raises(TrifacetError) as caught:
         ingest([path], layout="table")
-    assert caught.value.do == "Did you mean 'worn/male/under_30'?"
+    assert caught.value.do == (
+        "Did you mean 'worn/male/under_30'? Correct it, or say what it means: "
+        "--map-values 'class:worn/mail/under_30=CLASS'"
+    )
+
+
+def test_the_unknown_words_of_all_columns_are_told_once_with_a_line_to_paste(tmp_path: Path) -> None:
+    names = tuple(f"{i}.jpg" for i in range(6))
+    words = ["ok,F,20", "ok,x,young", "under nose,M,young", "ok,f,181", "it's,m,30", 'worn,"a,b",31']
+    rows = "".join(f"{name},{said}\n" for name, said in zip(names, words, strict=True))
+    path = table_of(tmp_path, f"path,mask,gender,age\n{rows}", photos=names)
+    with pytest.raises(TrifacetError) as caught:
+        ingest([path])
+    assert str(caught.value) == (
+        f"TRI224 {path}: 10 labels cannot be understood, got "
+        "mask 'ok' (3 times), 'under nose' (once), 'it's' (once), first in row 2 (0.jpg): "
+        "not one of worn, incorrect, not_worn; "
+        "gender 'x' (once), 'a,b' (once), first in row 3 (1.jpg): not one of male, female; "
+        "age 'young' (2 times), first in row 3 (1.jpg): not a number of years, nor one of under_30, 30_to_59, 60_plus; "
+        "row 5 (3.jpg): age '181' lies outside 0..100 years. "
+        "Write ages as numbers, such as 20 or 20.5. Correct the age, or widen the schema's years. "
+        "Correct them, or say what they mean: --map-values 'mask:ok=CLASS,under nose=CLASS,it'\\''s=CLASS' "
+        "--map-values 'gender:x=CLASS' --map-values 'age:young=CLASS'"
+    )
+
+
+def test_f_and_m_are_female_and_male(tmp_path: Path) -> None:
+    path = table_of(tmp_path, "path,gender\na.jpg,F\nb.jpg,m\n")
+    assert labels_of(path, None, "gender") == [("female",), ("male",)]
+
+
+def test_a_manifests_names_of_columns_are_known(tmp_path: Path) -> None:
+    path = table_of(tmp_path, "path,person_id,age_years\na.jpg,p1,20\nb.jpg,p2,\n")
+    ingested = ingest([path])
+    assert ingested.notes[0] == "layout table: labels.csv"
+    assert ingested.manifest.table.select("person_id", "age_years", "age").rows() == [
+        ("p1", 20.0, "under_30"),
+        ("p2", None, None),
+    ]
+    both = table_of(tmp_path / "both", "path,person,person_id\na.jpg,p1,other\nb.jpg,p1,other\n")
+    assert labels_of(both, None, "person_id", "x_person_id") == [("p1", "other"), ("p1", "other")]
+    mapped = table_of(tmp_path / "mapped", "path,who\na.jpg,p1\nb.jpg,p1\n")
+    assert labels_of(mapped, Reading(columns={"person_id": "who"}), "person_id") == [("p1",), ("p1",)]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])

@@ -165,6 +165,25 @@ def test_a_leak_must_be_allowed_and_is_stamped() -> None:
     assert split(made).stamps == ()
 
 
+def test_a_leak_is_stated_only_where_a_known_person_is_divided() -> None:
+    unknown = manifest_of([("", "male", 20.0, 1) for _ in range(50)])
+    allowed = split(unknown, allow_leak=True)
+    assert allowed.stamps == split(unknown).stamps == (PERSONS_UNKNOWN,)
+    assert assigned(allowed) == assigned(split(unknown))
+    assert split(crowd(50, n_photos=1), allow_leak=True).stamps == ()
+    some = manifest_of([("", "male", 20.0, 1)] * 20 + [(f"{i}", "female", 30.0, 7) for i in range(20)])
+    assert split(some, allow_leak=True).stamps == (LEAK, PERSONS_UNKNOWN)
+    in_folds = split(crowd(50), val=0.0, folds=5, allow_leak=True)
+    assert in_folds.stamps == (LEAK,)
+
+
+def test_photos_without_any_label_are_split_with_a_note() -> None:
+    people = manifest_of([(f"{i}", "male", None, 7) for i in range(20)])
+    bare = people.table.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in ("mask", "gender"))
+    made = split(Manifest(bare, DEFAULT_SCHEMA, ROOTS))
+    assert thin_classes(made) == ("no photo has a label: this split can neither train nor score anything",)
+
+
 def test_a_split_without_val_and_test_is_all_train() -> None:
     assert set(split(crowd(5), val=0).table["split"]) == {"train"}
 
@@ -207,5 +226,15 @@ def test_classes_that_a_split_lacks_are_told() -> None:
     made = split(manifest_of(people), val=0.2)
     where = made.table.filter(pl.col("person_id") == "old")["split"][0]
     lacking = {"train": "val", "val": "train"}[where]
-    assert thin_classes(made) == (f"age 60_plus (1 people) is not in split {lacking}",)
+    assert thin_classes(made) == (f"age 60_plus (1 person) is not in split {lacking}",)
     assert thin_classes(split(crowd(300))) == ()
+    unknown = split(manifest_of([("", *p[1:3], 1) for p in people]), val=0.2)
+    where = unknown.table.filter(pl.col("age") == "60_plus")["split"][0]
+    assert thin_classes(unknown)[-1] == f"age 60_plus (1 photo) is not in split {({'train', 'val'} - {where}).pop()}"
+
+
+def test_photos_of_unknown_people_are_not_called_people() -> None:
+    with pytest.raises(TrifacetError, match="TRI251 fold 3, 4 would be empty, got 3 photos"):
+        split(manifest_of([("", "male", 20.0, 1)] * 3), val=0.3, folds=5)
+    with pytest.raises(TrifacetError, match="TRI251 fold 3, 4 would be empty, got 1 person and 2 photos"):
+        split(manifest_of([("a", "male", 20.0, 1), *[("", "male", 20.0, 1)] * 2]), val=0.3, folds=5)

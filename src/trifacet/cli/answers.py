@@ -41,17 +41,21 @@ def predict(
     """Photos to class probabilities, the age distribution, and answers. Every photo asked for is in the result."""
     from trifacet import stages
     from trifacet.cli import render
+    from trifacet.core.files import check_suffix
     from trifacet.opening import require_train
 
     if tta not in ("", "none", "flip"):
         raise error("TRI104", "must be flip or none", where="--tta", got=f"'{tta}'")
+    check_suffix(out, ".parquet", ".csv", what="predictions")
     rule = open_rule(decision)
     require_train()
     from trifacet.learn.predictor import load_model
 
     loaded = load_model(model, device=device, tta=tta or None)  # type: ignore[arg-type]
     with render.bars() as bars:
-        made = stages.predict(loaded, data, out=out, rule=rule, splits=split or [], page=page, progress=bars.told)
+        made = stages.predict(
+            loaded, data, out=out, rule=rule, splits=split or [], page=page, progress=bars.told, tell=render.warn
+        )
     n_read = int(made.is_read.sum())
     render.say(f"{n_read:,} photos answered in [bold]{out}[/]" + (f", pictures in [bold]{page}[/]" if page else ""))
     if n_read < len(made):

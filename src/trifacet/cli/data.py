@@ -43,13 +43,24 @@ def ingest(
     age_edges: EdgesOption = "",
     columns: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="WANTED=COLUMN,...", help="Columns of a table: path=file,age=years."),
+        typer.Option(
+            "--map", metavar="WANTED=COLUMN,...", help="Columns of a table: path=file,age=years. May be repeated."
+        ),
     ] = None,
     values: Annotated[
         list[str] | None,
-        typer.Option("--map-values", metavar="ATTRIBUTE:TEXT=CLASS,...", help="Words of a source: mask:0=worn,1=..."),
+        typer.Option(
+            "--map-values",
+            metavar="ATTRIBUTE:TEXT=CLASS,...",
+            help="A source's own words, also in parts of folder names: mask:ok=worn,no=not_worn. May be repeated.",
+        ),
     ] = None,
-    photo_root: Annotated[str, typer.Option("--photos", help="The photos' folder below the source.")] = "",
+    photo_root: Annotated[
+        str,
+        typer.Option(
+            "--photos", help="The photos' folder, relative to the source; to its folder where that is a table."
+        ),
+    ] = "",
     truth_in_ans: Annotated[
         bool, typer.Option("--truth-in-ans", help="Take info.csv's `ans` as truth; usually it is filled with 0.")
     ] = False,
@@ -89,12 +100,19 @@ def split(
     folds: Annotated[int | None, typer.Option(help="Also number this many folds over train and val.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
     allow_leak: Annotated[
-        bool, typer.Option("--allow-leak", help="Split photos, not people; every later score is stamped.")
+        bool,
+        typer.Option(
+            "--allow-leak", help="Split photos, not people; where that divides somebody, every later score is stamped."
+        ),
     ] = False,
 ) -> None:
-    """A manifest to one with train, val and test. No person is divided; the same on every machine."""
+    """A manifest to one with train, val and test. No person is divided; the same on every machine.
+
+    Without person ids each photo stands for itself: nobody can tell whom that divides, and every later score says so.
+    """
     from trifacet import stages
     from trifacet.cli import render
+    from trifacet.core.manifest import LEAK
     from trifacet.data.split import thin_classes
 
     made = stages.split(manifest, out, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak)
@@ -104,7 +122,8 @@ def split(
         if len(part):
             rows.append((name, f"{len(part):,}", "unknown" if part.n_persons is None else f"{part.n_persons:,}"))
     render.out.print(render.table(str(out), ("split", "#photos", "#people"), rows))
-    for note in (*made.stamps, *thin_classes(made)):
+    idle = ("--allow-leak divided nobody who is known",)
+    for note in (*made.stamps, *(idle if allow_leak and LEAK not in made.stamps else ()), *thin_classes(made)):
         render.warn(note)
 
 
@@ -136,6 +155,7 @@ def clear() -> None:
 
 def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
     from trifacet.cli import render
+    from trifacet.core.manifest import PERSONS_UNKNOWN
 
     manifest = found.manifest
     people = "people unknown" if manifest.n_persons is None else f"{manifest.n_persons:,} people"
@@ -148,5 +168,6 @@ def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
         render.say(f"{attribute.name}: {shares.replace('None', 'not known')}")
     beside = f", rejects in {rejects}" if found.rejects.height else ""
     render.say(f"{len(manifest):,} photos of {people} in [bold]{out}[/]{beside}")
-    for note in (*manifest.stamps, *found.notes):
+    is_labelled = bool((manifest.classes >= 0).any())  # photos without labels have no sides to stand on
+    for note in (*(s for s in manifest.stamps if is_labelled or s != PERSONS_UNKNOWN), *found.notes):
         render.warn(note)

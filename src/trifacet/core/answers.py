@@ -33,8 +33,10 @@ def read_csv_texts(path: Path) -> pl.DataFrame:
     """A CSV's cells as stripped texts, empty ones null; a byte order mark and CRLF are taken as they come.
 
     Raises:
-        PredictionsError: TRI320, missing, empty, without rows, or not a table.
+        PredictionsError: TRI320, missing, a folder, empty, without rows, or not a table.
     """
+    if path.is_dir():
+        raise error("TRI320", "a folder, not a table", where=str(path), do="Pass a CSV, or a .parquet of trifacet.")
     try:
         table = pl.read_csv(path, infer_schema=False, encoding="utf8")
     except FileNotFoundError:

@@ -96,8 +96,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "TRI224": Entry(
         "Labels cannot be understood",
-        "A gender, mask or class is not in the schema, an age is no number, or numbers stand for classes in an "
-        "order that is not known. All bad rows stand in the rejects file.",
+        "A gender, mask or class is not in the schema, an age is no number, numbers stand for classes in an order that "
+        "is not known, or only a part of a folder's name is a class. All bad rows stand in the rejects file.",
         "Correct the rows that are named, or say what the texts mean with --map-values.",
     ),
     "TRI225": Entry(
@@ -137,12 +137,12 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "TRI302": Entry(
         "Predictions and truth name different photos",
-        "Some ids are on one side only.",
-        "Predict on the photos that the truth names; the message gives the first ids.",
+        "Some ids are on one side only; the message gives the first.",
+        "Predict on the photos that the truth names; --subset leaves out those that only the predictions hold.",
     ),
     "TRI320": Entry(
         "A CSV cannot be read",
-        "The file is missing, empty, without rows, not text, or its rows have different lengths.",
+        "The file is missing, a folder, empty, without rows, not text, or its rows have different lengths.",
         "Pass a comma-separated table in UTF-8 with a header line.",
     ),
     "TRI321": Entry(

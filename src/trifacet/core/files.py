@@ -92,6 +92,13 @@ def _space(path: Path, n_bytes: int | None) -> str:
     return f"{free} free of {needed} needed"
 
 
+def check_suffix(path: Path, *suffixes: str, what: str) -> None:
+    """Refuses an output whose name does not end as its content asks. Raises ConfigError TRI104."""
+    if path.suffix.lower() not in suffixes:
+        do = f"Call it {path.stem or 'out'}{suffixes[0]}, say."
+        raise error("TRI104", f"{what} must end in {' or '.join(suffixes)}", where="--out", got=f"'{path}'", do=do)
+
+
 def new_file_mode() -> int:
     """The permissions that `open` would give a new file; `mkstemp` gives its own to the owner alone."""
     mask = os.umask(0o022)

@@ -64,6 +64,8 @@ def read_table(path: Path, kind: TableKind) -> tuple[pl.DataFrame, Provenance]:
     Raises:
         ManifestError: TRI202, missing, damaged, of another kind, or newer than this trifacet.
     """
+    if path.is_dir():
+        raise error("TRI202", f"a folder, not a {kind.name} file", where=str(path), do="Pass the file itself.")
     if not path.is_file():
         raise error("TRI202", f"no {kind.name} file here", where=str(path), do="Check the path.")
     try:
@@ -74,6 +76,8 @@ def read_table(path: Path, kind: TableKind) -> tuple[pl.DataFrame, Provenance]:
         made = Provenance.model_validate({**stored, "format": kind.format}) if is_known else None
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as problem:
         got = "a file without trifacet's metadata" if isinstance(problem, KeyError) else str(problem).splitlines()[0]
+        if isinstance(problem, pl.exceptions.PolarsError) and not _is_parquet(path):
+            got = "a file that is not Parquet"
         raise error("TRI202", f"not a {kind.name} file", where=str(path), got=got) from None
     if found != kind.name:
         raise error("TRI202", f"expected a {kind.name} file", where=str(path), got=f"a {found} file")
@@ -83,6 +87,11 @@ def read_table(path: Path, kind: TableKind) -> tuple[pl.DataFrame, Provenance]:
         table = kind.migrations[older](table)
     check_columns(table, kind, where=str(path))
     return table, made
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as content:
+        return content.read(4) == b"PAR1"
 
 
 def check_columns(table: pl.DataFrame, kind: TableKind, *, where: str) -> None:

@@ -107,10 +107,10 @@ def ingest(
     if sum(counts.values()) != n_files:
         raise ValueError(f"{n_files} files must have one status each, got {counts}")
     where = ", ".join(str(s.path) for s in asked)
-    _refuse_nothing(joined, rejects, counts=counts, where=where)
+    _refuse_nothing(taken, joined, rejects=rejects, counts=counts)
     manifest = _manifest(taken, joined, schema=reading.schema)
     check_manifest(manifest, where=where)
-    notes = _notes(taken, joined, manifest=manifest)
+    notes = _notes(taken, joined)
     return Ingested(manifest, rejects, counts, n_files, sum(one.n_missing for one in joined), notes)
 
 
@@ -209,15 +209,19 @@ def _stem(path: str) -> str:
     return path.lower().rpartition(".")[0] or path.lower()
 
 
-def _refuse_nothing(joined: Sequence[_Joined], rejects: pl.DataFrame, *, counts: Mapping[str, int], where: str) -> None:
+def _refuse_nothing(
+    taken: Sequence[_Taken], joined: Sequence[_Joined], *, rejects: pl.DataFrame, counts: Mapping[str, int]
+) -> None:
     """Raises IngestError: TRI227 no label has a file, TRI205 no file is usable."""
     if sum(len(one.rows) for one in joined):
         return
+    where = ", ".join(str(t.source.path) for t in taken)
     n_labelled, n_missing = sum(one.n_labelled for one in joined), sum(one.n_missing for one in joined)
     got = ", ".join(f"{n:,} {status.replace('_', ' ')}" for status, n in counts.items() if n) or "no file"
     if n_labelled and n_missing == n_labelled:
         first = first_few(rejects.filter(pl.col("status") == "missing")["path"].to_list())
-        what = f"none of the {n_labelled:,} label rows has a photo: {first}"
+        looked = ", ".join(str(t.labelled.root) for t in taken)
+        what = f"none of the {n_labelled:,} label rows has a photo below {looked}: {first}"
         raise IngestError("TRI227", what, rejects=rejects, where=where, got=got)
     raise IngestError("TRI205", "no usable photo", rejects=rejects, where=where, got=got)
 
@@ -238,15 +242,11 @@ def _manifest(taken: Sequence[_Taken], joined: Sequence[_Joined], *, schema: Lab
     )
 
 
-def _notes(taken: Sequence[_Taken], joined: Sequence[_Joined], *, manifest: Manifest) -> tuple[str, ...]:
+def _notes(taken: Sequence[_Taken], joined: Sequence[_Joined]) -> tuple[str, ...]:
     heads = [f"{t.source.path}: " if len(taken) > 1 else "" for t in taken]
     notes = [head + note for head, t in zip(heads, taken, strict=True) for note in t.labelled.notes]
     people = [set(one.rows["person_id"]) - {""} for one in joined]
     if shared := sum(n > 1 for n in Counter(p for who in people for p in who).values()):
         told = f"{shared:,} person ids occur in several sources and count as one person each"
         notes.append(f"{told}: name the sources to keep them apart")
-    for name in manifest.schema.names:
-        unknown = manifest.table[name].null_count()
-        if unknown:
-            notes.append(f"{name} is not known of {unknown:,} of {len(manifest):,} photos")
     return tuple(notes)

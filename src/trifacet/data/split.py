@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from trifacet.core.errors import error
-from trifacet.core.manifest import LEAK, SPLITS, Manifest, check_manifest
+from trifacet.core.manifest import LEAK, PERSONS_UNKNOWN, SPLITS, Manifest, check_manifest, merged_stamps
 from trifacet.core.schema import MISSING
 
 AGE_BIN_YEARS = 5
@@ -46,36 +46,50 @@ def split(
     sha256("seed:person"), strata follow each other by class and age, and each person in turn (from a start that the
     seed gives) goes where most is still lacking: every stratum, and every run of neighbouring strata, meets the shares
     to within about one person. Nothing depends on row order, hash seeds, a random generator or the machine.
-    `allow_leak` deals single photos instead, and stamps the manifest.
+    `allow_leak` deals single photos instead, and stamps the manifest where that divided somebody; where no person is
+    known it changes nothing. Photos of unknown persons are stamped as such: whether somebody was divided is not known.
 
     Raises:
         ManifestError: TRI250 shares that do not fit, TRI251 too few people.
     """
     _check_shares(val, test, folds=folds)
-    groups = _groups(manifest, allow_leak=allow_leak)
+    keys = _keys(manifest, allow_leak=allow_leak)
+    groups = _groups(manifest, keys)
     shares = {"train": 1 - val - test, "val": val, "test": test}
     wanted = [name for name in SPLITS if shares[name] > 0]
     part = _deal(groups, [shares[name] for name in wanted], seed=f"{seed}")
     assigned = {key: wanted[i] for key, i in part.items()}
-    _refuse_empty(wanted, assigned.values(), n_groups=len(groups), what="split")
+    _refuse_empty(wanted, assigned.values(), got=_count(keys), what="split")
     fold_of: dict[str, int] = {}
     if folds is not None:
         rest = [g for g in groups if assigned[g.key] != "test"]
         fold_of = _deal(rest, [1 / folds] * folds, seed=f"{seed}:fold")
-        _refuse_empty(range(folds), fold_of.values(), n_groups=len(rest), what="fold")
-    keys = _keys(manifest, allow_leak=allow_leak)
+        _refuse_empty(range(folds), fold_of.values(), got=_count([g.key for g in rest]), what="fold")
     table = manifest.table.with_columns(
         pl.Series("split", [assigned[k] for k in keys], dtype=pl.String),
         pl.Series("fold", [fold_of.get(k) for k in keys], dtype=pl.Int32),
     )
-    stamps = tuple(s for s in manifest.stamps if s != LEAK) + ((LEAK,) if allow_leak else ())
+    stamps = merged_stamps(
+        [s for s in manifest.stamps if s != LEAK],
+        [LEAK] if _is_anybody_divided(table) else [],
+        [PERSONS_UNKNOWN] if manifest.n_persons is None else [],
+    )
     made = replace(manifest, table=table, stamps=stamps, stage="split")
     check_manifest(made, where="split")
     return made
 
 
+def _is_anybody_divided(table: pl.DataFrame) -> bool:
+    """Whether a known person stands in several splits or folds."""
+    known = table.filter(pl.col("person_id") != "").group_by("person_id")
+    parts = known.agg(pl.max_horizontal(pl.col("split").n_unique(), pl.col("fold").n_unique()).alias("n"))
+    return bool((parts["n"] > 1).any())
+
+
 def thin_classes(manifest: Manifest) -> tuple[str, ...]:
     """Sentences about classes that a split or a fold lacks although the manifest has them; none when all is well."""
+    if not (manifest.classes != MISSING).any():
+        return ("no photo has a label: this split can neither train nor score anything",)
     told = []
     for attribute in manifest.schema.attributes:
         for column in ("split", "fold"):
@@ -84,10 +98,8 @@ def thin_classes(manifest: Manifest) -> tuple[str, ...]:
                 of_class = manifest.table.filter(pl.col(attribute.name) == name)
                 there = set(of_class[column].drop_nulls())
                 if there and (lacking := [str(p) for p in parts if p not in there]):
-                    n_people = len(set(replace(manifest, table=of_class).groups))
-                    told.append(
-                        f"{attribute.name} {name} ({n_people:,} people) is not in {column} {', '.join(lacking)}"
-                    )
+                    n = _count(replace(manifest, table=of_class).groups)
+                    told.append(f"{attribute.name} {name} ({n}) is not in {column} {', '.join(lacking)}")
     return tuple(told)
 
 
@@ -105,9 +117,17 @@ def _keys(manifest: Manifest, *, allow_leak: bool) -> list[str]:
     return [f"photo:{i}" for i in manifest.photo_ids] if allow_leak else manifest.groups
 
 
-def _groups(manifest: Manifest, *, allow_leak: bool) -> list[_Group]:
+def _count(keys: Iterable[str]) -> str:
+    """How many people and how many photos without a person these groups are, in words: `3 people`, `1 photo`."""
+    kinds = Counter(key.partition(":")[0] for key in set(keys))
+    named = (("person", "people"), ("photo", "photos"))
+    told = [f"{kinds[one]:,} {one if kinds[one] == 1 else many}" for one, many in named if kinds[one]]
+    return " and ".join(told) or "0 people"
+
+
+def _groups(manifest: Manifest, keys: Sequence[str]) -> list[_Group]:
     rows: dict[str, list[int]] = defaultdict(list)
-    for i, key in enumerate(_keys(manifest, allow_leak=allow_leak)):
+    for i, key in enumerate(keys):
         rows[key].append(i)
     if not rows:
         raise error("TRI205", "the manifest has no photo to split")
@@ -153,7 +173,7 @@ def _deal(groups: Sequence[_Group], shares: Sequence[float], *, seed: str) -> di
     return part_of
 
 
-def _refuse_empty(parts: Iterable[object], filled: Iterable[object], *, n_groups: int, what: str) -> None:
+def _refuse_empty(parts: Iterable[object], filled: Iterable[object], *, got: str, what: str) -> None:
     there = set(filled)
     if empty := [str(p) for p in parts if p not in there]:
-        raise error("TRI251", f"{what} {', '.join(empty)} would be empty", got=f"{n_groups:,} people")
+        raise error("TRI251", f"{what} {', '.join(empty)} would be empty", got=got)

@@ -9,6 +9,7 @@ from pathlib import Path
 from trifacet.core.errors import error, first_few, pick
 from trifacet.data.sources.boostcamp import (
     INFO_CSV,
+    MASK_OF_STEM,
     TRAIN_COLUMNS,
     TRAIN_CSV,
     person_of_folder,
@@ -16,9 +17,10 @@ from trifacet.data.sources.boostcamp import (
     read_train_form,
 )
 from trifacet.data.sources.entries import Labelled, Reading
-from trifacet.data.sources.folders import is_numbered, read_folders_layout
-from trifacet.data.sources.labels import JOINT, check_value_maps, joint_names, label_keys
-from trifacet.data.sources.table import TABLE_SUFFIXES, header, photo_root, read_table_layout, read_texts
+from trifacet.data.sources.folders import read_folders_layout
+from trifacet.data.sources.labels import JOINT, check_value_maps, label_keys
+from trifacet.data.sources.names import vocabulary
+from trifacet.data.sources.table import ALIASES, TABLE_SUFFIXES, header, photo_root, read_table_layout, read_texts
 
 EVAL_FORM = "eval form"
 
@@ -97,11 +99,16 @@ def _candidates(source: Path, reading: Reading) -> list[_Candidate]:
     if not source.is_dir():
         return _candidates_of_tables([source], reading)
     found = _candidates_of_tables(sorted(p for p in source.iterdir() if p.is_file()), reading)
-    folders = [p.name for p in photo_root(source, reading).iterdir() if p.is_dir() and not p.name.startswith(".")]
-    if not any(c.layout == "boostcamp" for c in found) and (example := _person_folder(folders)):
-        found.append(_Candidate("boostcamp", f"train form, folders such as {example}"))
-    if example := _class_folder(folders, reading):
-        found.append(_Candidate("folders", f"folders such as {example}"))
+    root = photo_root(source, reading)
+    folders = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    known = vocabulary(reading, set(folders))
+    of_classes = [name for name in folders if known.read(name).is_whole]
+    if not any(c.layout == "boostcamp" for c in found):
+        others = (name for name in folders if name not in of_classes)
+        if example := next((name for name in others if _is_person_folder(root / name, reading)), ""):
+            found.append(_Candidate("boostcamp", f"train form, folders such as {example}"))
+    if of_classes:
+        found.append(_Candidate("folders", f"folders such as {of_classes[0]}"))
     return found
 
 
@@ -115,24 +122,27 @@ def _candidates_of_tables(files: list[Path], reading: Reading) -> list[_Candidat
             found.append(_Candidate("boostcamp", f"train form, {file.name}", file))
         elif "ImageID" in columns or file.name == INFO_CSV:
             found.append(_Candidate("boostcamp", f"{EVAL_FORM}, {file.name}", file))
-        elif "path" in columns and "sha256" not in columns and {*label_keys(reading.schema), "person"} & {*columns}:
+        elif (
+            "path" in columns
+            and "sha256" not in columns
+            and {*label_keys(reading.schema), "person", *ALIASES} & {*columns}
+        ):
             found.append(_Candidate("table", file.name, file))
     info = [c for c in found if c.table and c.table.name == INFO_CSV]
     # Beside info.csv other tables of ImageIDs hold truth or answers for some of its rows: they name no more photos.
     return [c for c in found if c in info or not c.why.startswith(EVAL_FORM)] if info else found
 
 
-def _person_folder(folders: list[str]) -> str:
-    people = ((name, person_of_folder(name)) for name in sorted(folders))
-    return next((name for name, person in people if person and person[3].isdigit()), "")
-
-
-def _class_folder(folders: list[str], reading: Reading) -> str:
-    classes = {c.lower() for a in reading.schema.attributes for c in a.classes} | joint_names(reading.schema).keys()
-    classes |= {text.lower() for table in reading.values.values() for text in table}
-    if is_numbered(set(folders), reading.schema):
-        return min(folders)
-    return next((name for name in sorted(folders) if name.lower() in classes), "")
+def _is_person_folder(folder: Path, reading: Reading) -> bool:
+    """Whether a name is id_gender_race_age with a plain number as age, and a gender's word or the usual photos tell."""
+    person = person_of_folder(folder.name)
+    if person is None or not person[3].isdigit():
+        return False
+    words = {"male", "female", "m", "f", *(text.lower() for text in reading.values.get("gender", ()))}
+    words |= {c.lower() for a in reading.schema.attributes if a.name == "gender" for c in a.classes}
+    if folder.name.split("_")[-3].lower() in words:
+        return True
+    return any(p.stem.lower() in MASK_OF_STEM for p in folder.iterdir())
 
 
 def _ambiguous(source: Path, candidates: list[_Candidate]) -> Exception:

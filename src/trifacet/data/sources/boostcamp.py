@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import polars as pl
 
 from trifacet.core.errors import error, first_few
-from trifacet.data.sources.entries import BadLabel, Labelled, Reading, refuse_bad_labels
+from trifacet.data.sources.entries import Labelled, Reading, refuse_bad_labels
 from trifacet.data.sources.labels import JOINT, age_key, read_labels
 from trifacet.data.sources.table import (
     extra_columns,
@@ -26,7 +26,7 @@ TRAIN_CSV = "train.csv"
 INFO_CSV = "info.csv"
 TRAIN_COLUMNS = ("id", "gender", "age", "path")
 
-_MASK_OF_STEM = {f"mask{i}": "worn" for i in range(1, 6)} | {"incorrect_mask": "incorrect", "normal": "not_worn"}
+MASK_OF_STEM = {f"mask{i}": "worn" for i in range(1, 6)} | {"incorrect_mask": "incorrect", "normal": "not_worn"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def read_train_form(source: Path, reading: Reading, *, csv: Path | None = None) 
     root = photo_root(source, reading)
     found = find_files(root, is_following_links=reading.is_following_links)
     photos = [PurePosixPath(f.path) for f in found if not f.status or f.status == "unreadable"]
-    photos = [p for p in photos if len(p.parts) == 2 and p.stem.lower() in _MASK_OF_STEM]
+    photos = [p for p in photos if len(p.parts) == 2 and p.stem.lower() in MASK_OF_STEM]
     notes: list[str] = []
     missing: list[tuple[str, str]] = []
     if csv is None:
@@ -149,13 +149,13 @@ def _rows_of_people(
     paths = [p.as_posix() for p in photos]
     whose = [people[p.parts[0]] for p in photos]
     said = {
-        "mask": [_MASK_OF_STEM[p.stem.lower()] for p in photos],
+        "mask": [MASK_OF_STEM[p.stem.lower()] for p in photos],
         "gender": [person.gender for person in whose],
         age_key(reading.schema): [person.age for person in whose],
     }
     cells = {key: texts for key, texts in said.items() if key in (*reading.schema.names, age_key(reading.schema))}
     labels, bad = read_labels(cells, paths, where=lambda i: whose[i].where, reading=reading)
-    refuse_bad_labels(_once_a_place(bad), where=where)
+    refuse_bad_labels(bad, where=where)
     extras = dict.fromkeys(name for person in whose for name in person.extras)
     return labels.with_columns(
         pl.Series("path", paths, dtype=pl.String),
@@ -166,11 +166,6 @@ def _rows_of_people(
         pl.Series("x_race", [person.race or None for person in whose], dtype=pl.String),
         *(pl.Series(f"x_{name}", [p.extras.get(name) for p in whose], dtype=pl.String) for name in extras),
     )
-
-
-def _once_a_place(bad: list[BadLabel]) -> list[BadLabel]:
-    """One of a person's seven equal complaints."""
-    return list({(b.where, b.reason): b for b in reversed(bad)}.values())[::-1]
 
 
 def read_eval_form(source: Path, reading: Reading, *, csv: Path) -> Labelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from trifacet.core.schema import DEFAULT_SCHEMA, LabelSchema
 from trifacet.pixels.scan import Found
 
 REJECT_COLUMNS = ("source", "path", "status", "reason")
+N_PASTED = 20  # texts of one attribute in an option that is proposed
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,20 @@ class IngestError(ManifestError):
 
 @dataclass(frozen=True)
 class BadLabel:
-    """A label that cannot be understood: its photo or folder, where it stands, why, and what helps."""
+    """A text that is no label: its photo or folder, where it stands, what is said of it and what helps.
+
+    `key` is what the text should say (an attribute or `class`); `reason` goes on after the text, as in "is not one of
+    male, female". Where `is_mappable`, --map-values can give the text a meaning; `near` is what it looks like.
+    """
 
     path: str
     where: str
+    key: str
+    text: str
     reason: str
-    do: str
+    is_mappable: bool = True
+    near: str = ""
+    do: str = ""
 
 
 def reject_rows(rows: list[tuple[str, str, str, str]]) -> pl.DataFrame:
@@ -78,15 +88,49 @@ def reject_rows(rows: list[tuple[str, str, str, str]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict.fromkeys(REJECT_COLUMNS, pl.String), orient="row")
 
 
-def refuse_bad_labels(bad: list[BadLabel], *, where: Path) -> None:
-    """Raises IngestError TRI224 when there is any bad label: how many, the first five; its rejects hold all."""
+def refuse_bad_labels(bad: Sequence[BadLabel], *, where: Path) -> None:
+    """Raises IngestError TRI224 when there is any bad label: each text once, with how often; its rejects hold all."""
     if not bad:
         return
-    count = "1 label cannot" if len(bad) == 1 else f"{len(bad):,} labels cannot"
-    rejects = reject_rows([("", b.path, "bad_label", f"{b.where}: {b.reason}") for b in bad])
-    first = first_few([f"{b.where}: {b.reason}" for b in bad])
-    do = " ".join(dict.fromkeys(b.do for b in bad[:5]))
-    raise IngestError("TRI224", f"{count} be understood", rejects=rejects, where=str(where), got=first, do=do)
+    once = list({(b.where, b.key): b for b in reversed(bad)}.values())[::-1]  # a person's seven photos say it once
+    count = "1 label cannot" if len(once) == 1 else f"{len(once):,} labels cannot"
+    rejects = reject_rows([("", b.path, "bad_label", f"{b.where}: {b.key} '{b.text}' {b.reason}") for b in once])
+    kinds: dict[tuple[str, str], list[BadLabel]] = {}
+    for b in once:
+        kinds.setdefault((b.key, b.reason), []).append(b)
+    got = "; ".join(_told(alike) for alike in kinds.values())
+    raise IngestError("TRI224", f"{count} be understood", rejects=rejects, where=str(where), got=got, do=_remedy(once))
+
+
+def _told(alike: Sequence[BadLabel]) -> str:
+    """Texts of one column with one fault: a lone one with its place, several with their counts."""
+    first = alike[0]
+    if len(alike) == 1:
+        return f"{first.where}: {first.key} '{first.text}' {first.reason}"
+    times = Counter(b.text for b in alike).most_common()
+    texts = first_few([f"'{text}' ({'once' if n == 1 else f'{n:,} times'})" for text, n in times])
+    return f"{first.key} {texts}, first in {first.where}: {first.reason.removeprefix('is ')}"
+
+
+def _remedy(bad: Sequence[BadLabel]) -> str:
+    texts: dict[str, list[str]] = {}
+    for b in bad:
+        if b.is_mappable and not set(",=") & set(b.text):  # these part the pairs of the option
+            texts.setdefault(b.key, []).append(b.text)
+    single = len({(b.key, b.text) for b in bad}) == 1
+    parts = [f"Did you mean '{bad[0].near}'?"] if single and bad[0].near else []
+    parts += dict.fromkeys(b.do for b in bad if b.do)
+    if texts:
+        how = "Correct it, or say what it means" if single else "Correct them, or say what they mean"
+        parts.append(f"{how}: {map_options({key: [f'{text}=CLASS' for text in said] for key, said in texts.items()})}")
+    return " ".join(parts)
+
+
+def map_options(pairs: Mapping[str, Sequence[str]]) -> str:
+    """The options that give texts a meaning, quoted for a shell: `--map-values 'mask:ok=CLASS,under nose=CLASS'`."""
+    few = {key: ",".join(list(dict.fromkeys(said))[:N_PASTED]) for key, said in pairs.items()}
+    quoted = ["'" + f"{key}:{said}".replace("'", "'\\''") + "'" for key, said in few.items()]
+    return " ".join(f"--map-values {one}" for one in quoted)
 
 
 def parse_columns(texts: Sequence[str]) -> dict[str, str]:

@@ -17,11 +17,11 @@ JOINT = "class"  # the key of a column that holds joint names (or joint ids, whe
 
 
 class _Unclear(Exception):
-    """A text that is no label: why, and what to do."""
+    """A text that is no label, with the fields of a BadLabel that do not depend on its place."""
 
-    def __init__(self, reason: str, do: str) -> None:
+    def __init__(self, reason: str, *, is_mappable: bool = True, near: str = "", do: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.do = reason, do
+        self.reason, self.is_mappable, self.near, self.do = reason, is_mappable, near, do
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ def check_value_maps(reading: Reading) -> None:
             try:
                 _meaning(key, target, schema=reading.schema, is_ans_truth=False)
             except _Unclear as problem:
-                raise error(
-                    "TRI104", problem.reason, where=f"--map-values {key}:{text}", do="Map to a class."
-                ) from None
+                what = f"{key} '{target}' {problem.reason}"
+                raise error("TRI104", what, where=f"--map-values {key}:{text}", do="Map to a class.") from None
 
 
 def read_labels(
@@ -66,7 +65,7 @@ def read_labels(
     schema = reading.schema
     columns: dict[str, list[str | None]] = {name: [None] * len(paths) for name in schema.names}
     years: list[float | None] = [None] * len(paths)
-    bad: dict[int, BadLabel] = {}
+    bad: list[tuple[int, BadLabel]] = []
     for key in (JOINT, *(k for k in cells if k != JOINT)):  # an attribute's own column has the last word
         texts = cells.get(key)
         if texts is None:
@@ -75,14 +74,14 @@ def read_labels(
         for i, text in enumerate(texts):
             meaning = meanings[_clean(text)]
             if isinstance(meaning, _Unclear):
-                bad.setdefault(i, BadLabel(paths[i], where(i), meaning.reason, meaning.do))
+                bad.append((i, BadLabel(paths[i], where(i), key, _clean(text), **vars(meaning))))
                 continue
             for name, value in meaning.classes.items():
                 columns[name][i] = value
             years[i] = meaning.years if meaning.years is not None else years[i]
     series = [pl.Series("age_years", years, dtype=pl.Float32)]
     series += [pl.Series(name, values, dtype=pl.String) for name, values in columns.items()]
-    return pl.DataFrame(series), [bad[i] for i in sorted(bad)]
+    return pl.DataFrame(series), [b for _, b in sorted(bad, key=lambda one: one[0])]
 
 
 def _clean(text: str | None) -> str:
@@ -103,8 +102,7 @@ def _meanings(key: str, texts: Sequence[str | None], *, reading: Reading) -> dic
     if age and key == age.name and not table:
         ids = {str(i) for i in range(len(age.classes))}
         if (said := distinct - {""}) and said <= {*ids, *(f"{i}.0" for i in ids)}:
-            unclear = _Unclear(f"{key} holds only {', '.join(sorted(said))}: class numbers, not years", _map_hint(age))
-            found.update(dict.fromkeys(said, unclear))
+            found.update(dict.fromkeys(said, _Unclear("is the number of a class, as all in this column, not of years")))
     return found
 
 
@@ -119,20 +117,14 @@ def _meaning(key: str, text: str, *, schema: LabelSchema, is_ans_truth: bool) ->
 def _class_of(text: str, attribute: Attribute) -> str | None:
     """The class that a text names, in whatever case; None for "". Raises _Unclear."""
     by_name = {name.lower(): name for name in attribute.classes}
+    if {"male", "female"} <= by_name.keys():
+        by_name = {"m": by_name["male"], "f": by_name["female"]} | by_name
     if not text or text.lower() in by_name:
         return by_name.get(text.lower())
     if _number(text) is not None:
-        raise _Unclear(f"{attribute.name} '{text}' is a number, and orders of classes differ", _map_hint(attribute))
-    known = ", ".join(attribute.classes)
-    near = nearest(text.lower(), list(by_name))
-    hint = f"Did you mean '{by_name[near]}'? " if near else ""
-    reason = f"{attribute.name} '{text}' is not one of {known}"
-    raise _Unclear(reason, f"{hint}Correct it, or map it: --map-values {attribute.name}:{text}=CLASS.")
-
-
-def _map_hint(attribute: Attribute) -> str:
-    pairs = ",".join(f"{i}={name}" for i, name in enumerate(attribute.classes))
-    return f"Say what the numbers mean, for example --map-values {attribute.name}:{pairs}."
+        raise _Unclear(f"is a number, and orders of classes differ: not one of {', '.join(attribute.classes)}")
+    near = nearest(text.lower(), [name.lower() for name in attribute.classes])
+    raise _Unclear(f"is not one of {', '.join(attribute.classes)}", near=by_name[near] if near else "")
 
 
 def _number(text: str) -> float | None:
@@ -153,11 +145,12 @@ def _age(text: str, schema: LabelSchema) -> _Meaning:
         if age and text.lower() in by_name:
             return _Meaning({age.name: by_name[text.lower()]})
         known = f"a number of years{', nor one of ' + ', '.join(age.classes) if age else ''}"
-        raise _Unclear(f"age '{text}' is not {known}", "Write ages as numbers, such as 20 or 20.5.")
+        raise _Unclear(f"is not {known}", do="Write ages as numbers, such as 20 or 20.5.")
     years = float(np.float32(years))  # as the manifest stores it, so that class and age agree at the edge
     first, last = schema.years
     if not first <= years < last + 1:
-        raise _Unclear(f"age {text} lies outside {first}..{last} years", "Correct it, or widen the schema's years.")
+        do = "Correct the age, or widen the schema's years."
+        raise _Unclear(f"lies outside {first}..{last} years", is_mappable=False, do=do)
     return _Meaning({age.name: age.classes[int(age.band([years])[0])]} if age else {}, years)
 
 
@@ -169,15 +162,14 @@ def _joint(text: str, schema: LabelSchema, *, is_ans_truth: bool) -> Mapping[str
         return row
     number = _number(text)
     if number is None:
-        near = nearest(text.lower(), list(joint_names(schema)))
-        hint = f"Did you mean '{near}'?" if near else f"Classes are named like '{schema.joint_names[0]}'."
-        raise _Unclear(f"'{text}' is no class of the schema", hint)
+        near = nearest(text.lower(), list(joint_names(schema))) or ""
+        raise _Unclear(f"is no class of the schema, such as {schema.joint_names[0]}", near=near)
     if not is_ans_truth:
-        do = "If they are this schema's joint ids, say --truth-in-ans; else map them: --map-values class:0=NAME."
-        raise _Unclear(f"class '{text}' is a number, and orders of classes differ", do)
+        do = "If they are this schema's joint ids, say --truth-in-ans."
+        raise _Unclear("is a number, and orders of classes differ", do=do)
     if number != int(number) or not 0 <= number < schema.n_joint:
         do = "Correct it, or give the schema that the numbers were made for."
-        raise _Unclear(f"class {text} lies outside 0..{schema.n_joint - 1}", do)
+        raise _Unclear(f"lies outside 0..{schema.n_joint - 1}", is_mappable=False, do=do)
     return row_of(schema, int(number))
 
 

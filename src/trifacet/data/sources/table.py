@@ -13,6 +13,7 @@ from trifacet.data.sources.labels import label_keys, read_labels
 from trifacet.pixels.scan import find_files
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+ALIASES = {"person_id": "person", "age_years": "age"}  # a manifest's names, where the plain one is not there
 
 
 def read_texts(path: Path) -> pl.DataFrame:
@@ -98,8 +99,8 @@ def find_table(root: Path) -> Path:
 def read_table_layout(source: Path, reading: Reading) -> Labelled:
     """Photos named by a table. `source` is the file, or a folder that holds just one.
 
-    Columns are found by their own names (path, person, class, mask, gender, age) or by `reading.columns`; all others
-    are kept as x_NAME. Paths are relative to the photo folder (or absolute and below it).
+    Columns are found by their own names (path, person or person_id, class, mask, gender, age or age_years) or by
+    `reading.columns`; all others are kept as x_NAME. Paths are relative to the photo folder (or absolute and below it).
 
     Raises:
         ManifestError: TRI221 to TRI225.
@@ -107,10 +108,12 @@ def read_table_layout(source: Path, reading: Reading) -> Labelled:
     path = find_table(source) if source.is_dir() else source
     table = read_texts(path)
     keys = ("path", "person", *label_keys(reading.schema))
-    for key in reading.columns:
+    asked = {ALIASES.get(key, key): name for key, name in reading.columns.items()}
+    for key in asked:
         pick(dict.fromkeys(keys), key, what="thing to map", where="--map")
-    columns = {key: reading.columns.get(key, key) for key in keys}
-    require_columns(table, [columns["path"], *reading.columns.values()], where=path)
+    own = {key: name for name, key in ALIASES.items() if name in table.columns and key not in table.columns}
+    columns = {key: asked.get(key, own.get(key, key)) for key in keys}
+    require_columns(table, [columns["path"], *asked.values()], where=path)
     columns = {key: name for key, name in columns.items() if name in table.columns}
     root = _root_of(table[columns["path"]], path.parent, reading=reading)
     paths = [_below(text, root) for text in table[columns["path"]]]
@@ -138,7 +141,9 @@ def photo_root(folder: Path, reading: Reading) -> Path:
         ManifestError: TRI220, no such folder.
     """
     if reading.photos and not (folder / reading.photos).is_dir():
-        raise error("TRI220", "no such folder", where=folder / reading.photos)
+        raise error(
+            "TRI220", "no such folder", where=folder / reading.photos, do=f"--photos is looked for in {folder}."
+        )
     if reading.photos:
         return folder / reading.photos
     return folder / "images" if (folder / "images").is_dir() else folder
