@@ -36,6 +36,7 @@ def test_joint_and_attribute_figures_equal_the_plain_ones() -> None:
         own = DEFAULT_SCHEMA.decode(answers)[:, i]
         assert found.attributes[name].accuracy.value == pytest.approx((own == truth.classes[:, i]).mean())
     assert (found.n_photos, found.n_people, found.interval_by, found.n_unread) == (420, 60, "person", 0)
+    assert repr(found) == f"Evaluation(420 photos, 60 people, macro F1 {found.joint.macro_f1})"
     errors = predictions.age_years - truth.ages
     assert found.age.mae_years.value == pytest.approx(np.abs(errors).mean())
     assert found.age.bias_years.value == pytest.approx(errors.mean())

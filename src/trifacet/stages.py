@@ -69,13 +69,13 @@ def ingest(
     *,
     layout: str = "auto",
     reading: Reading | None = None,
-    rejects: Path | None = None,
+    rejects: Path | str | None = None,
     workers: int | None = None,
     progress: Progress = quiet,
 ) -> ingest_room.Ingested:
     """Photos to a manifest: every file gets one status, and rejects are written beside the manifest."""
     told = telling(progress, "looking at photos")
-    beside = rejects or (Path(out).with_suffix(".rejects.csv") if out else None)
+    beside = Path(rejects) if rejects else (Path(out).with_suffix(".rejects.csv") if out else None)
     try:
         found = ingest_room.ingest(sources, layout=layout, reading=reading, workers=workers, progress=told)
     except IngestError as problem:
@@ -217,13 +217,17 @@ def predict(
 
 
 def decide(
-    model_path: Path | str, out: Path | str | None = None, *, on: Path | None = None, truth: Path | None = None
+    model_path: Path | str,
+    out: Path | str | None = None,
+    *,
+    on: Path | str | None = None,
+    truth: Path | str | None = None,
 ) -> DecisionRule:
     """A decision rule fitted on a run's val predictions, or on other predictions whose truth is known."""
     run = open_run(Path(model_path))
     predictions = read_predictions(on or run.predictions_path("val"))
-    known = read_truth(truth or run.manifest_path, predictions.schema)
-    name = on.name if on else "val"
+    known = read_truth(Path(truth) if truth else run.manifest_path, predictions.schema)
+    name = Path(on).name if on else "val"
     rule = fit_decision(predictions, known, priors=run.info.priors, fitted_on=name, seed=run.info.seed)
     if out:
         write_decision(Path(out), rule)
