@@ -115,6 +115,14 @@ def run_report(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], s
     return evaluation_report(scores, title=info.name, history=history, run_info=facts, thumbnails=thumbnails)
 
 
+def save_answers(path: Path, predictions: Predictions) -> None:
+    """Writes predictions: whole into a .parquet, as a table to read into a .csv."""
+    if path.suffix.lower() == ".csv":
+        write_text(path, predictions.answers().write_csv(line_terminator="\n"))
+    else:
+        write_predictions(path, predictions)
+
+
 def answers_page(
     predictions: Predictions,
     photos: Sequence[Photo],

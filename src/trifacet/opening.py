@@ -134,6 +134,13 @@ def new_run(out: Path, recipe: Resolved[Recipe], *, manifest: Manifest) -> Run:
     return save_run(run, inputs={"manifest": sha256_file(run.manifest_path)})
 
 
+def check_answers_path(path: Path) -> None:
+    """Refuses a place for predictions that is neither a .parquet nor a .csv. Raises ConfigError TRI104."""
+    if path.suffix.lower() not in (".parquet", ".csv"):
+        do = "A .parquet is what evaluate and submit want; a .csv is for reading."
+        raise error("TRI104", "must end in .parquet or .csv", where="--out", got=f"'{path}'", do=do)
+
+
 def open_inputs(manifest: Manifest, geometry: Geometry, *, progress: Progress) -> npt.NDArray[np.uint8]:
     """The manifest's photos as inputs (N, h, w, 3) uint8, from the pixel cache. Raises TRI204, TRI9xx."""
     hashes = manifest.table["sha256"].to_list()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from trifacet.closing import answers_page, finish
+from trifacet.closing import answers_page, finish, save_answers
 from trifacet.core.config import Resolved
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
@@ -24,7 +24,6 @@ from trifacet.core.predictions import (
     chosen_rule,
     read_predictions,
     write_decision,
-    write_predictions,
 )
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, open_run, save_run
@@ -38,6 +37,7 @@ from trifacet.data.sources.entries import IngestError
 from trifacet.decision import fit_decision
 from trifacet.opening import (
     Progress,
+    check_answers_path,
     new_run,
     open_data,
     open_inputs,
@@ -197,9 +197,12 @@ def predict(
 ) -> Predictions:
     """Photos (a manifest or a folder, labelled or not) to a run's predictions, and to a page of pictures on request.
 
+    out: a .parquet with all of it, or a .csv of `Predictions.answers()`, for reading.
     model: a run's folder, or what `load_model` made of it for a device or a `tta` of your choice.
     """
     require_train()
+    if out:
+        check_answers_path(Path(out))
     from trifacet.learn.predictor import load_model
 
     model = load_model(model) if isinstance(model, str | Path) else model
@@ -209,7 +212,7 @@ def predict(
     plain = DecisionRule(label_schema=model.schema, priors=model.decision.priors)
     predictions = predictions.with_decision(chosen_rule(predictions, rule) or plain)
     if out:
-        write_predictions(Path(out), predictions)
+        save_answers(Path(out), predictions)
     if page:
         priors, title = model.decision.priors, f"What {model.made_by['run']} sees"
         write_text(Path(page), answers_page(predictions, photos, priors=priors, title=title, told=progress))
@@ -288,12 +291,12 @@ def demo(
 ) -> Demo:
     """Drawn faces, and all that is done with a folder of photos: ingest, split, train, predict, evaluate, submit."""
     require_train()
+    resolved = open_recipe(recipe, [f"train.seed={seed}"])  # before anybody is drawn
     root, told = Path(out), telling(progress, "drawing faces")
     drawn = draw_dataset(root / "photos", n_train_people=n_people, n_eval_people=n_people, seed=seed, progress=told)
     ingest([drawn.train_dir], root / "photos.parquet", progress=progress)
     data = split(root / "photos.parquet", root / "manifest.parquet", seed=seed)
-    sets = [f"train.seed={seed}"]
-    run = train(recipe, data=data, out=root / "run", sets=sets, progress=progress, on_tick=on_tick)
+    run = train(resolved, data=data, out=root / "run", progress=progress, on_tick=on_tick)
     answers, page = root / "answers.parquet", root / "answers.html"
     predict(run.path, drawn.eval_dir, out=answers, page=page, progress=progress)
     evaluation = evaluate(answers, drawn.truth_path, report=root / "report.html")

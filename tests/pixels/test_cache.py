@@ -213,8 +213,7 @@ def test_the_place_and_the_limit_come_from_the_environment(monkeypatch: pytest.M
         with pytest.raises(ConfigError) as caught:
             cache_limit_bytes()
         assert str(caught.value) == (
-            f"TRI104 TRIFACET_CACHE_GB: must be a number above 0, got '{text}'. "
-            "The message says what the option takes; `--help` gives the form and the default."
+            f"TRI104 TRIFACET_CACHE_GB: must be a number above 0, got '{text}'. Set it to a number of GB, such as 20."
         )
 
 

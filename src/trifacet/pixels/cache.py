@@ -66,7 +66,8 @@ def cache_limit_bytes() -> int:
     except ValueError:
         limit = 0.0
     if not limit > 0:
-        raise error("TRI104", "must be a number above 0", where="TRIFACET_CACHE_GB", got=f"'{text}'")
+        do = "Set it to a number of GB, such as 20."
+        raise error("TRI104", "must be a number above 0", where="TRIFACET_CACHE_GB", got=f"'{text}'", do=do)
     return int(limit * 1e9)
 
 
