@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from trifacet.data.ingest import Ingested
 
 cache = typer.Typer(
-    cls=Group, help="Decoded photos kept on disk, so that every epoch and every run reads them at once."
+    cls=Group,
+    help="Decoded photos kept on disk, so that every epoch and every run reads them at once; "
+    "they stay after the photos are deleted.",
 )
 
 SchemaOption = Annotated[Path | None, typer.Option("--schema", help="A schema.yaml; default mask x gender x age.")]
@@ -113,14 +115,24 @@ def split(
 
 @cache.command("list", cls=Command)
 def list_caches() -> None:
-    """The caches on disk, last used first, and how much they may take together."""
+    """The caches on disk, last used first, the folder their photos lay in, and how much they may take together.
+
+    Decoded photos stay in a cache after the photos are deleted; `cache clear` deletes them.
+    """
     from trifacet.cli import render
     from trifacet.pixels import cache as pixels
 
     caches = pixels.list_caches()
-    columns = ("cache", "#photos", "#height x width", "#GB", "last used, UTC")
+    columns = ("id", "#photos", "#height x width", "#GB", "last used, UTC", "photos of")
     rows = [
-        (c.key[:12], f"{c.n_photos:,}", f"{c.height_px} x {c.width_px}", f"{c.n_bytes / 1e9:.2f}", f"{c.used:%F %H:%M}")
+        (
+            c.key[:12],
+            f"{c.n_photos:,}",
+            f"{c.height_px} x {c.width_px}",
+            f"{c.n_bytes / 1e9:.2f}",
+            f"{c.used:%F %H:%M}",
+            c.photos or "not known",
+        )
         for c in caches
     ]
     render.show(str(pixels.cache_folder()), columns, rows)
@@ -129,12 +141,17 @@ def list_caches() -> None:
 
 
 @cache.command("clear", cls=Command)
-def clear() -> None:
-    """Delete every cache. They are made again when they are needed; photos are never touched."""
-    from trifacet.cli import render
-    from trifacet.pixels.cache import clear_caches
+def clear(
+    key: Annotated[str, typer.Argument(metavar="ID", help="One cache, as `cache list` names it. Default: all.")] = "",
+) -> None:
+    """Delete all caches, or one. They are made again when they are needed; photos are never touched.
 
-    render.say(f"{clear_caches() / 1e9:.2f} GB freed")
+    Decoded photos stay in a cache after the photos are deleted: clear it where they must be gone.
+    """
+    from trifacet.cli import render
+    from trifacet.pixels.cache import clear_cache, clear_caches
+
+    render.say(f"{(clear_cache(key) if key else clear_caches()) / 1e9:.2f} GB freed")
 
 
 def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
