@@ -214,7 +214,7 @@ def predict(
     if out:
         save_answers(Path(out), predictions)
     if page:
-        priors, title = model.decision.priors, f"What {model.made_by['run']} sees"
+        priors, title = model.decision.priors, f"What the run '{model.made_by['run']}' answers"
         write_text(Path(page), answers_page(predictions, photos, priors=priors, title=title, told=progress))
     return predictions
 
@@ -252,7 +252,7 @@ def evaluate(
     scored, known = read_pair(told, true, schema=schema)
     evaluation = score(scored, known, rule=rule, by_row=by_row, subset=subset)
     if report:
-        page = evaluation_report({true.stem: evaluation}, title=f"{told.stem} on {true.stem}")
+        page = evaluation_report({true.name: evaluation}, title=f"Scores of {told.name} against {true.name}")
         write_text(Path(report), page)
     return evaluation
 
