@@ -255,7 +255,12 @@ def test_nothing_is_left_half_written(way: Way) -> None:
 
 
 def test_caches_are_listed_and_cleared(way: Way) -> None:
-    assert "32 x 32" in done("cache", "list").out
+    told = done("cache", "list").out
+    assert "32 x 32" in told
+    (row, *_) = [line for line in told.splitlines() if "32 x 32" in line]
+    assert str(way.world.train_dir)[:8] in row
+    assert done("cache", "clear", row.split()[0]).out.endswith("GB freed\n")
+    assert row.split()[0] not in done("cache", "list").out
     assert done("cache", "clear").out.endswith("GB freed\n")
     assert "32 x 32" not in done("cache", "list").out
 
@@ -329,3 +334,9 @@ def test_photos_of_people_unknown_stamp_the_run(way: Way, tmp_path: Path) -> Non
     assert (told["n_people"], told["interval_by"], told["macro_f1"]) == (None, "photo", None)
     assert told["mask"]["accuracy"]
     assert told["gender"]["accuracy"] is None
+
+
+def test_pages_are_called_after_what_they_show(way: Way) -> None:
+    titles = {name: (way.root / name).read_text(encoding="utf-8") for name in ("report.html", "answers.html")}
+    assert "<title>Scores of answers.parquet against truth.csv</title>" in titles["report.html"]
+    assert "<title>What the run &#39;run&#39; answers</title>" in titles["answers.html"]

@@ -154,14 +154,16 @@ class Predictions:
     def answers(self) -> pl.DataFrame:
         """A table to read, a row a photo: photo_id, ans (joint class id), a class name per attribute, age_years,
         confidence (0..1, of ans), error. What is not known, and all but the error of a photo not read, is null.
+
+        The expected age may lie outside the most probable age class.
         """
         ids, columns = self.classes, {"photo_id": pl.Series(list(self.ids), dtype=pl.String())}
         columns["ans"] = pl.Series(ids, dtype=pl.Int32()).replace(MISSING, None)
         for attribute, of in zip(self.schema.attributes, self.schema.decode(ids).T, strict=True):
             names = [None if c == MISSING else attribute.classes[c] for c in of]
             columns[attribute.name] = pl.Series(names, dtype=pl.String())
-        for name, values in (("age_years", self.age_years), ("confidence", self.confidence)):
-            columns[name] = pl.Series(values.astype(np.float64), dtype=pl.Float64(), nan_to_null=True).round(3)
+        for name, values, digits in (("age_years", self.age_years, 1), ("confidence", self.confidence, 3)):
+            columns[name] = pl.Series(values.astype(np.float64), dtype=pl.Float64(), nan_to_null=True).round(digits)
         return pl.DataFrame({**columns, "error": pl.Series(list(self.errors), dtype=pl.String())})
 
 
