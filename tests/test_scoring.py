@@ -36,6 +36,7 @@ def test_joint_and_attribute_figures_equal_the_plain_ones() -> None:
         own = DEFAULT_SCHEMA.decode(answers)[:, i]
         assert found.attributes[name].accuracy.value == pytest.approx((own == truth.classes[:, i]).mean())
     assert (found.n_photos, found.n_people, found.interval_by, found.n_unread) == (420, 60, "person", 0)
+    assert repr(found) == f"Evaluation(420 photos, 60 people, macro F1 {found.joint.macro_f1})"
     errors = predictions.age_years - truth.ages
     assert found.age.mae_years.value == pytest.approx(np.abs(errors).mean())
     assert found.age.bias_years.value == pytest.approx(errors.mean())
@@ -97,10 +98,7 @@ def test_a_submission_is_not_decided_anew(tmp_path: Path) -> None:
     answers = read_scored(written(tmp_path / "output.csv", "ImageID,ans\n0.jpg,3\n"))
     with pytest.raises(ConfigError) as caught:
         evaluate(answers, known([3]), rule=rule_with_priors())
-    assert str(caught.value) == (
-        "TRI104 --decision: a submission's answers cannot be decided anew. "
-        "The message says what the option takes; `--help` gives the form and the default."
-    )
+    assert str(caught.value) == ("TRI104 --decision: a submission's answers cannot be decided anew. See --help.")
 
 
 def test_truth_without_ids_needs_by_row_and_stamps_the_score(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ What a command does is one function here. Names are imported when they are used,
 
     data = trifacet.split(trifacet.ingest(["photos"]).manifest, val=0.2)
     run = trifacet.train("quick", data=data, out="runs/first")
-    answers = trifacet.load_model("runs/first").predict(images)  # upright RGB arrays (H, W, 3) uint8
+    answers = trifacet.load_model("runs/first").predict(images)  # paths, or upright RGB arrays (H, W, 3) uint8
+    answers.answers()  # a polars table: class names, age, confidence
 """
 
 from importlib import import_module
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from trifacet.pixels.decode import decode
     from trifacet.pixels.statistics import calc_statistics
     from trifacet.stages import Demo, decide, demo, evaluate, ingest, predict, resume, split, submit, train
+
+    __version__: str
 
 _HOMES = {
     "Attribute": "core.schema",
@@ -97,6 +100,7 @@ __all__ = [
     "Recipe",
     "Run",
     "TrifacetError",
+    "__version__",
     "calc_statistics",
     "decide",
     "decode",
@@ -129,6 +133,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("trifacet")
     if name not in _HOMES:
         raise AttributeError(f"module 'trifacet' has no attribute {name!r}")
     return getattr(import_module(f"trifacet.{_HOMES[name]}"), name)

@@ -105,6 +105,7 @@ def run_report(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], s
         "seed": info.seed,
         "best epoch": info.best.epoch if info.best else None,
         "trained": f"{info.seconds / 60:.1f} minutes",
+        **({"notes": "; ".join(info.notes)} if info.notes else {}),
         "Data": {
             f"{name}, photos / people": f"{n:,} / {_count(info.n_persons[name])}" for name, n in info.n_photos.items()
         },
@@ -115,6 +116,14 @@ def run_report(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], s
     }
     history = read_jsonl(run.metrics_path)
     return evaluation_report(scores, title=info.name, history=history, run_info=facts, thumbnails=thumbnails)
+
+
+def save_answers(path: Path, predictions: Predictions) -> None:
+    """Writes predictions: whole into a .parquet, as a table to read into a .csv."""
+    if path.suffix.lower() == ".csv":
+        write_text(path, predictions.answers().write_csv(line_terminator="\n"))
+    else:
+        write_predictions(path, predictions)
 
 
 def answers_page(

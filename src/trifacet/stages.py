@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from trifacet.closing import answers_page, finish
+from trifacet.closing import answers_page, finish, save_answers
 from trifacet.core.config import Resolved
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
@@ -24,7 +24,6 @@ from trifacet.core.predictions import (
     chosen_rule,
     read_predictions,
     write_decision,
-    write_predictions,
 )
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, locked, open_run, pause, save_run
@@ -70,7 +69,7 @@ def ingest(
     *,
     layout: str = "auto",
     reading: Reading | None = None,
-    rejects: Path | None = None,
+    rejects: Path | str | None = None,
     workers: int | None = None,
     progress: Progress = quiet,
 ) -> ingest_room.Ingested:
@@ -78,7 +77,7 @@ def ingest(
     if out:
         check_suffix(Path(out), ".parquet", what="a manifest")
     told = telling(progress, "looking at photos")
-    beside = rejects or (Path(out).with_suffix(".rejects.csv") if out else None)
+    beside = Path(rejects) if rejects else (Path(out).with_suffix(".rejects.csv") if out else None)
     try:
         found = ingest_room.ingest(sources, layout=layout, reading=reading, workers=workers, progress=told)
     except IngestError as problem:
@@ -217,6 +216,7 @@ def predict(
 ) -> Predictions:
     """Photos (a manifest or a folder, labelled or not) to a run's predictions, and to a page of pictures on request.
 
+    out: a .parquet with all of it, or a .csv of `Predictions.answers()`, for reading.
     model: a run's folder, or what `load_model` made of it for a device or a `tta` of your choice.
     tell: is called with what a person should know of files that were left out.
     """
@@ -236,21 +236,25 @@ def predict(
     plain = DecisionRule(label_schema=model.schema, priors=model.decision.priors)
     predictions = predictions.with_decision(chosen_rule(predictions, rule) or plain)
     if out:
-        write_predictions(Path(out), predictions)
+        save_answers(Path(out), predictions)
     if page:
-        priors, title = model.decision.priors, f"What {model.made_by['run']} sees"
+        priors, title = model.decision.priors, f"What the run '{model.made_by['run']}' answers"
         write_text(Path(page), answers_page(predictions, asked.photos, priors=priors, title=title, told=progress))
     return predictions
 
 
 def decide(
-    model_path: Path | str, out: Path | str | None = None, *, on: Path | None = None, truth: Path | None = None
+    model_path: Path | str,
+    out: Path | str | None = None,
+    *,
+    on: Path | str | None = None,
+    truth: Path | str | None = None,
 ) -> DecisionRule:
     """A decision rule fitted on a run's val predictions, or on other predictions whose truth is known."""
     run = open_run(Path(model_path))
     predictions = read_predictions(on or run.predictions_path("val"))
-    known = read_truth(truth or run.manifest_path, predictions.schema)
-    name = on.name if on else "val"
+    known = read_truth(Path(truth) if truth else run.manifest_path, predictions.schema)
+    name = Path(on).name if on else "val"
     rule = fit_decision(predictions, known, priors=run.info.priors, fitted_on=name, seed=run.info.seed)
     if out:
         write_decision(Path(out), rule)
@@ -272,7 +276,7 @@ def evaluate(
     scored, known = read_pair(told, true, schema=schema)
     evaluation = score(scored, known, rule=rule, by_row=by_row, subset=subset)
     if report:
-        page = evaluation_report({true.stem: evaluation}, title=f"{told.stem} on {true.stem}")
+        page = evaluation_report({true.name: evaluation}, title=f"Scores of {told.name} against {true.name}")
         write_text(Path(report), page)
     return evaluation
 
@@ -311,12 +315,12 @@ def demo(
 ) -> Demo:
     """Drawn faces, and all that is done with a folder of photos: ingest, split, train, predict, evaluate, submit."""
     require_train()
+    resolved = open_recipe(recipe, [f"train.seed={seed}"])  # before anybody is drawn
     root, told = Path(out), telling(progress, "drawing faces")
     drawn = draw_dataset(root / "photos", n_train_people=n_people, n_eval_people=n_people, seed=seed, progress=told)
     ingest([drawn.train_dir], root / "photos.parquet", progress=progress)
     data = split(root / "photos.parquet", root / "manifest.parquet", seed=seed)
-    sets = [f"train.seed={seed}"]
-    run = train(recipe, data=data, out=root / "run", sets=sets, progress=progress, on_tick=on_tick)
+    run = train(resolved, data=data, out=root / "run", progress=progress, on_tick=on_tick)
     answers, page = root / "answers.parquet", root / "answers.html"
     predict(run.path, drawn.eval_dir, out=answers, page=page, progress=progress)
     evaluation = evaluate(answers, drawn.truth_path, report=root / "report.html")

@@ -131,6 +131,22 @@ def test_every_text_can_be_read(browser: Browser, pages: dict[str, Path], name: 
         page.close()
 
 
+@pytest.mark.parametrize("n_people", [60, 600])  # counts of two and of three digits
+def test_no_matrix_scrolls_on_a_desktop(browser: Browser, tmp_path: Path, n_people: int) -> None:
+    (tmp_path / "report.html").write_text(evaluation_report({"test": scored(n_people)}, title="t"), encoding="utf-8")
+    page, _ = opened(browser, tmp_path / "report.html", width=1100, scheme="light")
+    beyond = """() => [...document.querySelectorAll('.scroll')].filter(e => e.querySelector('.confusion'))
+        .map(e => [e.scrollWidth - e.clientWidth, e.clientWidth])"""
+    try:
+        for width in (1040, 1087, 1100, 1200, 1279, 1281, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            found = page.evaluate(beyond)
+            assert len(found) == 4
+            assert [pair for pair in found if pair[0] > 0] == [], width
+    finally:
+        page.close()
+
+
 def test_dark_mode_and_print_change_paper_and_plots(browser: Browser, pages: dict[str, Path]) -> None:
     page, _ = opened(browser, pages["report"], width=1440, scheme="dark")
     colours = """() => [getComputedStyle(document.body).backgroundColor,

@@ -73,14 +73,12 @@ CASES = {
     "a column map without a column": Case(
         "ingest ROOT/good --map path --out ROOT/m.parquet",
         3,
-        "TRI104 --map: takes pairs NAME=VALUE, with commas between, got 'path'. The message says what the "
-        "option takes; `--help` gives the form and the default.",
+        "TRI104 --map: takes pairs NAME=VALUE, with commas between, got 'path'. See --help.",
     ),
     "age edges that are no numbers": Case(
         "ingest ROOT/good --age-edges a,b --out ROOT/m.parquet",
         3,
-        "TRI104 --age-edges: takes ages in years, such as 30,60, got 'a,b'. The message says what the "
-        "option takes; `--help` gives the form and the default.",
+        "TRI104 --age-edges: takes ages in years, such as 30,60, got 'a,b'. See --help.",
     ),
     "age edges that descend": Case(
         "ingest ROOT/good --age-edges 60,30 --out ROOT/m.parquet",
@@ -178,8 +176,7 @@ CASES = {
     "a setting without a value": Case(
         "config show --set train.epochs",
         3,
-        "TRI104 --set: must look like key.subkey=value, got 'train.epochs'. The message says what the "
-        "option takes; `--help` gives the form and the default.",
+        "TRI104 --set: must look like key.subkey=value, got 'train.epochs'. See --help.",
     ),
     "a setting that does not exist": Case(
         "config show --set train.epoch=3",
@@ -191,14 +188,12 @@ CASES = {
     "nothing to train on": Case(
         "train --out ROOT/run",
         3,
-        "TRI104 --data: is needed: a manifest or a folder of labelled photos. The message says what the "
-        "option takes; `--help` gives the form and the default.",
+        "TRI104 --data is needed: a manifest or a folder of labelled photos. See --help.",
     ),
     "a resumed run with another option": Case(
         "train --resume ROOT/stopped --name x",
         3,
-        "TRI104 --resume: goes on with the run as it is, so no other option goes with it. The message "
-        "says what the option takes; `--help` gives the form and the default.",
+        "TRI104 --resume: goes on with the run as it is, so no recipe and no other option goes with it. See --help.",
     ),
     "a finished run to resume": Case(
         "train --resume ROOT/finished",
@@ -232,8 +227,7 @@ CASES = {
     "an unknown augmentation of the test": Case(
         "predict ROOT/good ROOT/eval --tta flop",
         3,
-        "TRI104 --tta: must be flip or none, got 'flop'. The message says what the option takes; `--help`"
-        " gives the form and the default.",
+        "TRI104 --tta: must be flip or none, got 'flop'. See --help.",
     ),
     "a rule for a folder that is no run": Case(
         "decide ROOT/bare",
@@ -244,8 +238,7 @@ CASES = {
     "a rule without a truth": Case(
         "decide ROOT/finished --on ROOT/p.parquet",
         3,
-        "TRI104 --truth: is needed beside --on. The message says what the option takes; `--help` gives "
-        "the form and the default.",
+        "TRI104 --truth is needed beside --on: the labels of those photos. See --help.",
     ),
     "predictions of another schema": Case(
         "evaluate ROOT/other.parquet --truth ROOT/truth.parquet",
@@ -297,5 +290,54 @@ CASES = {
         "train --data ROOT/good --dry-run --out ROOT/dry.png --set model.backbone=timm/resnt18",
         3,
         "TRI100 model.backbone: timm has no model 'resnt18'. Did you mean 'timm/resnet18'?",
+    ),
+    "a recipe beside a resumed run": Case(
+        "train quick --resume ROOT/stopped",
+        3,
+        "TRI104 --resume: goes on with the run as it is, so no recipe and no other option goes with it. See --help.",
+    ),
+    "a setting as an option": Case(
+        "train --data ROOT/good --epochs 3",
+        3,
+        "TRI104 --epochs is no option. It is a setting: `--set train.epochs=3`.",
+    ),
+    "a setting as an option with its section": Case(
+        "train --data ROOT/good --optim.lr=0.1",
+        3,
+        "TRI104 --optim.lr is no option. It is a setting: `--set optim.lr=0.1`.",
+    ),
+    "a setting without its section": Case(
+        "train --data ROOT/good --set epochs=3",
+        3,
+        "TRI101 1 mistake in the recipe:\n"
+        "  epochs (--set): no such key. Did you mean 'train.epochs'?\n"
+        "Correct each line.",
+    ),
+    "a stray argument": Case(
+        "train instant ROOT/divided.parquet",
+        3,
+        "TRI104 'ROOT/divided.parquet' is more than the one recipe that train takes. "
+        "Did you mean `--data ROOT/divided.parquet`?",
+    ),
+    "a stray argument beside the data": Case(
+        "train instant x --data ROOT/divided.parquet",
+        3,
+        "TRI104 'x' is more than the one recipe that train takes. See --help.",
+    ),
+    "data instead of a recipe": Case(
+        "train ROOT/divided.parquet",
+        3,
+        "TRI104 --data is needed: a manifest or a folder of labelled photos. "
+        "Did you mean `--data ROOT/divided.parquet`?",
+    ),
+    "a demo with an unknown recipe": Case(
+        "demo --recipe slow --out ROOT/demo",
+        3,
+        "TRI100 no recipe 'slow'. Known: instant, quick. See `trifacet recipes`; a file ends in .yaml or .json.",
+    ),
+    "predictions into a file of another kind": Case(
+        "predict ROOT/nothing ROOT/eval --out ROOT/q.json",
+        3,
+        "TRI104 --out: predictions must end in .parquet or .csv, got 'ROOT/q.json'. Call it q.parquet, say.",
     ),
 }

@@ -10,7 +10,7 @@ from trifacet.core.errors import ConfigError
 from trifacet.core.recipe import Recipe
 
 FORM = "Correct each line."
-VALUE = "The message says what the option takes; `--help` gives the form and the default."
+VALUE = "See --help."
 READ = "Check the path; the message names the line where reading stopped."
 
 

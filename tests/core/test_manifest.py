@@ -209,3 +209,12 @@ def test_another_schema_must_fit_the_labels() -> None:
 
 def test_stamps_are_merged_in_first_seen_order() -> None:
     assert merged_stamps([LEAK], [], [PERSONS_UNKNOWN, LEAK]) == (LEAK, PERSONS_UNKNOWN)
+
+
+def test_a_manifest_is_shown_in_a_line_and_its_path_may_be_a_text(tmp_path: Path) -> None:
+    labels = [("worn", "male", "under_30")] * 3
+    made = manifest(labels, root=tmp_path, person_id=["a", "b", "b"], split=["train", "val", "val"])
+    write_manifest(str(tmp_path / "m.parquet"), made)
+    shown = "Manifest(3 photos, 2 people, mask x gender x age, train 1, val 2)"
+    assert repr(read_manifest(str(tmp_path / "m.parquet"))) == shown
+    assert repr(manifest(labels)) == "Manifest(3 photos, people unknown, mask x gender x age, no split)"

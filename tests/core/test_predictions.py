@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 
 from tests.core.tiny import FOUR_BANDS, random_probs
+from tests.scored import certain
 from trifacet.core.errors import ManifestError, PredictionsError
 from trifacet.core.predictions import (
     DecisionRule,
@@ -249,3 +251,39 @@ def test_a_rule_comes_back_as_it_was_written_and_a_broken_one_is_refused(tmp_pat
         f"TRI300 {path}: cannot be read as JSON, got Expecting property name enclosed in double quotes: "
         f"line 1 column 2 (char 1). {AGAIN}"
     )
+
+
+def test_answers_are_a_table_to_read() -> None:
+    years = np.zeros((2, 101), dtype=np.float32)
+    years[0, 20] = years[0, 31] = 0.5
+    years[1] = np.nan
+    made = replace(certain([5, 0], errors=[None, "truncated"]), age_probs=years)
+    table = made.answers()
+    assert table.columns == ["photo_id", "ans", "mask", "gender", "age", "age_years", "confidence", "error"]
+    assert table.rows() == [
+        ("0.jpg", 5, "worn", "female", "60_plus", 25.5, 0.9, None),
+        ("1.jpg", None, None, None, None, None, None, "truncated"),
+    ]
+
+
+def test_answers_without_years_have_an_empty_column() -> None:
+    table = certain([1]).answers()
+    assert table["age_years"].to_list() == [None]
+    assert table["ans"].dtype == pl.Int32()
+
+
+def test_predictions_are_shown_in_a_line() -> None:
+    made = certain([5, 0], errors=[None, "truncated"])
+    assert repr(made) == "Predictions(2 photos, 1 of them not read, 18 classes, no years, argmax)"
+    fitted = DecisionRule(label_schema=DEFAULT_SCHEMA, fitted_on="val", n_photos=7)
+    years = np.full((1, 101), 1 / 101, dtype=np.float32)
+    shown = repr(replace(certain([5]), age_probs=years, decision=fitted))
+    assert shown == "Predictions(1 photos, 18 classes, years, rule fitted on val)"
+
+
+def test_paths_may_be_texts(tmp_path: Path) -> None:
+    path = str(tmp_path / "p.parquet")
+    write_predictions(path, certain([5, 0]))
+    assert len(read_predictions(path)) == 2
+    write_decision(str(tmp_path / "d.json"), argmax_rule(DEFAULT_SCHEMA))
+    assert read_decision(str(tmp_path / "d.json")) == argmax_rule(DEFAULT_SCHEMA)

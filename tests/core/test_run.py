@@ -46,7 +46,8 @@ def test_a_new_run_holds_its_recipe_and_schema_and_opens_again(tmp_path: Path) -
     assert yaml.safe_load((run.path / "recipe.yaml").read_text())["schema"] == {"age_edges": [29, 58]}
     assert yaml.safe_load((run.path / "schema.yaml").read_text())["attributes"][1]["name"] == "gender"
     again = open_run(run.path)
-    assert again == run
+    assert again == run == open_run(str(run.path))
+    assert repr(again) == f"Run('{run.path}', running)"
     assert again.info.status == "running"
     assert again.info.versions["python"].count(".") == 2
 

@@ -93,6 +93,17 @@ def test_what_a_command_does_is_a_function(place: Path, known: dict[str, object]
         dict(zip(answers.ids, answers.classes, strict=True))[i] for i in made.answers.ids
     ]
     assert trifacet.decide("runs/first").fitted_on == "val"
+    val = "runs/first/predictions/val.parquet"
+    assert trifacet.decide("runs/first", on=val, truth="runs/first/manifest.parquet").fitted_on == "val.parquet"
+    trifacet.ingest(["photos"], rejects="left_out.csv")
+    assert Path("left_out.csv").is_file()
+    assert trifacet.read_schema("runs/first/schema.yaml") == trifacet.DEFAULT_SCHEMA
+    trifacet.predict("runs/first", "eval", out="answers.csv")
+    assert Path("answers.csv").read_text(encoding="utf-8") == answers.answers().write_csv()
+    with pytest.raises(
+        trifacet.TrifacetError, match=r"TRI104 --out: predictions must end in \.parquet or \.csv, got 'x\.json'"
+    ):
+        trifacet.predict("runs/first", "eval", out="x.json")
     with pytest.raises(trifacet.TrifacetError, match="TRI407"):
         trifacet.resume("runs/first")
 

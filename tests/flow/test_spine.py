@@ -256,7 +256,12 @@ def test_nothing_is_left_half_written(way: Way) -> None:
 
 
 def test_caches_are_listed_and_cleared(way: Way) -> None:
-    assert "32 x 32" in done("cache", "list").out
+    told = done("cache", "list").out
+    assert "32 x 32" in told
+    (row, *_) = [line for line in told.splitlines() if "32 x 32" in line]
+    assert str(way.world.train_dir)[:8] in row
+    assert done("cache", "clear", row.split()[0]).out.endswith("GB freed\n")
+    assert row.split()[0] not in done("cache", "list").out
     assert done("cache", "clear").out.endswith("GB freed\n")
     assert "32 x 32" not in done("cache", "list").out
 
@@ -362,3 +367,9 @@ def test_answers_about_photos_of_the_training_are_stamped(way: Way, tmp_path: Pa
     assert f"Note {seen}" in said.err
     done("predict", way.root / "run", way.root / "manifest.parquet", "--split", "test", "--out", tmp_path / "t.parquet")
     assert read_predictions(tmp_path / "t.parquet").stamps == ()
+
+
+def test_pages_are_called_after_what_they_show(way: Way) -> None:
+    titles = {name: (way.root / name).read_text(encoding="utf-8") for name in ("report.html", "answers.html")}
+    assert "<title>Scores of answers.parquet against truth.csv</title>" in titles["report.html"]
+    assert "<title>What the run &#39;run&#39; answers</title>" in titles["answers.html"]

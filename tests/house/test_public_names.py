@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 
 import click
 import pytest
@@ -32,6 +33,10 @@ def commands() -> list[tuple[str, click.Command]]:
 def test_public_names_are_there() -> None:  # that they are sorted is ruff's RUF022
     assert len(set(trifacet.__all__)) == len(trifacet.__all__) > 0
     assert [name for name in trifacet.__all__ if not hasattr(trifacet, name)] == []
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert trifacet.__version__ == version("trifacet")
 
 
 def test_public_names_say_what_they_do() -> None:

@@ -30,9 +30,7 @@ def test_a_device_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         choose_device(name)
     assert str(caught.value).startswith(f"TRI104 train.device: this device cannot be used, got '{name}' (")
-    assert str(caught.value).endswith(
-        ". The message says what the option takes; `--help` gives the form and the default."
-    )
+    assert str(caught.value).endswith(". `trifacet doctor` lists the devices there are.")
 
 
 def test_a_device_is_described_by_what_decides_the_bits() -> None:

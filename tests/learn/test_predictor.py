@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.learn import tiny
 from trifacet.core.errors import RunError
@@ -101,3 +103,55 @@ def test_damaged_weights_are_refused(finished: Run) -> None:
             load_model(finished.path, device="cpu")
     finally:
         path.write_bytes(whole)
+
+
+def test_photos_on_disk_are_read_as_their_pixels(finished: Run, tmp_path: Path) -> None:
+    model = load_model(finished.path, device="cpu")
+    images = photos(3)
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    said = model.predict([str(paths[0]), paths[1], images[2], tmp_path / "none.jpg"])
+    assert list(said.ids) == [str(paths[0]), str(paths[1]), "2", str(tmp_path / "none.jpg")]
+    assert list(said.errors) == [None, None, None, "unreadable: No such file or directory"]
+    np.testing.assert_allclose(said.probs[:3], model.predict(images).probs, atol=1e-6)
+    assert np.isnan(said.probs[3]).all()
+    (tmp_path / "empty.jpg").touch()
+    assert list(model.predict([tmp_path / "empty.jpg"]).errors) == ["wrong_type"]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        pytest.param(
+            [np.zeros((4, 4, 3), dtype=np.uint8), np.zeros((4, 4), dtype=np.uint8)],
+            "expected paths (str or Path) or upright RGB arrays (H, W, 3) uint8, got an array (4, 4) uint8 at 1",
+            id="grey",
+        ),
+        pytest.param(
+            [np.zeros((4, 5, 3))],
+            "expected paths (str or Path) or upright RGB arrays (H, W, 3) uint8, got an array (4, 5, 3) float64 at 0",
+            id="floats",
+        ),
+        pytest.param(
+            [3],
+            "expected paths (str or Path) or upright RGB arrays (H, W, 3) uint8, got int at 0",
+            id="a number",
+        ),
+        pytest.param(
+            "a.jpg",
+            "expected a list of paths (str or Path) or upright RGB arrays (H, W, 3) uint8, got one path; "
+            "write ['a.jpg']",
+            id="one path",
+        ),
+    ],
+)
+def test_what_is_no_photo_is_refused_in_words(finished: Run, images: Any, message: str) -> None:
+    with pytest.raises(TypeError) as told:
+        load_model(finished.path, device="cpu").predict(images)
+    assert str(told.value) == message
+
+
+def test_a_model_is_shown_in_a_line(finished: Run) -> None:
+    model = load_model(finished.path, device="cpu")
+    assert repr(model) == "Model(run 'tiny', baseline_cnn, mask 3 x gender 2 x age 3, on cpu)"

@@ -51,6 +51,13 @@ def test_a_plot_is_small_labelled_and_drawn_alike_twice(make: object) -> None:
     assert "<text" in svg
 
 
+def test_each_dot_of_a_reliability_plot_tells_its_photos() -> None:
+    assert re.findall(r"<use [^>]*><title>([^<]+)</title></use>", reliability()) == [
+        "10 photos: confidence 0.400, right 0.300",
+        "30 photos: confidence 0.800, right 0.900",
+    ]
+
+
 def test_plots_on_one_page_share_no_id() -> None:
     one, other = (set(re.findall(r'id="([^"]+)"', svg)) for svg in (reliability(), ages()))
     assert one

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from trifacet.core.errors import ConfigError, MachineError, ManifestError
-from trifacet.pixels.cache import cache_folder, cache_limit_bytes, clear_caches, list_caches, open_cache
+from trifacet.pixels.cache import cache_folder, cache_limit_bytes, clear_cache, clear_caches, list_caches, open_cache
 from trifacet.pixels.decode import decode
 from trifacet.pixels.preprocess import Geometry, fit
 
@@ -213,8 +213,7 @@ def test_the_place_and_the_limit_come_from_the_environment(monkeypatch: pytest.M
         with pytest.raises(ConfigError) as caught:
             cache_limit_bytes()
         assert str(caught.value) == (
-            f"TRI104 TRIFACET_CACHE_GB: must be a number above 0, got '{text}'. "
-            "The message says what the option takes; `--help` gives the form and the default."
+            f"TRI104 TRIFACET_CACHE_GB: must be a number above 0, got '{text}'. Set it to a number of GB, such as 20."
         )
 
 
@@ -228,9 +227,35 @@ def test_caches_are_listed_last_used_first_and_cleared(tmp_path: Path) -> None:
     open_cache(paths[:2], hashes[:2], geometry=Geometry(20, 30), folder=folder)
     told = [(c.n_photos, c.height_px, c.width_px, c.n_bytes) for c in list_caches(folder)]
     assert told == [(2, 20, 30, 2 * 20 * 30 * 3), (3, 16, 16, 3 * 16 * 16 * 3)]
+    assert [c.photos for c in list_caches(folder)] == [str(tmp_path / "photos")] * 2
     (folder / "notes.txt").write_text("mine")
     assert clear_caches(folder) > sum(n for *_, n in told)
     assert [p.name for p in folder.iterdir()] == ["notes.txt"]
+
+
+def test_one_cache_is_cleared_by_the_beginning_of_its_id(tmp_path: Path) -> None:
+    paths, hashes = photos(tmp_path / "photos", 2)
+    folder = tmp_path / "c"
+    open_cache(paths, hashes, geometry=SMALL, folder=folder)
+    open_cache(paths, hashes, geometry=Geometry(20, 30), folder=folder)
+    other, wanted = sorted(list_caches(folder), key=lambda c: c.height_px)
+    assert clear_cache(wanted.key[:12], folder=folder) == 2 * 20 * 30 * 3
+    assert list_caches(folder) == [other]
+    assert sorted(p.stem for p in folder.iterdir()) == [other.key, other.key]
+    for key, what in (("nothing", "no cache 'nothing'"), ("", "no cache ''")):
+        with pytest.raises(ConfigError) as caught:
+            clear_cache(key, folder=folder)
+        assert str(caught.value) == f"TRI100 {what}. `trifacet cache list` shows their ids."
+
+
+def test_the_photos_of_a_cache_are_named_by_the_folder_they_share(tmp_path: Path) -> None:
+    one, two = photos(tmp_path / "all" / "a", 1), photos(tmp_path / "all" / "b", 1, seed=1)
+    open_cache([*one[0], *two[0]], [*one[1], *two[1]], geometry=SMALL, folder=tmp_path / "c")
+    (made,) = list_caches(tmp_path / "c")
+    assert made.photos == str(tmp_path / "all")
+    about = made.path.with_suffix(".json")
+    about.write_text('{"shape": [2, 16, 16, 3]}')  # as an earlier trifacet wrote it
+    assert [c.photos for c in list_caches(tmp_path / "c")] == [""]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

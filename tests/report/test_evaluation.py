@@ -95,6 +95,26 @@ def test_mistakes_are_wrong_answers_the_most_confident_first(measured: Evaluatio
     assert not any(rows[photo]["is_correct"] for photo, _, _ in shown)
 
 
+def test_all_mistakes_are_not_called_the_most_confident_of_themselves(measured: Evaluation) -> None:
+    wrong = measured.photos.filter(measured.photos["is_correct"].eq(False) & measured.photos["error"].is_null())
+    notes = {}
+    for n in (15, len(wrong)):
+        shown = dict.fromkeys(wrong["photo_id"][:n], "data:image/webp;,")
+        page = words(evaluation_report({"test": measured}, title="t", thumbnails=shown))
+        notes[n] = re.findall(r"Where it is sure and wrong (.*?)\.", page)[-1]
+    how = "confidence, then truth and answer where they differ"
+    assert notes[15] == f"15 wrong answers with a picture, surest first: {how}"
+    assert notes[len(wrong)] == f"The 48 most confident of {len(wrong)} wrong answers with a picture: {how}"
+
+
+def test_words_of_the_trade_are_explained(measured: Evaluation, plain: str) -> None:
+    page = words(plain)
+    for said in ("NLL (negative log-likelihood): -log of", "one fingerprint have the same", "Temperature: above 1 it"):
+        assert said in page
+    assert "A dot stands for about 28 photos" in page
+    assert "Temperature:" not in words(evaluation_report({"test": replace(measured, decision=None)}, title="t"))
+
+
 def test_curves_tell_the_best_epoch_and_the_speed(measured: Evaluation) -> None:
     page = words(evaluation_report({"val": measured}, title="t", history=history(12)))
     best = max(history(12), key=lambda record: record["val_macro_f1"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,7 +44,9 @@ def test_unread_photos_are_named_with_their_status(predictions: Predictions) -> 
 
 
 def test_shares_stand_beside_the_prior(predictions: Predictions) -> None:
-    assert "share in training" in predictions_page(predictions, {}, title="t", prior=[1 / 18] * 18)
+    page = predictions_page(predictions, {}, title="t", prior=[1 / 18] * 18)
+    assert "share in training" in page
+    assert '<th scope="col" class="number">in training</th>' in page
     assert "share in training" not in predictions_page(predictions, {}, title="t")
 
 
@@ -62,3 +65,12 @@ def test_a_page_of_2500_photos_stays_under_10_mb() -> None:
     assert len(predictions) == 2_499
     assert page.count("<img") == 2_497
     assert len(page.encode()) < 10_000_000
+
+
+def test_the_estimated_age_stands_with_each_photo_where_it_is_known(predictions: Predictions) -> None:
+    page = predictions_page(predictions, {}, title="t")
+    told = dict(re.findall(r'<figure title="([^:"]+): [^"]*, about (\d+) years"', page))
+    years = dict(zip(predictions.ids, predictions.age_years, strict=True))
+    assert told == {i: f"{years[i]:.0f}" for i, read in zip(predictions.ids, predictions.is_read, strict=True) if read}
+    assert page.count("<span>about ") == len(told)
+    assert "about" not in predictions_page(replace(predictions, age_probs=None), {}, title="t")

@@ -27,18 +27,27 @@ def open_rule(text: str) -> DecisionRule | Literal["argmax"] | None:
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos, labelled or not.")],
-    out: Annotated[Path, typer.Option("--out", help="The predictions to write.")] = Path("predictions.parquet"),
-    tta: Annotated[str, typer.Option(help="flip (mirror image averaged in) or none; default the recipe's.")] = "",
+    out: Annotated[Path, typer.Option("--out", help="The predictions to write; a .csv is for reading.")] = Path(
+        "predictions.parquet"
+    ),
+    tta: Annotated[
+        str, typer.Option(metavar="flip|none", help="flip (mirror image averaged in) or none; default the recipe's.")
+    ] = "",
     decision: DecisionOption = "",
-    split: Annotated[list[str] | None, typer.Option(help="Only these splits of a manifest; may be repeated.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    split: Annotated[
+        list[str] | None, typer.Option(metavar="SPLIT", help="Only these splits of a manifest; may be repeated.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     page: Annotated[
         Path | None, typer.Option(help="Also write a page of the photos by answer, the least certain first.")
     ] = None,
 ) -> None:
-    """Photos to class probabilities, the age distribution, and answers. Every photo asked for is in the result."""
+    """Photos to class probabilities, the age distribution, and answers. Every photo asked for is in the result.
+
+    A .parquet holds all of it, as evaluate and submit want it; a .csv is for reading: class names, age and confidence.
+    """
     from trifacet import stages
     from trifacet.cli import render
     from trifacet.core.files import check_suffix
@@ -51,11 +60,13 @@ def predict(
     require_train()
     from trifacet.learn.predictor import load_model
 
-    loaded = load_model(model, device=device, tta=tta or None)  # type: ignore[arg-type]
+    loaded = load_model(run, device=device, tta=tta or None)  # type: ignore[arg-type]
     with render.bars() as bars:
         made = stages.predict(
             loaded, data, out=out, rule=rule, splits=split or [], page=page, progress=bars.told, tell=render.warn
         )
+    if out.suffix.lower() == ".csv":
+        render.warn(f"{out} is for reading; evaluate and submit want a .parquet, with the probabilities")
     n_read = int(made.is_read.sum())
     render.say(f"{n_read:,} photos answered in [bold]{out}[/]" + (f", pictures in [bold]{page}[/]" if page else ""))
     if n_read < len(made):
@@ -66,7 +77,7 @@ def predict(
 
 
 def decide(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
     out: Annotated[Path, typer.Option("--out", help="The rule to write.")] = Path("decision.json"),
     on: Annotated[Path | None, typer.Option(help="Fit on these predictions instead of the run's val.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Their truth: a manifest or a CSV.")] = None,
@@ -79,17 +90,17 @@ def decide(
     from trifacet.cli import render
 
     if on and not truth:
-        raise error("TRI104", "is needed beside --on", where="--truth")
-    rule = stages.decide(model, out, on=on, truth=truth)
+        raise error("TRI104", "--truth is needed beside --on: the labels of those photos")
+    rule = stages.decide(run, out, on=on, truth=truth)
     names = rule.label_schema.names
     rows = [(name, f"{rule.temperature.get(name, 1):.2f}", f"{rule.tau.get(name, 0):.2f}") for name in names]
     people = "people unknown" if rule.n_persons is None else f"{rule.n_persons:,} people"
     title = f"{out}: fitted on {rule.fitted_on}, {rule.n_photos:,} photos of {people}"
-    render.out.print(render.table(title, ("", "#temperature", "#tau"), rows))
+    render.show(title, ("", "#temperature", "#tau"), rows)
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="Predictions, or a submission CSV.")],
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="Predictions, or a submission CSV.")],
     truth: Annotated[Path, typer.Option(help="A manifest, or a CSV with ImageID and any of ans, mask, gender, age.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
     report: Annotated[Path | None, typer.Option(help="Also write a report page.")] = None,
@@ -117,7 +128,9 @@ def evaluate(
 
 
 def submit(
-    predictions: Annotated[Path, typer.Argument(help="Predictions on the photos that info.csv names.")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="Predictions on the photos that info.csv names.")
+    ],
     info: Annotated[Path, typer.Option(help="The CSV with ImageID whose rows are to be answered.")],
     out: Annotated[Path, typer.Option("--out", help="The submission to write.")] = Path("output.csv"),
     decision: DecisionOption = "",
@@ -146,4 +159,4 @@ def _tell_shares(made: Submission) -> None:
         if name == "joint":
             continue
         rows = [(s.name, f"{s.predicted:.1%}", "-" if s.prior is None else f"{s.prior:.1%}") for s in shares]
-        render.out.print(render.table(name, ("", "#answers", "#training"), rows))
+        render.show(name, ("", "#answers", "#training"), rows)

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trifacet.cli.command import Command, Group
 from trifacet.core.errors import error
 
 if TYPE_CHECKING:
     from trifacet.core.schema import LabelSchema
     from trifacet.data.ingest import Ingested
 
-cache = typer.Typer(help="Decoded photos kept on disk, so that every epoch and every run reads them at once.")
+cache = typer.Typer(
+    cls=Group,
+    help="Decoded photos kept on disk, so that every epoch and every run reads them at once; "
+    "they stay after the photos are deleted.",
+)
 
 SchemaOption = Annotated[Path | None, typer.Option("--schema", help="A schema.yaml; default mask x gender x age.")]
 EdgesOption = Annotated[str, typer.Option("--age-edges", metavar="A,B", help="Where the age classes are cut: 30,60.")]
@@ -37,7 +42,7 @@ def ingest(
         list[str], typer.Argument(metavar="PHOTOS...", help="Folders of photos, or tables that name them; NAME=PATH.")
     ],
     out: Annotated[Path, typer.Option("--out", help="The manifest to write.")] = Path("manifest.parquet"),
-    layout: Annotated[str, typer.Option(help="auto, boostcamp, folders or table.")] = "auto",
+    layout: Annotated[str, typer.Option(metavar="LAYOUT", help="auto, boostcamp, folders or table.")] = "auto",
     rejects: Annotated[Path | None, typer.Option(help="CSV of files left out; default beside the manifest.")] = None,
     schema: SchemaOption = None,
     age_edges: EdgesOption = "",
@@ -93,7 +98,7 @@ def ingest(
 
 
 def split(
-    manifest: Annotated[Path, typer.Argument(help="A manifest.")],
+    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="A manifest.")],
     out: Annotated[Path, typer.Option("--out", help="The manifest to write.")] = Path("split.parquet"),
     val: Annotated[float, typer.Option(help="Share of the photos for validation.")] = 0.2,
     test: Annotated[float, typer.Option(help="Share of the photos kept for the last score.")] = 0.0,
@@ -121,36 +126,51 @@ def split(
         part = made.split(name)
         if len(part):
             rows.append((name, f"{len(part):,}", "unknown" if part.n_persons is None else f"{part.n_persons:,}"))
-    render.out.print(render.table(str(out), ("split", "#photos", "#people"), rows))
+    render.show(str(out), ("split", "#photos", "#people"), rows)
     idle = ("--allow-leak divided nobody who is known",)
     for note in (*made.stamps, *(idle if allow_leak and LEAK not in made.stamps else ()), *thin_classes(made)):
         render.warn(note)
 
 
-@cache.command("list")
+@cache.command("list", cls=Command)
 def list_caches() -> None:
-    """The caches on disk, last used first, and how much they may take together."""
+    """The caches on disk, last used first, the folder their photos lay in, and how much they may take together.
+
+    Decoded photos stay in a cache after the photos are deleted; `cache clear` deletes them.
+    """
     from trifacet.cli import render
     from trifacet.pixels import cache as pixels
 
     caches = pixels.list_caches()
-    columns = ("cache", "#photos", "#height x width", "#GB", "last used, UTC")
+    columns = ("id", "#photos", "#height x width", "#GB", "last used, UTC", "photos of")
     rows = [
-        (c.key[:12], f"{c.n_photos:,}", f"{c.height_px} x {c.width_px}", f"{c.n_bytes / 1e9:.2f}", f"{c.used:%F %H:%M}")
+        (
+            c.key[:12],
+            f"{c.n_photos:,}",
+            f"{c.height_px} x {c.width_px}",
+            f"{c.n_bytes / 1e9:.2f}",
+            f"{c.used:%F %H:%M}",
+            c.photos or "not known",
+        )
         for c in caches
     ]
-    render.out.print(render.table(str(pixels.cache_folder()), columns, rows))
+    render.show(str(pixels.cache_folder()), columns, rows)
     used, limit = sum(c.n_bytes for c in caches) / 1e9, pixels.cache_limit_bytes() / 1e9
     render.say(f"{used:.2f} of {limit:.2f} GB; TRIFACET_CACHE_GB and TRIFACET_CACHE_DIR change that")
 
 
-@cache.command("clear")
-def clear() -> None:
-    """Delete every cache. They are made again when they are needed; photos are never touched."""
-    from trifacet.cli import render
-    from trifacet.pixels.cache import clear_caches
+@cache.command("clear", cls=Command)
+def clear(
+    key: Annotated[str, typer.Argument(metavar="ID", help="One cache, as `cache list` names it. Default: all.")] = "",
+) -> None:
+    """Delete all caches, or one. They are made again when they are needed; photos are never touched.
 
-    render.say(f"{clear_caches() / 1e9:.2f} GB freed")
+    Decoded photos stay in a cache after the photos are deleted: clear it where they must be gone.
+    """
+    from trifacet.cli import render
+    from trifacet.pixels.cache import clear_cache, clear_caches
+
+    render.say(f"{(clear_cache(key) if key else clear_caches()) / 1e9:.2f} GB freed")
 
 
 def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
@@ -161,7 +181,7 @@ def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
     people = "people unknown" if manifest.n_persons is None else f"{manifest.n_persons:,} people"
     rows = [(status, f"{n:,}") for status, n in found.counts.items() if n]
     rows += [("missing (a label without a file)", f"{found.n_missing:,}")] if found.n_missing else []
-    render.out.print(render.table(f"{found.n_files:,} files", ("status", "#files"), rows))
+    render.show(f"{found.n_files:,} files", ("status", "#files"), rows)
     for attribute in manifest.schema.attributes:
         counts = dict(manifest.table[attribute.name].value_counts().iter_rows())
         shares = ", ".join(f"{name} {counts.get(name, 0):,}" for name in (*attribute.classes, None) if counts.get(name))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-config = typer.Typer(help="Settings and where they come from.")
+from trifacet.cli.command import Command, Group
+
+config = typer.Typer(cls=Group, help="Settings and where they come from.")
 
 
 def recipes() -> None:
@@ -20,12 +23,14 @@ def recipes() -> None:
     for name, path in recipe_paths().items():
         first = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         rows.append((name, first.removeprefix(f"{name}: ")))
-    render.out.print(render.table("recipes", ("", ""), rows))
+    render.show("recipes", ("", ""), rows)
     render.say("[dim]`trifacet config show RECIPE` prints every setting; a file of yours holds the differences only[/]")
 
 
 def backbones(
-    timm: Annotated[str, typer.Option(help="Also list timm's models whose name contains this word.")] = "",
+    timm: Annotated[
+        str, typer.Option(metavar="WORD", help="Also list timm's models whose name contains this word.")
+    ] = "",
 ) -> None:
     """List what `model.backbone` may name."""
     from trifacet.cli import render
@@ -34,29 +39,33 @@ def backbones(
     rows = [(name, f"{b.image_size[0]} x {b.image_size[1]}", b.about) for name, b in BACKBONES.items()]
     rows.append(("timm/NAME", "", "any model of timm; weights from the hub, model.weights: PATH, or pretrained: false"))
     rows.append(("module:function", "", "your own; returns a torch module with an integer n_features"))
-    render.out.print(render.table("backbones", ("", "height x width", ""), rows))
+    render.show("backbones", ("", "height x width", ""), rows)
     if timm:
         found = timm_names(timm)
         render.say(f"{len(found)} of timm with '{timm}': " + ", ".join(f"timm/{name}" for name in found))
 
 
-@config.command()
+@config.command(cls=Command)
 def show(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a file.")] = "quick",
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's name, or a file.")] = "quick",
     sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A change.")] = None,
 ) -> None:
     """Print every setting of a recipe, what it means, and where its value comes from."""
     from trifacet.cli import render
-    from trifacet.core.config import describe, flatten
+    from trifacet.core.config import choices, describe, flatten
     from trifacet.core.recipe import Recipe
     from trifacet.opening import open_recipe
 
     resolved = open_recipe(recipe, sets or [])
-    about = describe(Recipe)
+    about, few = describe(Recipe), choices(Recipe)
     values = flatten(resolved.settings.model_dump(mode="json", by_alias=True))
     rows = []
     for key, value in values.items():
         origin = resolved.origins[key]
         shown = Path(origin).name if Path(origin).suffix else origin
-        rows.append((key, json.dumps(value).strip('"'), shown, about.get(key, "")))
-    render.out.print(render.table(recipe, ("setting", "value", "from", "what it is"), rows))
+        rows.append((key, json.dumps(value).strip('"'), shown, f"{about.get(key, '')}{_listed(few.get(key, ()))}"))
+    render.show(recipe, ("setting", "value", "from", "what it is"), rows)
+
+
+def _listed(values: Sequence[str]) -> str:
+    return f" ({' | '.join(values)})" if values else ""

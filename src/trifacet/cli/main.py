@@ -10,10 +10,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from trifacet.cli import answers, data, doctor, lists, train
+from trifacet.cli.command import Command, Group, TrainCommand
 from trifacet.core.errors import TrifacetError
 
 app = typer.Typer(
     name="trifacet",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -27,19 +29,19 @@ START, PHOTOS, MODELS, ANSWERS = (
     "A manifest to a run",
     "A run to answers and scores",
 )
-app.command(rich_help_panel=START)(train.demo)
-app.command(rich_help_panel=START)(doctor.doctor)
-app.command(rich_help_panel=PHOTOS)(data.ingest)
-app.command(rich_help_panel=PHOTOS)(data.split)
+app.command(cls=Command, rich_help_panel=START)(train.demo)
+app.command(cls=Command, rich_help_panel=START)(doctor.doctor)
+app.command(cls=Command, rich_help_panel=PHOTOS)(data.ingest)
+app.command(cls=Command, rich_help_panel=PHOTOS)(data.split)
 app.add_typer(data.cache, name="cache", rich_help_panel=PHOTOS)
-app.command("train", rich_help_panel=MODELS)(train.train)
-app.command(rich_help_panel=MODELS)(lists.recipes)
-app.command(rich_help_panel=MODELS)(lists.backbones)
+app.command("train", cls=TrainCommand, rich_help_panel=MODELS)(train.train)
+app.command(cls=Command, rich_help_panel=MODELS)(lists.recipes)
+app.command(cls=Command, rich_help_panel=MODELS)(lists.backbones)
 app.add_typer(lists.config, name="config", rich_help_panel=MODELS)
-app.command(rich_help_panel=ANSWERS)(answers.predict)
-app.command(rich_help_panel=ANSWERS)(answers.decide)
-app.command(rich_help_panel=ANSWERS)(answers.evaluate)
-app.command(rich_help_panel=ANSWERS)(answers.submit)
+app.command(cls=Command, rich_help_panel=ANSWERS)(answers.predict)
+app.command(cls=Command, rich_help_panel=ANSWERS)(answers.decide)
+app.command(cls=Command, rich_help_panel=ANSWERS)(answers.evaluate)
+app.command(cls=Command, rich_help_panel=ANSWERS)(answers.submit)
 
 
 def _version(is_asked: bool) -> None:

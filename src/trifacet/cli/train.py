@@ -5,29 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trifacet.core.errors import error
 
 if TYPE_CHECKING:
+    from trifacet.core.manifest import Manifest
     from trifacet.core.run import Run
     from trifacet.learn.preview import DryRun
+
+RECIPE_ENDINGS = (".yaml", ".yml", ".json")
 
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="[RECIPE]", help="`trifacet recipes` lists them; or a file.")
-    ] = "quick",
+        str | None, typer.Argument(metavar="RECIPE", help="`trifacet recipes` lists them; or a file. Default: quick.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="A manifest, or a folder of labelled photos.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; it must be new.")] = None,
-    name: Annotated[str, typer.Option(help="Instead of --out: runs/NAME, numbered when it is taken.")] = "",
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="Instead of --out: runs/NAME, numbered when it is taken.")
+    ] = "",
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: train.epochs=8.")
     ] = None,
-    init: Annotated[Path | None, typer.Option(help="Start from the weights of this run.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run from its newest checkpoint.")] = None,
+    init: Annotated[Path | None, typer.Option(metavar="RUN", help="Start from the weights of this run.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with this run from its newest checkpoint.")
+    ] = None,
     is_dry: Annotated[
         bool, typer.Option("--dry-run", help="One batch: shapes, loss, and a picture of what the network sees.")
     ] = False,
@@ -35,48 +42,48 @@ def train(
 ) -> None:
     """A manifest to a finished run: weights, answers on val and test, a decision rule, scores and a report.
 
-    A folder of photos is ingested and split on the way (20 % of the people are val). Ctrl-C stops after
-    the step at work; --resume goes on.
+    A folder of photos is ingested and split on the way (20 % of the people are val). Ctrl-C stops after the step at
+    work; --resume goes on.
     """
     from trifacet import stages
     from trifacet.cli import render
-    from trifacet.core.run import numbered
-    from trifacet.opening import open_data, open_recipe, require_train
+    from trifacet.core.run import numbered, open_run
+    from trifacet.opening import open_data, open_recipe, ready_to_train, require_train
 
     require_train()  # before a folder of photos is ingested for nothing
     if resume:
-        if data or out or name or sets or init or is_dry:
-            raise error("TRI104", "goes on with the run as it is, so no other option goes with it", where="--resume")
-        with _resumable(resume), render.bars() as bars:
+        if recipe or data or out or name or sets or init or is_dry:
+            what = "goes on with the run as it is, so no recipe and no other option goes with it"
+            raise error("TRI104", what, where="--resume")
+        with _resumable(resume), render.bars(is_logged=True) as bars:
             run = stages.resume(resume, progress=bars.told, on_tick=bars.ticked, profile=profile)
     elif data is None:
-        raise error("TRI104", "is needed: a manifest or a folder of labelled photos", where="--data")
+        is_data = recipe and Path(recipe).exists() and Path(recipe).suffix not in RECIPE_ENDINGS
+        do = f"Did you mean `--data {recipe}`?" if is_data else ""
+        raise error("TRI104", "--data is needed: a manifest or a folder of labelled photos", do=do)
     else:
-        resolved = open_recipe(recipe, sets or [])
-        with render.bars() as bars:
-            manifest = open_data(data, progress=bars.told)
+        resolved = open_recipe(recipe or "quick", sets or [])
+        if init:
+            open_run(init)  # before a folder of photos is ingested for nothing
+        with render.bars(is_logged=True) as bars:
+            found = open_data(data, progress=bars.told)
+        manifest = ready_to_train(found, resolved.settings)
         if is_dry:
             _tell_dry_run(stages.dry_run(resolved, manifest), out or Path("dry-run.png"))
             return
-        place = out or numbered(Path("runs"), name or Path(recipe).stem)
-        with _resumable(place), render.bars() as bars:
+        if found.table["split"].is_null().all():
+            _tell_split(manifest)
+        place = out or numbered(Path("runs"), name or Path(recipe or "quick").stem)
+        with _resumable(place), render.bars(is_logged=True) as bars:
             run = stages.train(
-                resolved,
-                data=manifest,
-                out=place,
-                init=init,
-                progress=bars.told,
-                on_tick=bars.ticked,
-                profile=profile,
+                resolved, data=manifest, out=place, init=init, progress=bars.told, on_tick=bars.ticked, profile=profile
             )
-    _tell_run(run)
-    if profile:
-        _tell_profile(run)
+    _tell_run(run, is_profiled=profile)
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="A new folder for all that the demo makes.")] = Path("demo"),
-    recipe: Annotated[str, typer.Option(help="`instant` or `quick`.")] = "instant",
+    recipe: Annotated[str, typer.Option(metavar="RECIPE", help="`instant` or `quick`.")] = "instant",
     people: Annotated[int, typer.Option(min=20, help="People drawn to train on, and as many to answer about.")] = 300,
     seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 0,
 ) -> None:
@@ -84,10 +91,13 @@ def demo(
     from trifacet import stages
     from trifacet.cli import render
     from trifacet.core.run import numbered
+    from trifacet.opening import open_recipe, require_train
 
+    require_train()
+    open_recipe(recipe)  # before anybody is drawn
     place = numbered(out.parent, out.name)
     render.say(f"Drawing {2 * people:,} people, seven photos each, into [bold]{place}[/]; then the whole way.")
-    with render.bars() as bars:
+    with render.bars(is_logged=True) as bars:
         made = stages.demo(place, recipe=recipe, n_people=people, seed=seed, progress=bars.told, on_tick=bars.ticked)
     render.scores(made.evaluation, "people never seen")
     for warning in made.submission.warnings:
@@ -120,7 +130,21 @@ def _resumable(run: Path) -> Iterator[None]:
         raise
 
 
-def _tell_run(run: Run) -> None:
+def _tell_split(manifest: Manifest) -> None:
+    """Says how data without a split were divided."""
+    from trifacet.cli import render
+
+    parts = {name: manifest.split(name) for name in ("train", "val")}
+    counts = [
+        f"{name} {len(rows):,} photos" + ("" if rows.n_persons is None else f" of {rows.n_persons:,} people")
+        for name, rows in parts.items()
+    ]
+    render.warn(
+        f"the data had no split, so they were divided here: {', '.join(counts)}; `trifacet split` gives control"
+    )
+
+
+def _tell_run(run: Run, *, is_profiled: bool) -> None:
     from trifacet.cli import render
     from trifacet.core.files import read_json
 
@@ -128,19 +152,23 @@ def _tell_run(run: Run) -> None:
     rows = []
     for split, score in scores.items():
         people = "unknown" if score["n_people"] is None else f"{score['n_people']:,}"
-        rows.append(
-            (split, *(_figure(score[key]) for key in ("macro_f1", "accuracy")), f"{score['n_photos']:,}", people)
-        )
+        rows.append((split, *_figures(score), f"{score['n_photos']:,}", people))
+        if score["macro_f1"] is None:  # no photo has every label: the attributes tell what can be known
+            rows += [(f"{split} {name}", *_figures(score[name]), "", "") for name in run.info.label_schema.names]
     best = f"best epoch {run.info.best.epoch}, " if run.info.best else ""
     title = f"{run.path}: {best}trained {run.info.seconds / 60:.1f} minutes"
-    render.out.print(render.table(title, ("", "#macro F1", "#accuracy", "#photos", "#people"), rows))
-    for stamp in run.info.stamps:
-        render.warn(stamp)
+    render.show(title, ("", "#macro F1", "#accuracy", "#photos", "#people"), rows)
+    if words := why_other_than_logged(run, scores["val"]["macro_f1"]):
+        render.say(f"[dim]{words}[/]")
+    for note in (*run.info.stamps, *run.info.notes):
+        render.warn(note)
     if "test" not in scores:
         render.say(
             "[dim]val picked the epoch and the decision rule, so it flatters; `split --test 0.2` keeps an exam[/]"
         )
     render.say(f"report: [bold]{run.report_path}[/]\nnext: trifacet predict {run.path} PHOTOS --out answers.parquet")
+    if is_profiled:
+        _tell_profile(run)
 
 
 def _tell_profile(run: Run) -> None:
@@ -152,9 +180,25 @@ def _tell_profile(run: Run) -> None:
         whole = sum(parts.values())
         rows = [(part, f"{seconds:,.1f}", f"{seconds / whole:.1%}") for part, seconds in parts.items()]
         title = f"Epochs of {phase}: {whole:,.0f} seconds"
-        render.out.print(render.table(title, ("", "#seconds", "#share"), rows))
+        render.show(title, ("", "#seconds", "#share"), rows)
     for what, size in memory_facts(run.info.machine).items():
         render.say(f"{what}: {size}")
+
+
+def why_other_than_logged(run: Run, figure: dict[str, float] | None) -> str:
+    """Why val's macro F1 differs from the best epoch's, in words; "" where it does not."""
+    best, decide = run.info.best, run.info.recipe.decide
+    if best is None or figure is None or f"{best.macro_f1:.3f}" == f"{figure['value']:.3f}":
+        return ""
+    added = ["the mirrored photo averaged in"] * (decide.tta == "flip") + ["the fitted decision rule"] * (
+        decide.fit == "auto"
+    )
+    logged = f"epoch {best.epoch} had {best.macro_f1:.3f} on val by the most probable class"
+    return f"{logged}; the table is with {' and '.join(added)}" if added else ""
+
+
+def _figures(score: dict[str, Any]) -> tuple[str, str]:
+    return _figure(score["macro_f1"]), _figure(score["accuracy"])
 
 
 def _figure(figure: dict[str, float] | None) -> str:
@@ -174,4 +218,4 @@ def _tell_dry_run(dry: DryRun, picture: Path) -> None:
         ("loss", f"{dry.loss:.3f}, of even odds {dry.chance_loss:.3f}"),
         ("picture", path),
     ]
-    render.out.print(render.table("One batch", ("", ""), rows))
+    render.show("One batch", ("", ""), rows)

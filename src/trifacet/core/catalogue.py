@@ -37,7 +37,7 @@ CATALOGUE: dict[str, Entry] = {
     "TRI104": Entry(
         "An option has a value that does not fit",
         "A command-line option could not be understood or lies outside its range.",
-        "The message says what the option takes; `--help` gives the form and the default.",
+        "See --help.",
     ),
     "TRI105": Entry(
         "The user's own module:function cannot be used",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -113,6 +113,23 @@ def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def choices(kind: type[BaseModel], prefix: str = "") -> dict[str, tuple[str, ...]]:
+    """The values that a key may hold, by dotted key, of the keys that hold one of a few."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, field in kind.model_fields.items():
+        key, inner = f"{prefix}{field.alias or name}", field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found |= choices(inner, f"{key}.")
+        elif get_origin(inner) is Literal:
+            found[key] = tuple(map(str, get_args(inner)))
+    return found
+
+
+def keys_called(name: str, keys: Sequence[str]) -> list[str]:
+    """The dotted keys that are `name` or end in it: `epochs` -> [`train.epochs`]."""
+    return [key for key in keys if key == name or key.endswith(f".{name}")]
+
+
 def describe(kind: type[BaseModel], prefix: str = "") -> dict[str, str]:
     """What each key means, by dotted key, from the descriptions of the model's fields."""
     told: dict[str, str] = {}
@@ -157,7 +174,9 @@ def _explain(kind: type[BaseModel], problem: ErrorDetails, *, origins: Mapping[s
     key = ".".join(parts)
     if problem["type"] == "extra_forbidden":
         near = nearest(parts[-1], _keys_beside(kind, parts[:-1]))
-        return f"{_placed(key, origins)}: no such key." + (f" Did you mean '{near}'?" if near else "")
+        elsewhere = keys_called(parts[-1], list(describe(kind)))
+        meant = " or ".join(f"'{k}'" for k in elsewhere) or (f"'{near}'" if near else "")
+        return f"{_placed(key, origins)}: no such key." + (f" Did you mean {meant}?" if meant else "")
     got = problem["input"]
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     if not parts:  # settings that contradict each other: the message names them

@@ -120,6 +120,11 @@ class Evaluation:
     stamps: tuple[str, ...] = ()
     made_by: dict[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        people = "people unknown" if self.n_people is None else f"{self.n_people:,} people"
+        score = f", macro F1 {self.joint.macro_f1}" if self.joint else ""
+        return f"Evaluation({self.n_photos:,} photos, {people}{score})"
+
     def as_json(self) -> dict[str, Any]:
         """The scores as one JSON object, ready for `--json`: every figure {"value", "low", "high"}, null when unknown.
 

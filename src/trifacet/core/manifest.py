@@ -66,6 +66,12 @@ class Manifest:
     def __len__(self) -> int:
         return self.table.height
 
+    def __repr__(self) -> str:
+        people = "people unknown" if self.n_persons is None else f"{self.n_persons:,} people"
+        counts = {name: int((self.table["split"] == name).sum()) for name in SPLITS}
+        splits = ", ".join(f"{name} {n:,}" for name, n in counts.items() if n) or "no split"
+        return f"Manifest({len(self):,} photos, {people}, {' x '.join(self.schema.names)}, {splits})"
+
     @property
     def photo_ids(self) -> list[str]:
         """The photos' ids, in row order."""
@@ -217,14 +223,14 @@ def with_schema(manifest: Manifest, schema: LabelSchema) -> Manifest:
     return moved
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
+def write_manifest(path: Path | str, manifest: Manifest) -> None:
     """Checks and writes a manifest. Roots inside its own folder are stored relative, so that both can move together.
 
     Raises:
         ManifestError: TRI200, TRI201. MachineError: TRI900, TRI901.
     """
     check_manifest(manifest, where=str(path))
-    home = path.absolute().parent
+    home = Path(path).absolute().parent
     roots = {source: _portable(root, home) for source, root in manifest.roots.items()}
     write_table(
         path,
@@ -241,10 +247,10 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     )
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path | str) -> Manifest:
     """The manifest stored at `path`, checked. Raises ManifestError TRI200, TRI201, TRI202."""
     table, made = read_table(path, KIND)
-    home = path.absolute().parent
+    home = Path(path).absolute().parent
     roots = {source: Path(os.path.normpath(home / PurePosixPath(root))) for source, root in made.extra["roots"].items()}
     manifest = Manifest(table, made.label_schema, roots, stamps=made.stamps, stage=made.stage, inputs=made.inputs)
     check_manifest(manifest, where=str(path))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trifacet.core.errors import error, first_few
 from trifacet.core.files import read_json, write_json
-from trifacet.core.schema import FloatArray, IntArray, LabelSchema, require_same_schema
+from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema, require_same_schema
 from trifacet.core.tables import Provenance, TableKind, read_table, write_table
 
 Float32Array = npt.NDArray[np.float32]
@@ -65,14 +65,14 @@ def argmax_rule(schema: LabelSchema) -> DecisionRule:
     return DecisionRule(label_schema=schema)
 
 
-def write_decision(path: Path, rule: DecisionRule) -> None:
+def write_decision(path: Path | str, rule: DecisionRule) -> None:
     """Writes a rule as JSON, whole or not at all."""
-    write_json(path, rule.model_dump(mode="json"))
+    write_json(Path(path), rule.model_dump(mode="json"))
 
 
-def read_decision(path: Path) -> DecisionRule:
+def read_decision(path: Path | str) -> DecisionRule:
     """The rule stored at `path`. Raises PredictionsError TRI300."""
-    do = "Make one with `trifacet decide`, or say argmax."
+    path, do = Path(path), "Make one with `trifacet decide`, or say argmax."
     if not path.is_file():
         raise error("TRI300", "no decision rule here", where=str(path), do=do)
     try:
@@ -111,6 +111,14 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        unread = len(self) - int(self.is_read.sum())
+        parts = [f"{len(self):,} photos", f"{unread:,} of them not read"] if unread else [f"{len(self):,} photos"]
+        parts += [f"{self.schema.n_joint} classes", "years" if self.age_probs is not None else "no years"]
+        rule = self.decision
+        parts.append("argmax" if rule is None or not rule.n_photos else f"rule fitted on {rule.fitted_on}")
+        return f"Predictions({', '.join(parts)})"
+
     @property
     def is_read(self) -> npt.NDArray[np.bool_]:
         """(N,) True where the photo could be read and so was predicted."""
@@ -142,6 +150,21 @@ class Predictions:
         """Probability (N,) of the predicted class, after temperature; NaN where unread."""
         calibrated = calibrated_probs(self, self.decision)
         return np.take_along_axis(calibrated, np.maximum(self.classes, 0)[:, None], axis=1)[:, 0]
+
+    def answers(self) -> pl.DataFrame:
+        """A table to read, a row a photo: photo_id, ans (joint class id), a class name per attribute, age_years,
+        confidence (0..1, of ans), error. What is not known, and all but the error of a photo not read, is null.
+
+        The expected age may lie outside the most probable age class.
+        """
+        ids, columns = self.classes, {"photo_id": pl.Series(list(self.ids), dtype=pl.String())}
+        columns["ans"] = pl.Series(ids, dtype=pl.Int32()).replace(MISSING, None)
+        for attribute, of in zip(self.schema.attributes, self.schema.decode(ids).T, strict=True):
+            names = [None if c == MISSING else attribute.classes[c] for c in of]
+            columns[attribute.name] = pl.Series(names, dtype=pl.String())
+        for name, values, digits in (("age_years", self.age_years, 1), ("confidence", self.confidence, 3)):
+            columns[name] = pl.Series(values.astype(np.float64), dtype=pl.Float64(), nan_to_null=True).round(digits)
+        return pl.DataFrame({**columns, "error": pl.Series(list(self.errors), dtype=pl.String())})
 
 
 class Predictor(Protocol):
@@ -242,7 +265,7 @@ def _column_names(schema: LabelSchema) -> tuple[list[str], dict[str, list[str]],
     return joint, marginals, [f"p_age_{year:03d}" for year in schema.year_grid]
 
 
-def write_predictions(path: Path, predictions: Predictions) -> None:
+def write_predictions(path: Path | str, predictions: Predictions) -> None:
     """Checks and writes predictions. Raises PredictionsError TRI300; MachineError TRI900, TRI901."""
     check_predictions(predictions, where=str(path))
     joint, marginals, years = _column_names(predictions.schema)
@@ -271,7 +294,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     )
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path | str) -> Predictions:
     """The predictions stored at `path`, checked. Raises ManifestError TRI202; PredictionsError TRI300."""
     table, made = read_table(path, KIND)
     joint, _, years = _column_names(made.label_schema)

@@ -30,7 +30,9 @@ class ModelSection(Section):
     """The network."""
 
     backbone: str = Field("face_resnet29", description="`trifacet backbones` lists them; or module:function")
-    head: Literal["per_attribute", "joint"] = Field("per_attribute", description="one answer per attribute, or one")
+    head: Literal["per_attribute", "joint"] = Field(
+        "per_attribute", description="one answer per attribute, or one for all 18 classes jointly"
+    )
     pretrained: bool = Field(True, description="start from trained weights")
     weights: str | None = Field(None, description="a safetensors file to start the backbone from")
     features: Literal["last", "levels"] = Field("last", description="the last pooled features, or several levels")

@@ -80,6 +80,9 @@ class Run:
     path: Path
     info: RunInfo
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.info.status})"
+
     @property
     def manifest_path(self) -> Path:
         """The manifest it was trained on."""
@@ -176,8 +179,9 @@ def pause(run: Run, problem: Exception) -> TrifacetError:
     return error("TRI904", "training is paused: the disk is full", where=where or run.path, got=got, do=do)
 
 
-def open_run(path: Path) -> Run:
+def open_run(path: Path | str) -> Run:
     """The run at `path`, whatever its status. Raises RunError TRI400."""
+    path = Path(path)
     about = path / "run.json"
     if not about.is_file():
         raise error("TRI400", "no run here (a run directory holds run.json)", where=str(path))

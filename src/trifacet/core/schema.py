@@ -242,10 +242,10 @@ def parse_schema(content: Any, *, where: str) -> LabelSchema:
         raise error("TRI103", f"not a usable label schema: {_reason(problem)}", where=where) from None
 
 
-def read_schema(path: Path) -> LabelSchema:
+def read_schema(path: Path | str) -> LabelSchema:
     """The schema in a YAML or JSON file. Raises ConfigError TRI102, TRI103."""
     try:
-        return parse_schema(parse_yaml(path.read_text(encoding="utf-8")), where=str(path))
+        return parse_schema(parse_yaml(Path(path).read_text(encoding="utf-8")), where=str(path))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as problem:
         raise error("TRI102", "no schema can be read here", where=str(path), got=yaml_reason(problem)) from None
 

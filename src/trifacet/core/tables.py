@@ -51,19 +51,20 @@ class TableKind:
     migrations: Mapping[int, Callable[[pl.DataFrame], pl.DataFrame]]
 
 
-def write_table(path: Path, table: pl.DataFrame, *, provenance: Provenance) -> None:
+def write_table(path: Path | str, table: pl.DataFrame, *, provenance: Provenance) -> None:
     """Writes a table with its provenance in the parquet metadata, whole or not at all."""
     content = BytesIO()  # a full disk must arrive as OSError: polars calls it a fault of the format
     table.write_parquet(content, metadata={METADATA_KEY: provenance.model_dump_json()}, compression="zstd")
-    write_bytes(path, content.getvalue())
+    write_bytes(Path(path), content.getvalue())
 
 
-def read_table(path: Path, kind: TableKind) -> tuple[pl.DataFrame, Provenance]:
+def read_table(path: Path | str, kind: TableKind) -> tuple[pl.DataFrame, Provenance]:
     """A table of `kind`, migrated to today's format and checked, with its provenance.
 
     Raises:
         ManifestError: TRI202, missing, damaged, of another kind, or newer than this trifacet.
     """
+    path = Path(path)
     if path.is_dir():
         raise error("TRI202", f"a folder, not a {kind.name} file", where=str(path), do="Pass the file itself.")
     if not path.is_file():

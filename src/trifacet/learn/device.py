@@ -26,7 +26,8 @@ def choose_device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as problem:
         got = f"'{name}' ({str(problem).splitlines()[0]})"
-        raise error("TRI104", "this device cannot be used", where="train.device", got=got) from None
+        do = "`trifacet doctor` lists the devices there are."
+        raise error("TRI104", "this device cannot be used", where="train.device", got=got, do=do) from None
     return device
 
 

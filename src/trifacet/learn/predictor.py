@@ -28,6 +28,7 @@ from trifacet.learn.backbones import load_weights
 from trifacet.learn.device import choose_device
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, answer_probs, build_net
+from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.preprocess import Geometry, fit
 
 Tta = Literal["none", "flip"]
@@ -53,8 +54,13 @@ class Model:
     device: torch.device
     tta: Tta
     made_by: dict[str, str]
+    backbone: str
     stamps: tuple[str, ...] = ()
     manifest_path: Path | None = None
+
+    def __repr__(self) -> str:
+        classes = " x ".join(f"{a.name} {len(a.classes)}" for a in self.schema.attributes)
+        return f"Model(run {self.made_by['run']!r}, {self.backbone}, {classes}, on {self.device})"
 
     def prepare(self, image: ImageArray) -> ImageArray:
         """The input (h, w, 3) uint8 of an upright RGB image (H, W, 3) uint8; several threads may call it."""
@@ -73,22 +79,62 @@ class Model:
         years = [y for _, y in answers if y is not None]
         return joint.cpu().numpy(), torch.stack(years).mean(dim=0).cpu().numpy() if years else None
 
-    def predict(self, images: Sequence[ImageArray]) -> Predictions:
-        """Predictions for upright RGB images (H, W, 3) uint8 of any sizes; their ids are "0", "1", ..."""
-        inputs = [self.prepare(image) for image in images]
-        parts = [self.probs(np.stack(inputs[i : i + BATCH])) for i in range(0, len(inputs), BATCH)]
-        joint = np.concatenate([p for p, _ in parts]) if parts else np.zeros((0, self.schema.n_joint), np.float32)
-        years = [y for _, y in parts if y is not None]
+    def predict(self, images: Sequence[str | Path | ImageArray]) -> Predictions:
+        """Predictions for photos on disk and upright RGB images (H, W, 3) uint8, of any sizes.
+
+        The id of a photo on disk is its path as given, of an image its place: "0", "1", ... A photo that cannot be
+        read has its status in `errors`.
+
+        Raises:
+            TypeError: something else than paths and such images. ValueError: a path stands twice.
+        """
+        _check_images(images)
+        ids = [str(image) if isinstance(image, str | Path) else str(i) for i, image in enumerate(images)]
+        probs = np.full((len(ids), self.schema.n_joint), np.nan, dtype=np.float32)
+        years, errors = None, list[str | None]()
+        for start in range(0, len(ids), BATCH):
+            inputs = [self._open(image) for image in images[start : start + BATCH]]
+            errors += [i if isinstance(i, str) else None for i in inputs]
+            rows = [start + k for k, i in enumerate(inputs) if not isinstance(i, str)]
+            if rows:
+                probs[rows], by_year = self.probs(np.stack([i for i in inputs if not isinstance(i, str)]))
+                if by_year is not None:
+                    years = np.full((len(ids), by_year.shape[1]), np.nan, np.float32) if years is None else years
+                    years[rows] = by_year
         return Predictions(
-            ids=[str(i) for i in range(len(images))],
-            probs=joint,
-            age_probs=np.concatenate(years) if years else None,
-            errors=[None] * len(images),
+            ids=ids,
+            probs=probs,
+            age_probs=years,
+            errors=errors,
             schema=self.schema,
             made_by=self.made_by,
             decision=self.decision,
             stamps=self.stamps,
         )
+
+    def _open(self, image: str | Path | ImageArray) -> ImageArray | str:
+        """The prepared input of an image, or the status that says why there is none."""
+        try:
+            return self.prepare(decode(Path(image).read_bytes()) if isinstance(image, str | Path) else image)
+        except OSError as problem:
+            return f"unreadable: {problem.strerror}"
+        except Undecodable as problem:
+            return problem.status
+
+
+def _check_images(images: Sequence[object]) -> None:
+    """Refuses what is neither a path nor an RGB array. Raises TypeError."""
+    expected = "paths (str or Path) or upright RGB arrays (H, W, 3) uint8"
+    if isinstance(images, str | Path):
+        raise TypeError(f"expected a list of {expected}, got one path; write [{str(images)!r}]")
+    for i, image in enumerate(images):
+        if isinstance(image, np.ndarray):
+            is_rgb = image.ndim == 3 and image.shape[2] == 3 and image.size and image.dtype == np.uint8
+            got = "" if is_rgb else f"an array {image.shape} {image.dtype}"
+        else:
+            got = "" if isinstance(image, str | Path) else type(image).__name__
+        if got:
+            raise TypeError(f"expected {expected}, got {got} at {i}")
 
 
 def load_run_net(run: Run, which: Literal["best", "last"] = "best") -> Net:
@@ -138,6 +184,7 @@ def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None) -> Mod
         device=chosen,
         tta=tta or run.info.recipe.decide.tta,
         made_by={"run": run.info.name, "weights": sha256_file(weights)},
+        backbone=run.info.recipe.model.backbone,
         stamps=run.info.stamps,
         manifest_path=run.manifest_path,
     )

@@ -144,7 +144,22 @@ def reliability_plot(bins: Sequence[ReliabilityBin], *, alt: str) -> Markup:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MultipleLocator(0.2 if low < 0.6 else 0.1 if low < 0.8 else 0.05))
             axis.set_major_formatter("{x:g}")
-        return _svg(figure, alt=alt)
+        return _with_titles(_svg(figure, alt=alt), [_bin_text(b) for b in filled])
+
+
+def _bin_text(b: ReliabilityBin) -> str:
+    return f"{b.n_photos:,} photos: confidence {number_text(b.confidence)}, right {number_text(b.accuracy)}"
+
+
+def _with_titles(svg: Markup, titles: Sequence[str]) -> Markup:
+    """The plot with a title for each dot, which a reader sees by pointing at it; dots are what is drawn last."""
+    before, *parts = re.split(r"(<use [^>]*)/>", svg)
+    marks, rests = parts[::2], parts[1::2]
+    first = len(marks) - len(titles)
+    told = [
+        f"{m}/>" if i < first else f"{m}><title>{escape(titles[i - first])}</title></use>" for i, m in enumerate(marks)
+    ]
+    return Markup(before + "".join(mark + rest for mark, rest in zip(told, rests, strict=True)))
 
 
 def age_plot(true_years: FloatArray, predicted_years: FloatArray, *, cuts: Sequence[float], alt: str) -> Markup:

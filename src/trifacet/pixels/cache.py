@@ -38,7 +38,10 @@ DEFAULT_LIMIT_GB = 20.0
 
 @dataclass(frozen=True)
 class Cached:
-    """One cache on disk: what it holds, its size and when it was last used (UTC)."""
+    """One cache on disk: what it holds, its size and when it was last used (UTC).
+
+    photos: the folder that all its photos lay in when it was made, "" for a cache made before this was written down.
+    """
 
     key: str
     path: Path
@@ -47,6 +50,7 @@ class Cached:
     width_px: int
     n_bytes: int
     used: datetime
+    photos: str
 
 
 def cache_folder() -> Path:
@@ -66,7 +70,8 @@ def cache_limit_bytes() -> int:
     except ValueError:
         limit = 0.0
     if not limit > 0:
-        raise error("TRI104", "must be a number above 0", where="TRIFACET_CACHE_GB", got=f"'{text}'")
+        do = "Set it to a number of GB, such as 20."
+        raise error("TRI104", "must be a number above 0", where="TRIFACET_CACHE_GB", got=f"'{text}'", do=do)
     return int(limit * 1e9)
 
 
@@ -115,11 +120,28 @@ def list_caches(folder: Path | None = None) -> list[Cached]:
     for path in (folder or cache_folder()).glob("*.u8"):
         about = path.with_suffix(".json")
         if about.exists():
-            n_photos, height, width, _ = read_json(about)["shape"]
+            told = read_json(about)
+            n_photos, height, width, _ = told["shape"]
             stat = path.stat()
             used = datetime.fromtimestamp(stat.st_mtime, UTC)
-            found.append(Cached(path.stem, path, n_photos, height, width, stat.st_size, used))
+            found.append(Cached(path.stem, path, n_photos, height, width, stat.st_size, used, told.get("photos", "")))
     return sorted(found, key=lambda c: c.used, reverse=True)
+
+
+def clear_cache(key: str, *, folder: Path | None = None) -> int:
+    """Deletes the cache whose key begins with `key`; the number of bytes freed. Raises ConfigError TRI100."""
+    caches = {cache.key: cache for cache in list_caches(folder)}
+    found = [cache for name, cache in caches.items() if key and name.startswith(key)]
+    if len(found) != 1:
+        what = f"{len(found)} caches begin with '{key}'" if found else f"no cache '{key}'"
+        raise error("TRI100", what, do="`trifacet cache list` shows their ids.")
+    _delete(found[0])
+    return found[0].n_bytes
+
+
+def _delete(cache: Cached) -> None:
+    cache.path.unlink(missing_ok=True)
+    cache.path.with_suffix(".json").unlink(missing_ok=True)
 
 
 def clear_caches(folder: Path | None = None) -> int:
@@ -154,8 +176,7 @@ def _make_room(folder: Path, n_bytes: int) -> None:
     total = sum(c.n_bytes for c in caches)
     while caches and total + n_bytes > limit:
         oldest = caches.pop()
-        oldest.path.unlink(missing_ok=True)
-        oldest.path.with_suffix(".json").unlink(missing_ok=True)
+        _delete(oldest)
         total -= oldest.n_bytes
 
 
@@ -190,7 +211,9 @@ def _build(
         if failed:
             raise error("TRI204", "photos changed since they were ingested", got=first_few(failed))
         pixels.flush()
-        write_json(target.with_suffix(".json"), {"shape": list(shape), "geometry": geometry.describe()})
+        home = os.path.commonpath([path.absolute().parent for path in paths])
+        about = {"shape": list(shape), "geometry": geometry.describe(), "photos": home}
+        write_json(target.with_suffix(".json"), about)
         temporary.replace(target)
         sync_folder(target.parent)
 

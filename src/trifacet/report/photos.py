@@ -31,7 +31,7 @@ def predictions_page(
     prior: shares (K,) of the joint classes in training, drawn beside. Of more than `max_photos` photos each class
     shows its least certain ones, in proportion.
     """
-    classes, confidence = predictions.classes, predictions.confidence
+    classes, confidence, years = predictions.classes, predictions.confidence, predictions.age_years
     names = [html.readable(name) for name in predictions.schema.joint_names]
     sections = [_shares(predictions, classes, prior=prior)]
     share = min(1.0, max_photos / max(int(predictions.is_read.sum()), 1))
@@ -42,7 +42,7 @@ def predictions_page(
         rows = rows[np.argsort(confidence[rows], kind="stable")]
         shown = rows[: math.ceil(share * len(rows)) if share < 1 else len(rows)]
         tiles = [
-            _tile(photo, thumbnails.get(photo, ""), name=name, confidence=float(confidence[i]))
+            _tile(photo, thumbnails.get(photo, ""), name=name, confidence=float(confidence[i]), years=float(years[i]))
             for i in shown
             if (photo := predictions.ids[i])
         ]
@@ -55,9 +55,10 @@ def predictions_page(
     return html.render_page(title, sections, subtitle=words, notices=predictions.stamps)
 
 
-def _tile(photo_id: str, uri: str, *, name: str, confidence: float) -> PhotoTile:
-    lines = (html.percent_text(confidence), photo_id)
-    return PhotoTile(uri=uri, alt=f"{photo_id}: {name}", lines=lines)
+def _tile(photo_id: str, uri: str, *, name: str, confidence: float, years: float) -> PhotoTile:
+    age = () if math.isnan(years) else (f"about {years:.0f} years",)
+    lines = (html.percent_text(confidence), *age, photo_id)
+    return PhotoTile(uri=uri, alt=", ".join((f"{photo_id}: {name}", *age)), lines=lines)
 
 
 def _shares(

@@ -83,7 +83,7 @@ def confusion(material: Material) -> html.Section | None:
         "right answers in one colour, mistakes in the other. Each row's n"
         f"{' counts photos that could not be read as well' if material.main.n_unread else ' stands at its end'}."
     )
-    return html.Section("What is taken for what", body, "confusion", note)
+    return html.Section("Confusions", body, "confusion", note)
 
 
 def per_class(material: Material) -> html.Section | None:
@@ -127,8 +127,19 @@ def reliability(material: Material) -> html.Section | None:
         for name, score in scores.items()
     ]
     rows = [[name, score.nll, score.ece, n_read[name]] for name, score in scores.items()]
-    table = html.table_html(["label", "NLL", "calibration error", "n"], rows, caption="Quality of the probabilities")
-    note = "On the dotted line confidence is what it says; below it the network is too sure. A dot is a bin of photos."
+    table = html.table_html(
+        ["label", "NLL", "calibration error", "n"],
+        rows,
+        caption="Quality of the probabilities",
+        note="NLL (negative log-likelihood): -log of the true class's probability, averaged; "
+        "0 is perfect, and to be sure and wrong costs most. Calibration error: how far confidence lies from the share "
+        "of right answers, on average; 0 is perfect.",
+    )
+    per_dot = max(1, round(np.median([b.n_photos for score in scores.values() for b in score.reliability])))
+    note = (
+        "On the dotted line confidence is what it says; below it the network is too sure. "
+        f"A dot stands for about {html.count_text(per_dot, 'photo')}; pointed at, it tells how many."
+    )
     return html.Section(
         "Can its confidence be believed",
         html.below(html.side_by_side(*figures, at_least_rem=13), table),

@@ -1,4 +1,4 @@
-"""Sections on where the figures come from: training, mistakes, what was measured on what, what they do not show."""
+"""Sections on where the figures come from: training, mistakes, how this was measured, what they do not show."""
 
 from __future__ import annotations
 
@@ -77,10 +77,9 @@ def mistakes(material: Material) -> html.Section | None:
         )
         for photo_id, true, predicted, confidence in columns.iter_rows()
     ]
-    note = (
-        f"The {len(tiles)} most confident of {html.count_text(wrong.height, 'wrong answer')} with a picture: "
-        "confidence, then truth and answer where they differ."
-    )
+    all_of = f"{html.count_text(wrong.height, 'wrong answer')} with a picture"
+    which = f"The {len(tiles)} most confident of {all_of}" if len(tiles) < wrong.height else f"{all_of}, surest first"
+    note = f"{which}: confidence, then truth and answer where they differ."
     return html.Section("Where it is sure and wrong", photo_grid_html(tiles), "mistakes", note)
 
 
@@ -90,7 +89,7 @@ def _differing(true: str, answered: str) -> tuple[str, ...]:
 
 
 def facts(material: Material) -> html.Section:
-    """What was measured on what: data, rule, intervals, run, versions and hashes."""
+    """How this was measured: data, rule, intervals, run, versions and hashes."""
     main, rule = material.main, material.main.decision
     schema = main.schema
     groups: dict[str, Mapping[str, object]] = {
@@ -118,8 +117,16 @@ def facts(material: Material) -> html.Section:
     info = material.run_info
     groups["Run"] = {key: value for key, value in info.items() if not isinstance(value, Mapping)}
     groups |= {key: value for key, value in info.items() if isinstance(value, Mapping)}
-    note = "Everything needed to say what was compared with what, and to make it again."
-    return html.Section("What was measured on what", html.facts_html(groups), "facts", note)
+    note = (
+        "Everything needed to say what was compared with what, and to make it again. Two files with one fingerprint "
+        "have the same labels in the same order."
+    )
+    if rule is not None and (rule.temperature or rule.tau):
+        note += (
+            " Temperature: above 1 it makes the probabilities less sure, below 1 surer. "
+            "Tau: how far rare classes are favoured, 0 not at all, 1 as if all were equally common."
+        )
+    return html.Section("How this was measured", html.facts_html(groups), "facts", note)
 
 
 def limits(material: Material) -> html.Section:

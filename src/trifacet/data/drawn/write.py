@@ -114,7 +114,7 @@ def _whole_folder(out: Path) -> Iterator[Path]:
 
 
 def draw_dataset(
-    out: Path,
+    out: Path | str,
     *,
     n_train_people: int = 300,
     n_eval_people: int = 300,
