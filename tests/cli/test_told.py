@@ -105,7 +105,7 @@ def test_help_shows_what_an_option_takes_in_capitals_and_nothing_beside_a_flag()
     assert re.search(r"--by-row +The truth has no ids", done("evaluate", "--help").out)
     assert re.search(r"--truth +PATH ", done("evaluate", "--help").out)
     assert "train [OPTIONS] [RECIPE]" in done("train", "--help").out
-    assert "predict [OPTIONS] RUN DATA" in done("predict", "--help").out
+    assert "predict [OPTIONS] [RUN] [DATA]" in done("predict", "--help").out
     assert "ingest [OPTIONS] PHOTOS..." in done("ingest", "--help").out
 
 

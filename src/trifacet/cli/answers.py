@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from trifacet.cli import official
 from trifacet.cli.data import EdgesOption, SchemaOption, open_schema
 from trifacet.core.errors import error
 
 if TYPE_CHECKING:
     from trifacet.core.predictions import DecisionRule
     from trifacet.submission import Submission
+
+PREDICTIONS = "predictions.parquet"
 
 DecisionOption = Annotated[
     str, typer.Option("--decision", metavar="RULE|argmax", help="Another decision.json, or argmax; default its own.")
@@ -27,11 +30,14 @@ def open_rule(text: str) -> DecisionRule | Literal["argmax"] | None:
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos, labelled or not.")],
-    out: Annotated[Path, typer.Option("--out", help="The predictions to write; a .csv is for reading.")] = Path(
-        "predictions.parquet"
-    ),
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos, labelled or not.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The predictions to write (predictions.parquet); a .csv is for reading."),
+    ] = None,
     tta: Annotated[
         str, typer.Option(metavar="flip|none", help="flip (mirror image averaged in) or none; default the recipe's.")
     ] = "",
@@ -55,6 +61,9 @@ def predict(
 
     if tta not in ("", "none", "flip"):
         raise error("TRI104", "must be flip or none", where="--tta", got=f"'{tta}'")
+    run = official.newest_run(official.needed(run, official.MODEL, what="RUN"))
+    data = official.needed(data, official.EVAL, what="DATA")
+    out = out or official.place(official.OUTPUT, PREDICTIONS) or Path(PREDICTIONS)
     check_suffix(out, ".parquet", ".csv", what="predictions")
     rule = open_rule(decision)
     require_train()
@@ -100,8 +109,15 @@ def decide(
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="Predictions, or a submission CSV.")],
-    truth: Annotated[Path, typer.Option(help="A manifest, or a CSV with ImageID and any of ans, mask, gender, age.")],
+    predictions: Annotated[
+        Path | None, typer.Argument(metavar="PREDICTIONS", help="Predictions, or a submission CSV.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="A manifest, or a CSV with ImageID and any of ans, mask, gender, age.")
+    ] = None,
+    is_official: Annotated[
+        bool, typer.Option("--official", help="Print the original evaluation's JSON; joins by row where it must.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
     report: Annotated[Path | None, typer.Option(help="Also write a report page.")] = None,
     decision: DecisionOption = "",
@@ -118,9 +134,12 @@ def evaluate(
 
     asked = open_schema(schema, age_edges) if schema or age_edges else None
     rule = open_rule(decision)
+    predictions = official.needed(predictions, official.OUTPUT, "output.csv", what="PREDICTIONS")
+    truth = official.needed(truth, official.TRUTH, "gt.csv", what="--truth")
+    by_row = by_row or is_official
     made = stages.evaluate(predictions, truth, schema=asked, rule=rule, by_row=by_row, subset=subset, report=report)
-    if as_json:
-        typer.echo(json.dumps(made.as_json(), indent=2, allow_nan=False))
+    if as_json or is_official:
+        typer.echo(json.dumps(official.official_json(made) if is_official else made.as_json(), indent=2))
         return
     render.scores(made, predictions.name)
     if report:
@@ -129,10 +148,10 @@ def evaluate(
 
 def submit(
     predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS", help="Predictions on the photos that info.csv names.")
-    ],
-    info: Annotated[Path, typer.Option(help="The CSV with ImageID whose rows are to be answered.")],
-    out: Annotated[Path, typer.Option("--out", help="The submission to write.")] = Path("output.csv"),
+        Path | None, typer.Argument(metavar="PREDICTIONS", help="Predictions on the photos that info.csv names.")
+    ] = None,
+    info: Annotated[Path | None, typer.Option(help="The CSV with ImageID whose rows are to be answered.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The submission to write (output.csv).")] = None,
     decision: DecisionOption = "",
     fill: Annotated[
         bool, typer.Option("--fill", help="Answer photos that could not be read by training's commonest class.")
@@ -142,6 +161,9 @@ def submit(
     from trifacet import stages
     from trifacet.cli import render
 
+    predictions = official.needed(predictions, official.OUTPUT, PREDICTIONS, what="PREDICTIONS")
+    info = official.needed(info, official.EVAL, "info.csv", what="--info")
+    out = out or official.place(official.OUTPUT, "output.csv") or Path("output.csv")
     made = stages.submit(predictions, info, out=out, rule=open_rule(decision), fill=fill)
     _tell_shares(made)
     render.say(f"{len(made.answers.ids):,} rows in [bold]{out}[/]")

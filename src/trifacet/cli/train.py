@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trifacet.core.errors import error
+from trifacet.cli import official
+from trifacet.core.errors import TrifacetError, error
 
 if TYPE_CHECKING:
     from trifacet.core.manifest import Manifest
@@ -47,7 +48,7 @@ def train(
     """
     from trifacet import stages
     from trifacet.cli import render
-    from trifacet.core.run import numbered, open_run
+    from trifacet.core.run import open_run
     from trifacet.opening import open_data, open_recipe, ready_to_train, require_train
 
     require_train()  # before a folder of photos is ingested for nothing
@@ -57,10 +58,8 @@ def train(
             raise error("TRI104", what, where="--resume")
         with _resumable(resume), render.bars(is_logged=True) as bars:
             run = stages.resume(resume, progress=bars.told, on_tick=bars.ticked, profile=profile)
-    elif data is None:
-        is_data = recipe and Path(recipe).exists() and Path(recipe).suffix not in RECIPE_ENDINGS
-        do = f"Did you mean `--data {recipe}`?" if is_data else ""
-        raise error("TRI104", "--data is needed: a manifest or a folder of labelled photos", do=do)
+    elif (data := data or official.place(official.TRAIN)) is None:
+        raise _no_data(recipe)
     else:
         resolved = open_recipe(recipe or "quick", sets or [])
         if init:
@@ -73,12 +72,19 @@ def train(
             return
         if found.table["split"].is_null().all():
             _tell_split(manifest)
-        place = out or numbered(Path("runs"), name or Path(recipe or "quick").stem)
+        place = out or official.run_place(name, recipe or "quick")
         with _resumable(place), render.bars(is_logged=True) as bars:
             run = stages.train(
                 resolved, data=manifest, out=place, init=init, progress=bars.told, on_tick=bars.ticked, profile=profile
             )
+    official.write_beside(run)
     _tell_run(run, is_profiled=profile)
+
+
+def _no_data(recipe: str | None) -> TrifacetError:
+    is_data = recipe is not None and Path(recipe).exists() and Path(recipe).suffix not in RECIPE_ENDINGS
+    do = f"Did you mean `--data {recipe}`?" if is_data else ""
+    return error("TRI104", "--data is needed: a manifest or a folder of labelled photos", do=do)
 
 
 def demo(
