@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trifacet.pages.html import Section
-from trifacet.report import profile, scores, story
+from trifacet.report import profile, scores, slices, story
 from trifacet.report.material import Material
 
 SECTIONS: dict[str, Callable[[Material], Section | None]] = {
     "headline": scores.headline,
     "confusion": scores.confusion,
     "classes": scores.per_class,
+    "slices": slices.slices,
     "age": scores.age,
+    "cuts": slices.cuts,
     "reliability": scores.reliability,
     "mistakes": story.mistakes,
     "curves": story.curves,
