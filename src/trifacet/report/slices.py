@@ -17,6 +17,7 @@ from trifacet.pages import html
 from trifacet.report.material import Material
 
 FEW_PEOPLE = 10  # fewer people than this in a slice say little about it
+TIGHT = 0.02  # intervals of a column that are all narrower than this are left out: the value says it
 DISTANCES_YEARS = (0, 1, 3, 6, 10, 200)  # from the nearest cut between two age classes
 
 
@@ -92,35 +93,37 @@ def slices(material: Material) -> html.Section | None:
     made = slices_of(material.main)
     if not made:
         return None
-    tables = []
-    for caption, chosen in (
-        ("By one attribute", [s for s in made if " x " not in s.group]),
-        ("By two attributes", [s for s in made if " x " in s.group]),
-    ):
-        if chosen:
-            tables.append(_table(chosen, material.main, caption=caption))
+    groups: dict[str, list[Slice]] = {}
+    for one in made:
+        groups.setdefault(one.group, []).append(one)
+    tables = [_table(few, material.main, caption=html.sentence(group)) for group, few in groups.items()]
     note = f"Shares of right answers, and the mean age error in years. * fewer than {FEW_PEOPLE} people: says little. "
     return html.Section("Who and what it gets wrong", html.below(*tables), "slices", note + gap_in_words(made))
 
 
 def _table(chosen: list[Slice], main: Evaluation, *, caption: str) -> Markup:
-    figures = ["all labels", *main.schema.names, "age error"]
-    figures = [name for name in figures if any(name in s.figures for s in chosen)]
-    rows = [
-        [
-            f"{s.group}: {s.name}{' *' if s.is_thin else ''}",
-            s.n_photos,
-            s.n_people,
-            *(s.figures.get(name) if name != "age error" else _years(s.figures.get(name)) for name in figures),
-        ]
-        for s in chosen
-    ]
-    named = ["age error, years" if name == "age error" else f"{name} right" for name in figures]
-    return html.table_html(["slice", "photos", "people", *named], rows, caption=caption)
+    """Values, and intervals where there is room for them and they tell something."""
+    names = [name for name in ("all labels", *main.schema.names) if any(name in s.figures for s in chosen)]
+    is_pair = any(" x " in s.group for s in chosen)
+    wide = {name for name in names if any(_width(s.figures.get(name)) > TIGHT for s in chosen)}
+    shown = {"all labels"} if is_pair else wide | {"all labels"}
+    has_years = any("age error" in s.figures for s in chosen)
+    rows = []
+    for one in chosen:
+        figures = [one.figures.get(name) for name in names]
+        cells = [f if f is None or name in shown else f.value for name, f in zip(names, figures, strict=True)]
+        years = [_years(one.figures.get("age error"))] if has_years else []
+        rows.append([f"{one.name} *" if one.is_thin else one.name, one.n_photos, one.n_people, *cells, *years])
+    columns = ["", "photos", "people", *names, *(["age error"] if has_years else [])]
+    return html.table_html(columns, rows, caption=caption, digits=2)
+
+
+def _width(figure: Interval | None) -> float:
+    return figure.high - figure.low if figure else 0.0
 
 
 def _years(figure: Interval | None) -> str | None:
-    return None if figure is None else f"{figure:.1f}"
+    return None if figure is None else f"{figure:.1f}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def gap_in_words(made: list[Slice]) -> str:
