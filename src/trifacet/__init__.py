@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from trifacet.pages.contact import image_grid
     from trifacet.pixels.decode import decode
     from trifacet.pixels.statistics import calc_statistics
-    from trifacet.stages import Demo, decide, demo, evaluate, ingest, predict, resume, split, submit, train
+    from trifacet.stages import Demo, compare, decide, demo, evaluate, ingest, predict, resume, split, submit, train
 
     __version__: str
 
@@ -64,6 +64,7 @@ _HOMES = {
     "draw_dataset": "data.drawn",
     "encode_multi_class": "core.schema",
     "evaluate": "stages",
+    "compare": "stages",
     "examine": "doctor",
     "image_grid": "pages.contact",
     "ingest": "stages",
@@ -102,6 +103,7 @@ __all__ = [
     "TrifacetError",
     "__version__",
     "calc_statistics",
+    "compare",
     "decide",
     "decode",
     "decode_multi_class",

@@ -11,18 +11,27 @@ import numpy.typing as npt
 import polars as pl
 from PIL import Image
 
+from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import atomic_path, read_jsonl, write_json, write_text
 from trifacet.core.manifest import Manifest
-from trifacet.core.predictions import DecisionRule, ImageArray, Predictions, write_decision, write_predictions
-from trifacet.core.run import Run, now, save_run
-from trifacet.core.truth import Truth, truth_of
+from trifacet.core.predictions import (
+    DecisionRule,
+    ImageArray,
+    Predictions,
+    read_predictions,
+    write_decision,
+    write_predictions,
+)
+from trifacet.core.run import Run, now, open_finished_run, save_run
+from trifacet.core.truth import Truth, read_truth, truth_of
 from trifacet.decision import fit_decision
 from trifacet.opening import Progress, telling
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.prediction import Photo, predict_inputs
 from trifacet.report import evaluation_report, predictions_page
+from trifacet.report.compare import Compared
 from trifacet.report.profile import memory_facts
 from trifacet.scoring import evaluate
 
@@ -124,6 +133,27 @@ def save_answers(path: Path, predictions: Predictions) -> None:
         write_text(path, predictions.answers().write_csv(line_terminator="\n"))
     else:
         write_predictions(path, predictions)
+
+
+def compared(paths: Sequence[Path], on: str = "") -> tuple[list[Compared], str]:
+    """Finished runs with their scores on one split, and which: `on`, or test where all have one, or val.
+
+    Raises:
+        ConfigError: TRI104, fewer than two runs, or a split that some run has not. RunError: TRI400, TRI401.
+    """
+    if len(paths) < 2:
+        raise error("TRI104", "two runs or more are needed", got=f"{len(paths)}")
+    runs = [open_finished_run(path) for path in paths]
+    split = on or ("test" if all(run.predictions_path("test").is_file() for run in runs) else "val")
+    are_named_apart = len({run.info.name for run in runs}) == len(runs)
+    made = []
+    for run in runs:
+        if not (path := run.predictions_path(split)).is_file():
+            raise error("TRI104", f"{run.path} has no predictions on '{split}'", where="--on")
+        scores = evaluate(read_predictions(path), read_truth(run.manifest_path))
+        name = run.info.name if are_named_apart else str(run.path)
+        made.append(Compared(name, run.info, scores, run.weights_path().stat().st_size))
+    return made, split
 
 
 def answers_page(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from trifacet.closing import answers_page, finish, save_answers
+from trifacet.closing import answers_page, compared, finish, save_answers
 from trifacet.core.config import Resolved
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
@@ -50,6 +50,7 @@ from trifacet.opening import (
 )
 from trifacet.prediction import predict_files
 from trifacet.report import evaluation_report
+from trifacet.report.compare import Compared, comparison_page
 from trifacet.scoring import evaluate as score
 from trifacet.scoring import read_pair
 from trifacet.submission import Submission, submission, write_submission
@@ -279,6 +280,18 @@ def evaluate(
         page = evaluation_report({true.name: evaluation}, title=f"Scores of {told.name} against {true.name}")
         write_text(Path(report), page)
     return evaluation
+
+
+def compare(runs: Sequence[Path | str], *, on: str = "", out: Path | str | None = None) -> list[Compared]:
+    """Finished runs side by side on their own val or test (default: test where all have one); a page on request.
+
+    Raises:
+        ConfigError: TRI104, fewer than two runs, or a split that some run has not. RunError: TRI400, TRI401.
+    """
+    made, split = compared([Path(run) for run in runs], on)
+    if out:
+        write_text(Path(out), comparison_page(made, measured_on=split))
+    return made
 
 
 def submit(

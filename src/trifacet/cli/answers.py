@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -144,6 +145,35 @@ def evaluate(
     render.scores(made, predictions.name)
     if report:
         render.say(f"report: [bold]{report}[/]")
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN ...", help="Finished runs; the first is compared with.")
+    ],
+    on: Annotated[str, typer.Option(metavar="val|test", help="Which split; default test, where all have one.")] = "",
+    out: Annotated[Path | None, typer.Option("--out", help="Also write a page.")] = None,
+) -> None:
+    """Runs side by side: scores, what they took, paired differences, and where their recipes differ."""
+    from trifacet import stages
+    from trifacet.cli import render
+    from trifacet.report import compare as report
+
+    made = stages.compare(runs, on=on, out=out)
+    numbers = {"macro F1", "accuracy", "age error", "photos", "people", "minutes", "MB", "photos in common"}
+
+    def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        named = [f"#{column}" if column in numbers else column for column in columns]
+        render.show(title, named, [["-" if cell is None else cell for cell in row] for row in rows])
+
+    show("Scores", report.SCORE_COLUMNS, report.score_rows(made))
+    show(f"\nCompared with {made[0].name}", report.GAIN_COLUMNS, report.gain_rows(made))
+    differences = report.recipe_differences([run.info for run in made])
+    show(
+        "\nWhere they differ", ("setting", *(run.name for run in made)), [(key, *values) for key, values in differences]
+    )
+    if out:
+        render.say(f"\npage: [bold]{out}[/]")
 
 
 def submit(

@@ -41,6 +41,7 @@ app.add_typer(lists.config, name="config", rich_help_panel=MODELS)
 app.command(cls=Command, rich_help_panel=ANSWERS)(answers.predict)
 app.command(cls=Command, rich_help_panel=ANSWERS)(answers.decide)
 app.command(cls=Command, rich_help_panel=ANSWERS)(answers.evaluate)
+app.command(cls=Command, rich_help_panel=ANSWERS)(answers.compare)
 app.command(cls=Command, rich_help_panel=ANSWERS)(answers.submit)
 
 

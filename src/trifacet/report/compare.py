@@ -1,0 +1,131 @@
+"""Runs side by side: scores, what they took, paired differences on the same photos, and where their recipes differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import polars as pl
+
+from trifacet.core.config import flatten
+from trifacet.core.evaluation import Evaluation, Interval
+from trifacet.core.run import RunInfo
+from trifacet.measure.bootstrap import class_terms, difference, group_sums, macro_f1_of
+from trifacet.pages import html
+
+SAME_PHOTO = ["photo_id", "person_id", "true_joint"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run of a comparison: what it is called, what run.json says, its scores, and the size of its weights."""
+
+    name: str
+    info: RunInfo
+    evaluation: Evaluation
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Paired:
+    """By how much one run's macro F1 is above another's, on the photos that both answered."""
+
+    gain: Interval
+    n_photos: int
+    n_people: int
+
+
+def paired(one: Evaluation, other: Evaluation) -> Paired | None:
+    """The gain of `other` over `one`, the same people drawn for both; None where no labelled photo is in both."""
+    right = other.photos.select(*SAME_PHOTO, pl.col("predicted_joint").alias("other_joint"))
+    both = one.photos.filter(pl.col("true_joint").is_not_null()).join(right, on=SAME_PHOTO, how="inner")
+    if one.schema != other.schema or both.is_empty():
+        return None
+    groups = [person or f"photo {i}" for i, person in enumerate(both["person_id"])]
+    truth = both["true_joint"].to_numpy()
+    answers = [both[column].fill_null(-1).to_numpy() for column in ("predicted_joint", "other_joint")]
+    terms = [group_sums(class_terms(truth, a, n_classes=one.schema.n_joint), groups) for a in answers]
+    of_one, of_other = (partial(macro_f1_of, whole=sums.sum(axis=0)) for sums in terms)
+    gain = difference(terms[0], terms[1], figures=(of_one, of_other))
+    return Paired(gain, both.height, len(set(groups)))
+
+
+def recipe_differences(infos: Sequence[RunInfo]) -> list[tuple[str, list[Any]]]:
+    """The settings that are not the same in all runs, the seed and the data among them: (key, a value per run)."""
+    flat = [
+        {
+            **flatten(info.recipe.model_dump(mode="json", by_alias=True)),
+            "train.seed": info.seed,
+            "data (sha256)": info.inputs.get("manifest", "")[:12],
+            "photos trained on": info.n_photos.get("train"),
+        }
+        for info in infos
+    ]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    rows = [(key, [one.get(key) for one in flat]) for key in keys]
+    return [(key, values) for key, values in rows if any(value != values[0] for value in values)]
+
+
+def score_rows(runs: Sequence[Compared]) -> list[list[object]]:
+    """A row a run: name, macro F1, accuracy, age error, photos, people, minutes, machine, megabytes of weights."""
+    rows: list[list[object]] = []
+    for run in runs:
+        joint, age = run.evaluation.joint, run.evaluation.age
+        machine = run.info.machine
+        rows.append(
+            [
+                run.name,
+                joint and joint.macro_f1,
+                joint and joint.accuracy,
+                age and f"{age.mae_years:.1f}",
+                run.evaluation.n_photos,
+                run.evaluation.n_people,
+                round(run.info.seconds / 60, 1),
+                f"{machine.get('device', '')} x {machine.get('n_threads', '?')}, {machine.get('precision', '')}",
+                round(run.n_bytes / 1e6, 1),
+            ]
+        )
+    return rows
+
+
+SCORE_COLUMNS = ("run", "macro F1", "accuracy", "age error", "photos", "people", "minutes", "machine", "MB")
+
+
+def gain_rows(runs: Sequence[Compared]) -> list[list[object]]:
+    """A row per run after the first: its gain over the first, the photos and people of it, and whether it is sure."""
+    rows: list[list[object]] = []
+    for run in runs[1:]:
+        found = paired(runs[0].evaluation, run.evaluation)
+        if found is None:
+            rows.append([run.name, None, None, None, "no photo in common"])
+            continue
+        is_sure = found.gain.low > 0 or found.gain.high < 0
+        words = ("better" if found.gain.value > 0 else "worse") if is_sure else "within chance"
+        rows.append([run.name, f"{found.gain:+.3f}", found.n_photos, found.n_people, words])
+    return rows
+
+
+GAIN_COLUMNS = ("run", "macro F1 above the first", "photos in common", "people", "that is")
+
+
+def comparison_page(runs: Sequence[Compared], *, measured_on: str) -> str:
+    """One self-contained page of the runs side by side."""
+    scores = html.table_html(SCORE_COLUMNS, score_rows(runs), caption=f"Measured on {measured_on}")
+    gains = html.table_html(GAIN_COLUMNS, gain_rows(runs), caption=f"Compared with {runs[0].name}")
+    changed = [[key, *map(str, values)] for key, values in recipe_differences([run.info for run in runs])]
+    recipes = html.table_html(["setting", *(run.name for run in runs)], changed, caption="Where the recipes differ")
+    sections = [
+        html.Section("Scores", scores, "scores", "In brackets the 95 % interval, by person where people are known."),
+        html.Section(
+            "Differences",
+            gains,
+            "differences",
+            "On the photos that both answered, the same people drawn for both: what is hard for both cancels out. "
+            "An interval without 0 is a difference that the choice of these people does not explain; "
+            "another seed of training still may.",
+        ),
+        html.Section("Recipes", recipes, "recipes", "Settings that are the same everywhere are left out."),
+    ]
+    return html.render_page("Runs side by side", sections, subtitle=f"{len(runs)} runs, measured on {measured_on}")
