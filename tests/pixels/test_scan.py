@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from trifacet.pixels.scan import Found, Scan, find_files, scan_file, scan_files
