@@ -326,7 +326,10 @@ def demo(
     progress: Progress = quiet,
     on_tick: OnTick | None = None,
 ) -> Demo:
-    """Drawn faces, and all that is done with a folder of photos: ingest, split, train, predict, evaluate, submit."""
+    """Drawn faces, and all that is done with a folder of photos: ingest, split, train, predict, evaluate, submit.
+
+    It starts processes: a script calls it under `if __name__ == "__main__":`.
+    """
     require_train()
     resolved = open_recipe(recipe, [f"train.seed={seed}"])  # before anybody is drawn
     root, told = Path(out), telling(progress, "drawing faces")

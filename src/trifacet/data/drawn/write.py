@@ -127,7 +127,8 @@ def draw_dataset(
 
     A photo depends on `seed`, the person's number and the photo's name alone, so neither the number of people nor of
     `workers` (default: one a processor) changes it. Train and eval people differ. `size_px` is (width, height);
-    `progress(done, total)` is called with numbers of photos.
+    `progress(done, total)` is called with numbers of photos. Several workers are processes: a script calls this under
+    `if __name__ == "__main__":`.
 
     Raises:
         MachineError: TRI900 disk full, TRI901 `out` is not empty or cannot be written.
