@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,22 @@ def chromium() -> str:
         message = f"no Chromium among {', '.join(CHROMIUM_NAMES)}; see CONTRIBUTING.md"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
     return str(found)
+
+
+@pytest.fixture
+def mount_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts an empty file system of a size such as "64k" and says where; the test is skipped where that may not be."""
+    disk = tmp_path / "disk"
+
+    def mount(size: str) -> Path:
+        if os.geteuid() != 0 or sys.platform != "linux":
+            pytest.skip("only root on Linux may mount a tiny disk")
+        disk.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True)
+        if done.returncode:
+            pytest.skip(f"no tiny disk to be had: {done.stderr.decode().strip()}")
+        return disk
+
+    yield mount
+    if disk.is_mount():
+        subprocess.run(["umount", disk], check=True)

@@ -26,7 +26,7 @@ from trifacet.core.predictions import (
     write_decision,
 )
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Run, locked, open_run, pause, save_run
+from trifacet.core.run import Run, locked, open_run, pause, reserved, save_run
 from trifacet.core.schema import LabelSchema
 from trifacet.core.truth import read_truth
 from trifacet.data import ingest as ingest_room
@@ -177,10 +177,11 @@ def _train(run: Run, manifest: Manifest, *, start: Callable[[Net], None] | None,
 
     with locked(run):
         try:
-            inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress=told.progress)
-            on_tick, exact = told.on_tick or (lambda _: None), told.is_profiled
-            run = learn(run, manifest, images=inputs, init=start, on_tick=on_tick, is_profiled=exact)
-            return finish(run, manifest, inputs=inputs, progress=told.progress)
+            with reserved(run):
+                inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress=told.progress)
+                on_tick, exact = told.on_tick or (lambda _: None), told.is_profiled
+                run = learn(run, manifest, images=inputs, init=start, on_tick=on_tick, is_profiled=exact)
+                return finish(run, manifest, inputs=inputs, progress=told.progress)
         except KeyboardInterrupt:
             save_run(open_run(run.path), status="interrupted")
             raise

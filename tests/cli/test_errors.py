@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,19 +71,9 @@ def test_ingest_writes_why_files_were_left_out_even_where_none_is_left(bad: Path
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+def tiny_disk(mount_disk: Callable[[str], Path]) -> Path:
     """A file system of 64 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("only root on Linux may mount a tiny disk")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no tiny disk to be had: {mounted.stderr.decode().strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
+    return mount_disk("64k")
 
 
 def test_a_full_disk_is_told_and_leaves_what_was_there(bad: Path, tiny_disk: Path) -> None:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -32,20 +31,11 @@ PLACE = "Choose another path or correct its permissions."
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+def tiny_disk(mount_disk: Callable[[str], Path]) -> Path:
     """A file system of 256 kB that holds one old file."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("only root on Linux may mount a tiny disk")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no tiny disk to be had: {mounted.stderr.decode().strip()}")
-    try:
-        (disk / "old.bin").write_bytes(b"old")
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
+    disk = mount_disk("256k")
+    (disk / "old.bin").write_bytes(b"old")
+    return disk
 
 
 def test_a_writer_that_raises_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,19 +63,9 @@ def test_a_stopped_training_is_gone_on_with_to_the_same_bytes(tmp_path: Path) ->
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+def tiny_disk(mount_disk: Callable[[str], Path]) -> Path:
     """A file system of 400 kB: a run's records fit, its weights do not."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("only root on Linux may mount a tiny disk")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"no tiny disk to be had: {mounted.stderr.decode().strip()}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
+    return mount_disk("400k")
 
 
 def test_a_training_on_a_full_disk_goes_on_where_there_is_more(tmp_path: Path, tiny_disk: Path) -> None:

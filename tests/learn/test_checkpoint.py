@@ -7,9 +7,11 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from tests.learn import tiny
 from trifacet.core.errors import RunError
 from trifacet.core.run import Best
-from trifacet.learn.checkpoint import Progress, load_optimizer, read_checkpoint, save_checkpoint, save_weights
+from trifacet.learn.checkpoint import Keeper, Progress, load_optimizer, read_checkpoint, save_checkpoint, save_weights
+from trifacet.learn.optim import Ema
 
 
 def module(seed: int = 0) -> nn.Module:
@@ -105,6 +107,21 @@ def test_an_optimiser_that_has_no_state_yet_can_be_saved(tmp_path: Path) -> None
     assert found is not None
     load_optimizer(optimizer, found.optimizer)
     assert found.optimizer == {}
+
+
+def test_the_modules_own_tensors_are_kept_even_while_it_shows_their_average(tmp_path: Path) -> None:
+    run = tiny.new_run(tmp_path / "run")
+    net, optimizer = trained()
+    average = Ema(net, 0.5)
+    with torch.no_grad():
+        net[0].weight += 1
+    own, mean = net[0].weight.detach().clone(), average.state()["0.weight"].clone()
+    average.show()  # as while val is answered, when somebody asks to stop
+    Keeper(run, net, optimizer=optimizer, average=average).save(progress(1))
+    found = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
+    assert found is not None
+    assert torch.equal(found.module["0.weight"], own)
+    assert torch.equal(found.average["0.weight"], mean)
 
 
 def test_without_checkpoints_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:

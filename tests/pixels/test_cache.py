@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -269,23 +270,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="mounts a tiny disk")
-def test_a_disk_too_small_is_found_before_the_work(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", disk]).returncode:
-        pytest.skip("no tiny disk to be had")
-    try:
-        gone = [tmp_path / f"{i}.png" for i in range(200)]  # nothing was decoded, or these would be missed first
-        with pytest.raises(MachineError) as caught:
-            open_cache(gone, [str(i) for i in range(200)], geometry=SMALL, folder=disk)
-        assert str(caught.value) == (
-            f"TRI900 {disk}: no space left for the pixel cache, got 0.00 GB, 0.00 GB free. "
-            "Free some space, or write to another disk, and run the command again."
-        )
-        assert list(disk.iterdir()) == []
-    finally:
-        subprocess.run(["umount", disk], check=True)
+def test_a_disk_too_small_is_found_before_the_work(tmp_path: Path, mount_disk: Callable[[str], Path]) -> None:
+    disk = mount_disk("100k")
+    gone = [tmp_path / f"{i}.png" for i in range(200)]  # nothing was decoded, or these would be missed first
+    with pytest.raises(MachineError) as caught:
+        open_cache(gone, [str(i) for i in range(200)], geometry=SMALL, folder=disk)
+    assert str(caught.value) == (
+        f"TRI900 {disk}: no space left for the pixel cache, got 0.00 GB, 0.00 GB free. "
+        "Free some space, or write to another disk, and run the command again."
+    )
+    assert list(disk.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -6,7 +6,7 @@ import os
 import platform
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from trifacet.core.errors import TrifacetError, error
+from trifacet.core.errors import MachineError, TrifacetError, error
 from trifacet.core.files import read_json, sha256_json, write_bytes, write_json, write_text
 from trifacet.core.recipe import Recipe
 from trifacet.core.schema import LabelSchema
@@ -151,29 +151,31 @@ def save_run(run: Run, **changes: Any) -> Run:
 
 @contextmanager
 def locked(run: Run) -> Iterator[None]:
-    """Nobody else trains this run within the block, and run.json can be written even when the disk fills up.
-
-    Raises:
-        RunError: TRI408, somebody trains it now. MachineError: TRI900, TRI901.
-    """
+    """Nobody else trains this run within the block. Raises RunError TRI408, somebody trains it now."""
     from filelock import FileLock, Timeout
 
     try:
         with FileLock(run.path / ".lock", blocking=False):
-            reserve = run.path / ".reserve"
-            write_bytes(reserve, bytes(RESERVE_BYTES))
-            try:
-                yield
-            finally:
-                reserve.unlink(missing_ok=True)
+            yield
     except Timeout:
         raise error("TRI408", "another process trains this run", where=str(run.path)) from None
 
 
+@contextmanager
+def reserved(run: Run) -> Iterator[None]:
+    """Keeps room on the disk within the block, so that run.json can be written after it. Raises TRI900, TRI901."""
+    reserve = run.path / ".reserve"
+    write_bytes(reserve, bytes(RESERVE_BYTES))
+    try:
+        yield
+    finally:
+        reserve.unlink(missing_ok=True)
+
+
 def pause(run: Run, problem: Exception) -> TrifacetError:
-    """The error TRI904 of a run that a full disk stopped; its status is `paused`."""
-    (run.path / ".reserve").unlink(missing_ok=True)
-    save_run(open_run(run.path), status="paused", problem=str(problem))
+    """The error TRI904 of a run that a full disk stopped; its status is `paused`, if that much can be written."""
+    with suppress(MachineError):
+        save_run(open_run(run.path), status="paused", problem=str(problem))
     where, got = getattr(problem, "where", ""), getattr(problem, "got", "")
     do = f"Free some space, then go on with: trifacet train --resume {run.path}"
     return error("TRI904", "training is paused: the disk is full", where=where or run.path, got=got, do=do)

@@ -105,9 +105,8 @@ def save_checkpoint(
         kept = {k: torch.as_tensor(v) for k, v in state.items() if v is not None}  # channels_last, as the weights are
         tensors |= {f"optimizer.{index}.{k}": v.cpu().contiguous() for k, v in kept.items()}
     content = save(tensors, metadata=_metadata({"progress": progress.model_dump(mode="json"), "run": run}))
-    place = (
-        f"step_{progress.step:09d}-{progress.n_records:05d}"  # sorts by age: an epoch's end comes after its last step
-    )
+    # Sorts by age: an epoch's end comes after its last step.
+    place = f"step_{progress.step:09d}-{progress.n_records:05d}"
     path = folder / f"{place}-{sha256_bytes(content)[:16]}.safetensors"
     write_bytes(path, content)
     for old in _newest_first(folder)[KEPT:]:
@@ -153,6 +152,8 @@ class Keeper:
         """Writes what the module, its average and the optimiser hold now, once. Raises MachineError TRI900, TRI901."""
         if self._saved == progress.at(0):
             return
+        if self._average:
+            self._average.put_back()  # stopped while val was answered: what is kept are the module's own tensors
         save_checkpoint(
             self._run.checkpoints_dir,
             self._module,

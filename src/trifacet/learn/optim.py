@@ -77,6 +77,7 @@ class Ema:
                 named.setdefault(id(tensor), (name, tensor))  # tied tensors once
         self._names, self._live = zip(*named.values(), strict=True)
         self._mean = [t.detach().clone() for t in self._live]
+        self._is_shown = False
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -84,11 +85,21 @@ class Ema:
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self._mean, [t.detach() for t in self._live], 1 - decay)
 
+    def show(self) -> None:
+        """The module holds the average from now on."""
+        self._swap(is_shown=True)
+
+    def put_back(self) -> None:
+        """The module holds its own tensors again."""
+        self._swap(is_shown=False)
+
     @torch.no_grad()
-    def swap(self) -> None:
-        """Exchanges the module's tensors and the average."""
+    def _swap(self, *, is_shown: bool) -> None:
+        if self._is_shown is is_shown:  # so that an interrupt between the two does no harm
+            return
         for live, mean in zip(self._live, self._mean, strict=True):
             live.data, mean.data = mean.data, live.data
+        self._is_shown = is_shown
 
     def state(self) -> dict[str, Tensor]:
         """The average by the names of the module's tensors."""

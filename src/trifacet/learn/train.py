@@ -201,7 +201,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
         keeper.save(progress.at(clock.seconds))
         raise
     if average:
-        average.swap()
+        average.show()
     return progress
 
 
@@ -211,13 +211,13 @@ def _shown(average: Ema | None, stop: Stop) -> Iterator[None]:
     if average is None:
         yield
         return
-    with stop.held():
-        average.swap()
     try:
+        with stop.held():
+            average.show()
         yield
     finally:
         with stop.held():
-            average.swap()
+            average.put_back()
 
 
 def _tick(phase: Phase, epoch: int, *, so_far: EpochSoFar, loss: float = math.nan, score: float = math.nan) -> Tick:
