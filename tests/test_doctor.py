@@ -129,7 +129,7 @@ def test_what_the_base_lacks_is_a_problem_and_what_an_extra_lacks_is_none() -> N
 def test_the_diagnosis_covers_every_package_that_trifacet_asks_for(neighbours: Path) -> None:
     diagnosis = examine()
     assert {"numpy", "polars", "torch", "timm"} <= {p.name for p in diagnosis.packages}
-    assert [extra.name for extra in diagnosis.extras] == ["train"]
+    assert [extra.name for extra in diagnosis.extras] == ["faces", "train"]
     assert diagnosis.devices[-1].name == "cpu"
     assert diagnosis.cache_path == str(Path(os.environ["TRIFACET_CACHE_DIR"]) / "pixels")
     assert diagnosis.problems == ()
