@@ -5,15 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+from tests.core import tiny
 from tests.scored import certain, known, people, rule_with_priors
 from trifacet.core.errors import ConfigError, PredictionsError
 from trifacet.core.evaluation import BY_ROW
 from trifacet.core.manifest import PERSONS_UNKNOWN
 from trifacet.core.predictions import write_predictions
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, Attribute, LabelSchema, age_attribute
-from trifacet.core.truth import read_truth
+from trifacet.core.truth import read_truth, truth_of
 from trifacet.measure.classification import macro_f1
 from trifacet.scoring import evaluate, read_pair, read_scored
 
@@ -214,3 +216,27 @@ def test_the_same_seed_gives_the_same_intervals_and_another_gives_others() -> No
     one, same, other = (evaluate(predictions, truth, n_boot=100, seed=s).joint.macro_f1 for s in (1, 1, 2))
     assert one == same
     assert one != other
+
+
+def test_what_else_a_source_tells_stands_with_its_photos(tmp_path: Path) -> None:
+    predictions = certain([0, 13, 5])
+    text = "ImageID,mask,light,x_height,race\n2.jpg,worn,dark,,a\n0.jpg,worn,bright,1.5,b\n1.jpg,not_worn,,2,c\n"
+    truth = read_truth(written(tmp_path / "truth.csv", text), DEFAULT_SCHEMA)
+    photos = evaluate(predictions, truth, n_boot=10).photos
+    assert photos.select("photo_id", "x_light", "x_height").sort("photo_id").rows() == [
+        ("0.jpg", "bright", "1.5"), ("1.jpg", None, "2"), ("2.jpg", "dark", None)
+    ]  # fmt: skip
+    assert evaluate(predictions, known([0, 13, 5]), n_boot=10).photos.columns[-1] == "predicted_years"
+    numbers = replace(known([0, 13, 5]), extras=pl.DataFrame({"x_height": [1.5, float("nan"), None]}))
+    assert evaluate(predictions, numbers, n_boot=10).photos["x_height"].to_list() == [1.5, None, None]
+
+
+def test_a_manifests_columns_and_sources_are_what_else_it_tells() -> None:
+    manifest = tiny.manifest([["worn", "male", None]] * 3)
+    assert truth_of(manifest).extras.width == 0
+    table = manifest.table.with_columns(
+        pl.Series("x_race", ["a", None, "b"]), pl.Series("source", ["one", "one", "two"])
+    )
+    truth = truth_of(replace(manifest, table=table))
+    assert truth.rows(np.array([2, 0])).extras.rows() == [("b", "two"), ("a", "one")]
+    assert truth.extras.columns == ["x_race", "x_source"]

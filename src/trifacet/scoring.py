@@ -267,7 +267,7 @@ def _photo_table(truth: Truth, claim: _Claim, *, ids: list[str]) -> pl.DataFrame
         columns[f"predicted_{name}"] = _nullable(answer)
     columns["true_years"] = pl.Series(truth.ages, dtype=pl.Float64(), nan_to_null=True)
     columns["predicted_years"] = pl.Series(claim.years, dtype=pl.Float64(), nan_to_null=True)
-    return pl.DataFrame(columns)
+    return pl.DataFrame(columns).hstack(truth.extras.fill_nan(None).get_columns())
 
 
 def _nullable(ids: IntArray) -> pl.Series:

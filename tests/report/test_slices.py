@@ -11,7 +11,7 @@ from tests.report.example import scored
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.schema import LabelSchema
 from trifacet.report.material import Material
-from trifacet.report.slices import FEW_PEOPLE, cuts, gap_in_words, slices, slices_of
+from trifacet.report.slices import FEW_PEOPLE, columns_of, cuts, gap_in_words, slices, slices_of
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_the_worst_slice_and_the_widest_gap_leave_thin_ones_out() -> None:
     assert thin
     assert all(s.n_people is not None and s.n_people < FEW_PEOPLE for s in thin)
     worst = min(enough, key=lambda s: s.figures["all labels"].value)
-    assert gap_in_words(made).startswith(f"Worst: {worst.name} (")
+    assert gap_in_words(made).startswith(f"Worst of {len(enough)}: {worst.name} (")
     assert gap_in_words(thin) == ""
 
 
@@ -76,3 +76,58 @@ def test_ages_near_a_cut_are_told_apart_from_those_far_from_it(measured: Evaluat
     assert f">{int((far < 1).sum())}<" in section.html.replace(" ", "").replace("\n", "")
     no_ages = measured.photos.with_columns(pl.lit(None, pl.Float64).alias("true_years"))
     assert cuts(Material({"test": replace(measured, photos=no_ages)})) is None
+
+
+def with_columns(measured: Evaluation, **columns: list[object]) -> Evaluation:
+    """The evaluation of photos of which the source tells more."""
+    return replace(measured, photos=measured.photos.with_columns(pl.Series(f"x_{k}", v) for k, v in columns.items()))
+
+
+def test_values_of_a_column_are_slices_and_may_be_the_worst(measured: Evaluation) -> None:
+    right = measured.photos["is_correct"].to_list()
+    light = ["dark" if not r and i % 2 else None if i % 7 == 0 else "bright" for i, r in enumerate(right)]
+    evaluation = with_columns(measured, light=light, mask=["yes", "no"] * (len(right) // 2), alike=["a"] * len(right))
+    found = {s.name: s for s in slices_of(evaluation) if s.group == "light"}
+    assert {name: s.n_photos for name, s in found.items()} == {
+        "bright": light.count("bright"), "dark": light.count("dark"), "not known": light.count(None)
+    }  # fmt: skip
+    assert found["dark"].figures["all labels"].value == 0
+    section = slices(Material({"test": evaluation}))
+    assert section is not None
+    assert (
+        f": light dark ({found['dark'].figures['all labels']} of all labels right). Widest gap: light, " in section.note
+    )
+    assert "Light (from the source)" in section.html
+    assert "Mask (from the source)" in section.html  # a column may be called as an attribute is
+    assert "Alike (from" not in section.html  # the same everywhere
+
+
+def test_many_numbers_are_cut_at_quartiles_and_many_words_left_out(measured: Evaluation) -> None:
+    n = measured.photos.height
+    numbers = [str(i) for i in range(n)]  # a CSV holds texts
+    evaluation = with_columns(
+        measured, height=numbers, name=[f"photo {i}" for i in range(n)], few=[i % 12 for i in range(n)]
+    )
+    found = [s for s in slices_of(evaluation) if s.kind == "column"]
+    heights = [s for s in found if s.group == "height"]
+    assert [s.n_photos for s in heights] == [n // 4] * 4
+    assert heights[0].name == "0 to 104.8"
+    assert [s.name for s in found if s.group == "few"] == [str(i) for i in range(12)]
+    section = slices(Material({"test": evaluation}))
+    assert section is not None
+    assert "Cut at its quartiles, having more than 12 values: height." in section.note
+    assert f"Not sliced by: name ({n} values)." in section.note
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        pytest.param([None] * 420, [], id="nothing known"),
+        pytest.param([True, False] * 210, ["no", "yes"], id="yes and no"),
+        pytest.param([0] * 400 + list(range(20)), ["0", "over 0 to 19"], id="mostly one number"),
+    ],
+)
+def test_odd_columns_have_slices_too(measured: Evaluation, values: list[object], names: list[str]) -> None:
+    evaluation = with_columns(measured, odd=values)
+    assert sorted(name for _, name, _ in columns_of(evaluation.photos).slices) == sorted(names)
+    assert sorted(s.name for s in slices_of(evaluation) if s.kind == "column") == sorted(names)

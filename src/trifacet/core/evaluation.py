@@ -99,7 +99,8 @@ class Evaluation:
     n_unread photos had no prediction because they could not be read: they count as wrong answers.
     photos: one row per photo scored: photo_id, person_id ("" unknown), error (null when read), true_joint,
     predicted_joint, is_correct (null where the label is not known), confidence (0..1, of the predicted joint class),
-    then true_NAME and predicted_NAME (class ids, null where not known) per attribute, true_years, predicted_years.
+    then true_NAME and predicted_NAME (class ids, null where not known) per attribute, true_years, predicted_years,
+    and what else the truth tells of a photo as x_NAME.
     decision: the rule the classes were decided by (None: argmax, or a submission's own answers).
     source: "probabilities" or "answers" (a submission: no nll, ece, confidence or years).
     """

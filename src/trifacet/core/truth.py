@@ -16,6 +16,7 @@ from trifacet.core.manifest import PERSONS_UNKNOWN, Manifest, read_manifest
 from trifacet.core.schema import MISSING, Attribute, FloatArray, IntArray, LabelSchema, require_same_schema
 
 PERSON_COLUMNS, YEARS_COLUMN = ("person_id", "person"), "age_years"
+EXTRA = "x_"  # what columns begin with that no label is read from
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,7 @@ class Truth:
 
     classes: (N, attributes) int64, MISSING where not known. ages: (N,) years, NaN where not known.
     persons: N texts, "" where the person is unknown. splits: N names or None each.
+    extras: what else the source tells of each photo, one `x_NAME` column each: what scores may be sliced by.
     """
 
     schema: LabelSchema
@@ -34,10 +36,12 @@ class Truth:
     splits: Sequence[str | None]
     stamps: tuple[str, ...] = ()
     made_by: dict[str, str] = field(default_factory=dict)
+    extras: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     def __post_init__(self) -> None:
         n = len(self.classes)
         lengths = [len(self.ages), len(self.persons), len(self.splits), n if self.ids is None else len(self.ids)]
+        lengths += [self.extras.height] if self.extras.width else []
         if set(lengths) != {n} or self.classes.shape != (n, len(self.schema.names)):
             raise ValueError(f"expected {n} rows of {len(self.schema.names)} classes, got {lengths}")
 
@@ -79,6 +83,7 @@ class Truth:
             ages=self.ages[places],
             persons=[self.persons[i] for i in places],
             splits=[self.splits[i] for i in places],
+            extras=self.extras[places] if self.extras.width else self.extras,
         )
 
 
@@ -94,7 +99,16 @@ def truth_of(manifest: Manifest) -> Truth:
         splits=kept.table["split"].to_list(),
         stamps=kept.stamps,
         made_by=kept.inputs or {},
+        extras=_extras(kept.table),
     )
+
+
+def _extras(table: pl.DataFrame) -> pl.DataFrame:
+    """A manifest's `x_NAME` columns, and its sources where there are several."""
+    extras = table.select(pl.col(f"^{EXTRA}.*$"))
+    if f"{EXTRA}source" in extras.columns or table["source"].n_unique() < 2:
+        return extras
+    return extras.with_columns(table["source"].alias(f"{EXTRA}source"))
 
 
 def read_truth(path: Path, schema: LabelSchema | None = None) -> Truth:
@@ -102,9 +116,10 @@ def read_truth(path: Path, schema: LabelSchema | None = None) -> Truth:
 
     In a CSV a label is a class name (any case) or a class id; an empty cell is not known. The age attribute's column
     holds years, or class names; `age_years` holds years and `age_class` ids or names whatever the numbers are.
-    `person_id` (or `person`) is optional. A CSV without ImageID gives a truth without ids. `schema` is the one to score
-    under: a manifest must have it or more attributes, a CSV is read with it. What looks like a mistake is a stamp: an
-    `ans` that is the same everywhere, columns that were not used where an attribute has none.
+    `person_id` (or `person`) is optional; other columns are kept as `extras`. A CSV without ImageID gives a truth
+    without ids. `schema` is the one to score under: a manifest must have it or more attributes, a CSV is read with it.
+    What looks like a mistake is a stamp: an `ans` that is the same everywhere, columns that were not used where an
+    attribute has none.
 
     Raises:
         ManifestError: TRI202, not a manifest.
@@ -131,6 +146,7 @@ def read_truth(path: Path, schema: LabelSchema | None = None) -> Truth:
         persons=persons,
         splits=[None] * table.height,
         stamps=((PERSONS_UNKNOWN,) if "" in persons else ()) + _doubts(table, schema),
+        extras=table.select(**{EXTRA + c.removeprefix(EXTRA): c for c in _unused(table, schema)}),
     )
 
 
@@ -177,12 +193,17 @@ def _doubts(table: pl.DataFrame, schema: LabelSchema) -> tuple[str, ...]:
     if ANSWER_COLUMN in table.columns and table.height > 1 and table[ANSWER_COLUMN].n_unique() == 1:
         value = table[ANSWER_COLUMN][0]
         doubts.append(f"the truth's ans is {value} in all {table.height:,} rows: a file to be filled in, not labels?")
-    told = {column: attribute.name for attribute in schema.attributes for column in _columns(attribute)}
-    silent = [name for name in schema.names if name not in {told.get(column) for column in table.columns}]
-    unused = [c for c in table.columns if c not in {ID_COLUMN, ANSWER_COLUMN, *PERSON_COLUMNS, *told}]
+    silent = [a.name for a in schema.attributes if not {*_columns(a)} & {*table.columns}]
+    unused = _unused(table, schema)
     if silent and unused and ANSWER_COLUMN not in table.columns:
         doubts.append(f"the truth says nothing of {', '.join(silent)}; columns not used: {first_few(unused)}")
     return tuple(doubts)
+
+
+def _unused(table: pl.DataFrame, schema: LabelSchema) -> list[str]:
+    """The columns that tell neither who a photo is nor any label."""
+    told = {column for attribute in schema.attributes for column in _columns(attribute)}
+    return [c for c in table.columns if c not in {ID_COLUMN, ANSWER_COLUMN, *PERSON_COLUMNS, *told}]
 
 
 @dataclass(frozen=True, eq=False)
