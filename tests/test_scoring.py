@@ -13,7 +13,7 @@ from tests.scored import certain, known, people, rule_with_priors
 from trifacet.core.errors import ConfigError, PredictionsError
 from trifacet.core.evaluation import BY_ROW
 from trifacet.core.manifest import PERSONS_UNKNOWN
-from trifacet.core.predictions import write_predictions
+from trifacet.core.predictions import DecisionRule, write_predictions
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, Attribute, LabelSchema, age_attribute
 from trifacet.core.truth import read_truth, truth_of
 from trifacet.measure.classification import macro_f1
@@ -240,3 +240,22 @@ def test_a_manifests_columns_and_sources_are_what_else_it_tells() -> None:
     truth = truth_of(replace(manifest, table=table))
     assert truth.rows(np.array([2, 0])).extras.rows() == [("b", "two"), ("a", "one")]
     assert truth.extras.columns == ["x_race", "x_source"]
+
+
+def test_raw_probabilities_are_told_of_beside_calibrated_ones_for_the_same_answers() -> None:
+    predictions, truth = people(60)
+    rule = DecisionRule(
+        label_schema=DEFAULT_SCHEMA, temperature={"mask": 3.0}, tau={"age": 1.0}, priors=rule_with_priors().priors
+    )
+    calibrated = evaluate(predictions, truth, rule=rule, n_boot=50)
+    untempered = evaluate(predictions, truth, rule=rule.model_copy(update={"temperature": {}}), n_boot=50)
+    assert untempered.attributes["mask"].raw is None
+    for name in ("mask", "gender"):
+        raw, before = calibrated.attributes[name].raw, untempered.attributes[name]
+        assert raw.nll.value == pytest.approx(before.nll.value)
+        assert raw.ece == pytest.approx(before.ece)
+        assert [b.n_photos for b in raw.reliability] == [b.n_photos for b in before.reliability]
+    assert calibrated.attributes["mask"].ece > 3 * calibrated.attributes["mask"].raw.ece  # 3 is far too unsure
+    assert calibrated.attributes["gender"].ece == pytest.approx(calibrated.attributes["gender"].raw.ece)
+    told = calibrated.as_json()
+    assert (told["mask"]["raw_ece"], untempered.as_json()["raw_nll"]) == (calibrated.attributes["mask"].raw.ece, None)

@@ -13,7 +13,7 @@ import polars as pl
 
 from trifacet.core.answers import Answers, read_answers
 from trifacet.core.errors import error
-from trifacet.core.evaluation import BY_ROW, AgeScore, ClassScore, Evaluation, Interval, LabelScore
+from trifacet.core.evaluation import BY_ROW, AgeScore, Calibration, ClassScore, Evaluation, Interval, LabelScore
 from trifacet.core.manifest import merged_stamps
 from trifacet.core.predictions import DecisionRule, Predictions, calibrated_probs, chosen_rule, decide, read_predictions
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, FloatArray, IntArray, LabelSchema, require_same_schema
@@ -61,16 +61,20 @@ def read_pair(
 
 @dataclass(frozen=True, eq=False)
 class _Claim:
-    """What was answered for each of N photos: joint ids (MISSING unread), probabilities (N, K), years (N,)."""
+    """What was answered for each of N photos: joint ids (MISSING unread), probabilities (N, K), years (N,).
+
+    raw: the probabilities before the rule's temperatures, None where it has none.
+    """
 
     answers: IntArray
     probs: FloatArray | None
     years: FloatArray
     errors: list[str | None]
+    raw: FloatArray | None = None
 
     def rows(self, which: IntArray) -> _Claim:
-        probs = None if self.probs is None else self.probs[which]
-        return _Claim(self.answers[which], probs, self.years[which], [self.errors[i] for i in which])
+        probs, raw = (None if p is None else p[which] for p in (self.probs, self.raw))
+        return _Claim(self.answers[which], probs, self.years[which], [self.errors[i] for i in which], raw)
 
 
 def evaluate(
@@ -132,16 +136,21 @@ def _claim(
         return None, _Claim(scored.classes, None, np.full(len(scored), np.nan), [None] * len(scored))
     decision = chosen_rule(scored, rule)
     answers, probs = decide(scored, decision), calibrated_probs(scored, decision)
-    return decision, _Claim(answers, probs, scored.age_years, list(scored.errors))
+    raw = scored.probs if decision is not None and decision.temperature else None
+    return decision, _Claim(answers, probs, scored.age_years, list(scored.errors), raw)
 
 
 @dataclass(frozen=True, eq=False)
 class _Label:
-    """Truth and answer (N,) of one attribute or the joint class, its probabilities (N, C) or None, its class names."""
+    """Truth and answer (N,) of one attribute or the joint class, its class names, its probabilities (N, C) or None.
+
+    raw: those before the rule's temperatures.
+    """
 
     true: IntArray
     answer: IntArray
     probs: FloatArray | None
+    raw: FloatArray | None
     classes: tuple[str, ...]
 
 
@@ -150,10 +159,10 @@ def _scores(
 ) -> tuple[LabelScore | None, dict[str, LabelScore | None], AgeScore | None]:
     """Every score, all intervals from the same draws of people."""
     schema, answers = truth.schema, truth.schema.decode(claim.answers)
-    labels = {JOINT: _Label(truth.joint, claim.answers, claim.probs, schema.joint_names)}
+    labels = {JOINT: _Label(truth.joint, claim.answers, claim.probs, claim.raw, schema.joint_names)}
     for i, a in enumerate(schema.attributes):
-        probs = None if claim.probs is None else schema.marginal(claim.probs, a.name)
-        labels[a.name] = _Label(truth.classes[:, i], answers[:, i], probs, a.classes)
+        probs, raw = (None if p is None else schema.marginal(p, a.name) for p in (claim.probs, claim.raw))
+        labels[a.name] = _Label(truth.classes[:, i], answers[:, i], probs, raw, a.classes)
     errors = claim.years - truth.ages
     terms = [_mean_terms(".mae_years", np.abs(errors)), _mean_terms(".bias_years", errors)]
     for name, label in labels.items():
@@ -170,9 +179,10 @@ def _label_terms(name: str, label: _Label) -> list[Terms]:
         f"{name}.macro_f1": partial(macro_f1_of, whole=counts.sum(axis=0)),
     }
     terms: list[Terms] = [(counts, made)]
-    if label.probs is not None:
-        losses = log_losses(label.probs, np.maximum(label.true, 0))
-        terms.append(_mean_terms(f"{name}.nll", np.where(_is_answered(label), losses, np.nan)))
+    for what, probs in {"nll": label.probs, "raw_nll": label.raw}.items():
+        if probs is not None:
+            losses = log_losses(probs, np.maximum(label.true, 0))
+            terms.append(_mean_terms(f"{name}.{what}", np.where(_is_answered(label), losses, np.nan)))
     return terms
 
 
@@ -205,7 +215,7 @@ def _label_score(name: str, label: _Label, *, figures: dict[str, Interval]) -> L
     if not confusion.sum():
         return None
     table = table_of(confusion)
-    bins = () if label.probs is None else reliability(*_confidence(label, label.probs))
+    bins, before = (() if p is None else reliability(*_confidence(label, p)) for p in (label.probs, label.raw))
     columns = (table.precision, table.recall, table.f1, table.n_true, table.n_predicted)
     return LabelScore(
         name=name or "joint",
@@ -224,6 +234,7 @@ def _label_score(name: str, label: _Label, *, figures: dict[str, Interval]) -> L
         nll=figures.get(f"{name}.nll"),
         ece=calibration_error(bins) if bins else None,
         reliability=bins,
+        raw=Calibration(figures[f"{name}.raw_nll"], calibration_error(before), before) if before else None,
     )
 
 

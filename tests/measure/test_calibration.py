@@ -5,7 +5,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from trifacet.measure.calibration import calibration_error, fit_temperature, log_losses, reliability, temper
+from trifacet.measure.calibration import (
+    calibration_error,
+    chance_error,
+    fit_temperature,
+    log_losses,
+    reliability,
+    temper,
+)
 
 
 def calibrated(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -67,3 +74,15 @@ def test_temperature_stays_within_its_bounds() -> None:
     assert fit_temperature(sure, np.zeros(50, dtype=int)) == pytest.approx(0.25, abs=1e-6)
     assert fit_temperature(sure, np.ones(50, dtype=int)) == pytest.approx(8.0, abs=1e-3)
     assert fit_temperature(np.zeros((0, 3)), np.zeros(0, dtype=int)) == 1.0
+
+
+def test_the_error_by_chance_is_what_faultless_probabilities_show() -> None:
+    found, told = [], []
+    for seed in range(40):
+        probs, truth = calibrated(400, seed=seed)
+        answer = probs.argmax(axis=1)
+        bins = reliability(probs.max(axis=1), answer == truth)
+        found.append(calibration_error(bins))
+        told.append(chance_error(bins))
+    assert np.mean(told) == pytest.approx(np.mean(found), rel=0.1)
+    assert np.isnan(chance_error(()))

@@ -48,6 +48,15 @@ class ReliabilityBin(NamedTuple):
     n_photos: int
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """Whether probabilities can be believed: mean -log p of the true class, calibration error 0..1, and its bins."""
+
+    nll: Interval
+    ece: float
+    reliability: tuple[ReliabilityBin, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class LabelScore:
     """How well one attribute, or the joint class, is answered, over the `n_photos` whose label is known.
@@ -57,7 +66,8 @@ class LabelScore:
     accuracy, macro_f1: higher is better, 0..1; macro F1 is the mean over all C classes, one without photos counting 0.
     n_absent: classes without a photo in the truth. n_never_predicted: classes in the truth that no answer names.
     nll (mean -log p of the true class, >= 0, lower is better), ece (0 calibrated .. 1) and reliability tell of
-    photos that were read; None and () where there are no probabilities.
+    photos that were read; None and () where there are no probabilities. raw: the same answers with the probabilities as
+    they were before the rule's temperatures; None where the rule has none.
     """
 
     name: str
@@ -73,6 +83,7 @@ class LabelScore:
     nll: Interval | None = None
     ece: float | None = None
     reliability: tuple[ReliabilityBin, ...] = ()
+    raw: Calibration | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,4 +174,6 @@ def _label_json(score: LabelScore | None) -> dict[str, Any]:
         "accuracy": _figure(score.accuracy if score else None),
         "nll": _figure(score.nll if score else None),
         "ece": score.ece if score else None,
+        "raw_nll": _figure(score.raw.nll if score and score.raw else None),
+        "raw_ece": score.raw.ece if score and score.raw else None,
     }

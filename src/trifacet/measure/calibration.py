@@ -49,6 +49,17 @@ def calibration_error(bins: tuple[ReliabilityBin, ...]) -> float:
     return sum(b.n_photos * abs(b.accuracy - b.confidence) for b in bins) / n if n else float("nan")
 
 
+def chance_error(bins: tuple[ReliabilityBin, ...]) -> float:
+    """The calibration error that probabilities without fault would show over as many photos, drawn independently.
+
+    The mean distance of a share of n coins of probability p from p is about sqrt(2/pi) standard deviations.
+    Source: Kumar et al. 2019, section 4: a calibration error over bins lies above the true one.
+    """
+    n = sum(b.n_photos for b in bins)
+    noise = sum(np.sqrt(b.n_photos * b.confidence * (1 - b.confidence)) for b in bins)
+    return float(np.sqrt(2 / np.pi) * noise / n) if n else float("nan")
+
+
 def temper(probs: FloatArray, temperature: float) -> FloatArray:
     """Probabilities (N, C) with their logs divided by `temperature`: above 1 less sure, below 1 more sure."""
     logs = np.log(np.maximum(np.asarray(probs, dtype=np.float64), PROB_FLOOR)) / temperature

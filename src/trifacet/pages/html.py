@@ -200,6 +200,11 @@ def facts_html(facts: Mapping[str, Mapping[str, object]]) -> Markup:
     return part("facts", groups=groups)
 
 
+def heading_html(text: str) -> Markup:
+    """A small heading within a section."""
+    return Markup("<h3>{}</h3>").format(text)
+
+
 def notes_html(lines: Sequence[str]) -> Markup:
     """Sentences as a list."""
     return part("notes", lines=lines)

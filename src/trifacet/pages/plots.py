@@ -125,16 +125,18 @@ def line_plot(lines: Sequence[Line], *, alt: str, x_label: str) -> Markup:
         return _svg(figure, alt=alt)
 
 
-def reliability_plot(bins: Sequence[ReliabilityBin], *, alt: str) -> Markup:
+def reliability_plot(bins: Sequence[ReliabilityBin], *, alt: str, beside: Sequence[ReliabilityBin] = ()) -> Markup:
     """Share of right answers over confidence, a dot per bin, and the diagonal of perfect calibration.
 
-    Both axes start at the fifth below the lowest dot. Source: Guo et al. 2017, figure 1.
+    Both axes start at the fifth below the lowest dot, those of the plot `beside` it among them.
+    Source: Guo et al. 2017, figure 1.
     """
     from matplotlib.ticker import MultipleLocator
 
     filled = [b for b in bins if b.n_photos]
     x, y = [b.confidence for b in filled], [b.accuracy for b in filled]
-    low = np.floor(5 * min([*x, *y, 0.8]) + 1e-9) / 5
+    others = [v for b in beside if b.n_photos for v in (b.confidence, b.accuracy)]
+    low = np.floor(5 * min([*x, *y, *others, 0.8]) + 1e-9) / 5
     with _style(alt):
         figure, axes = _new_axes(2.75, 2.7, left_in=0.5, bottom_in=0.45)
         axes.plot([low, 1], [low, 1], color=SOFT, linewidth=1, linestyle=(0, (2, 2)))

@@ -37,8 +37,13 @@ class Material:
     @property
     def scores(self) -> dict[str, LabelScore]:
         """The scores there are: of all labels together ("all labels"), then of each attribute."""
-        all_scores = {"all labels": self.main.joint, **self.main.attributes}
-        return {name: score for name, score in all_scores.items() if score is not None}
+        return scores_of(self.main)
+
+
+def scores_of(evaluation: Evaluation) -> dict[str, LabelScore]:
+    """The scores there are of an evaluation: of all labels together ("all labels"), then of each attribute."""
+    all_scores = {"all labels": evaluation.joint, **evaluation.attributes}
+    return {name: score for name, score in all_scores.items() if score is not None}
 
 
 def size_text(evaluation: Evaluation) -> str:

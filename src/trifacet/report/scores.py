@@ -1,4 +1,4 @@
-"""Sections on how good the answers are: headline, confusion, classes, age, confidence."""
+"""Sections on how good the answers are: headline, confusion, classes, age."""
 
 from __future__ import annotations
 
@@ -111,41 +111,6 @@ def per_class(material: Material) -> html.Section | None:
         return None
     note = "A class without photos in the truth counts as 0 and has no recall; one never answered has no precision."
     return html.Section("Class by class", html.below(*tables), "classes", note)
-
-
-def reliability(material: Material) -> html.Section | None:
-    """Whether a confidence of 0.8 is right in 80 of 100 cases: diagrams, expected calibration error and NLL."""
-    scores = {name: score for name, score in material.scores.items() if score.reliability}
-    if not scores:
-        return None
-    n_read = {name: sum(b.n_photos for b in score.reliability) for name, score in scores.items()}
-    figures = [
-        html.figure_html(
-            plots.reliability_plot(score.reliability, alt=f"Reliability of {name}"),
-            caption=f"{html.sentence(name)} ({html.count_text(n_read[name], 'photo')})",
-        )
-        for name, score in scores.items()
-    ]
-    rows = [[name, score.nll, score.ece, n_read[name]] for name, score in scores.items()]
-    table = html.table_html(
-        ["label", "NLL", "calibration error", "n"],
-        rows,
-        caption="Quality of the probabilities",
-        note="NLL (negative log-likelihood): -log of the true class's probability, averaged; "
-        "0 is perfect, and to be sure and wrong costs most. Calibration error: how far confidence lies from the share "
-        "of right answers, on average; 0 is perfect.",
-    )
-    per_dot = max(1, round(np.median([b.n_photos for score in scores.values() for b in score.reliability])))
-    note = (
-        "On the dotted line confidence is what it says; below it the network is too sure. "
-        f"A dot stands for about {html.count_text(per_dot, 'photo')}; pointed at, it tells how many."
-    )
-    return html.Section(
-        "Can its confidence be believed",
-        html.below(html.side_by_side(*figures, at_least_rem=13), table),
-        "reliability",
-        note,
-    )
 
 
 def age(material: Material) -> html.Section | None:

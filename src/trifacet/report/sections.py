@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trifacet.pages.html import Section
-from trifacet.report import profile, scores, slices, story
+from trifacet.report import profile, reliability, scores, slices, story
 from trifacet.report.material import Material
 
 SECTIONS: dict[str, Callable[[Material], Section | None]] = {
@@ -18,7 +18,7 @@ SECTIONS: dict[str, Callable[[Material], Section | None]] = {
     "slices": slices.slices,
     "age": scores.age,
     "cuts": slices.cuts,
-    "reliability": scores.reliability,
+    "reliability": reliability.reliability,
     "mistakes": story.mistakes,
     "curves": story.curves,
     "profile": profile.profile,
