@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from trifacet.pixels import decode as decoding
-from trifacet.pixels.decode import Undecodable, decode, image_format
+from trifacet.pixels.decode import Undecodable, decode, image_format, upright_size
 
 RNG = np.random.default_rng(3)
 # Four flat quarters: red, green, blue, white. JPEG and every mode keep them apart.
@@ -277,3 +278,53 @@ def test_mutated_bytes_give_pixels_or_a_status(content: bytes, changes: list[tup
         status = problem.status
     assert status in {"ok", "truncated", "unreadable", "wrong_type", "unsupported", "too_large", "animated"}
     assert (image.dtype, image.ndim, image.shape[2]) == (np.uint8, 3, 3)
+
+
+def told(look: Callable[[bytes], object], content: bytes) -> object:
+    """What a function says of bytes: its answer, or the status and reason of its error."""
+    try:
+        return look(content)
+    except Undecodable as problem:
+        return problem.status, problem.reason
+
+
+NOISE = Image.fromarray(RNG.integers(0, 256, (61, 83, 3), dtype=np.uint8))
+JPEGS = {
+    "quarters": SEEDS[0],
+    "on its side": SEEDS[1],
+    "every bit used": encoded(NOISE, "JPEG"),
+    "without subsampling": encoded(NOISE, "JPEG", subsampling=0),
+    "progressive": encoded(NOISE, "JPEG", progressive=True),
+    "with restarts": encoded(NOISE, "JPEG", restart_marker_blocks=2),
+    "grey": encoded(NOISE.convert("L"), "JPEG"),
+    "cmyk": encoded(NOISE.convert("CMYK"), "JPEG"),
+    "smaller than a block": encoded(NOISE.resize((5, 3)), "JPEG"),
+    "two in one": encoded(NOISE, "MPO", save_all=True, append_images=[NOISE]),
+}
+
+
+@pytest.mark.parametrize("content", [*JPEGS.values(), *SEEDS[2:]], ids=[*JPEGS, "png", "palette", "webp"])
+def test_the_size_is_that_of_the_decoded_photo(content: bytes) -> None:
+    assert upright_size(content) == decode(content).shape[:2]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    content=st.sampled_from([*JPEGS.values()]),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),
+    share=st.floats(0.05, 1.2),
+)
+def test_the_size_is_refused_where_decoding_is(content: bytes, changes: list[tuple[float, int]], share: float) -> None:
+    mutated = bytearray(content)
+    for at, value in changes:
+        mutated[int(at * len(mutated))] = value
+    cut = bytes(mutated[: int(len(mutated) * share)])
+    assert told(upright_size, cut) == told(lambda c: decode(c).shape[:2], cut)
+
+
+def test_a_lossless_jpeg_is_not_decoded_at_a_lower_resolution() -> None:
+    content = JPEGS["every bit used"]
+    frame = content.index(b"\xff\xc0")
+    lossless = content[: frame + 1] + b"\xc3" + content[frame + 2 :]
+    assert [decoding._is_scalable_jpeg(c) for c in (content, JPEGS["progressive"], lossless)] == [True, True, False]
+    assert told(upright_size, lossless) == told(lambda c: decode(c).shape[:2], lossless)

@@ -44,6 +44,7 @@ _UPRIGHT = {  # EXIF tag 0x0112 -> what turns the stored pixels upright
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
+_ON_ITS_SIDE = {_UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
 
 class Undecodable(Exception):
@@ -100,26 +101,64 @@ def decode(content: bytes) -> ImageArray:
         raise Undecodable("wrong_type", _not_an_image(content))
     try:
         with _OPENERS[name](io.BytesIO(content)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                limit = f"{MAX_PIXELS / 1e6:.0f} megapixels"
-                raise Undecodable("too_large", f"{width} x {height} px is more than {limit}: make it smaller")
+            _refuse_large(image)
             if name != "jpeg" and getattr(image, "n_frames", 1) > 1:
                 raise Undecodable("animated", f"{image.n_frames} frames: save one of them as a photo")
             image.load()
-            return np.asarray(_to_rgb(_turn_upright(image)))
+            turn = _turn(image)
+            return np.asarray(_to_rgb(image if turn is None else image.transpose(turn)))
     except Undecodable:
         raise
     except Exception as problem:  # decoders raise whatever a mutated file leads them to
         raise _explain(problem, name, content=content) from problem
 
 
-def _turn_upright(image: Image.Image) -> Image.Image:
+def upright_size(content: bytes) -> tuple[int, int]:
+    """(height, width) in pixels of what `decode` gives, and every error that it would raise, sooner.
+
+    Of an ordinary JPEG the whole stream is read, but an eighth of its resolution computed: half the time or less.
+
+    Raises:
+        Undecodable: as `decode` does.
+    """
+    if _is_scalable_jpeg(content):
+        try:
+            with _OPENERS["jpeg"](io.BytesIO(content)) as image:
+                _refuse_large(image)
+                width, height = image.size
+                image.draft(None, (1, 1))
+                image.load()
+                return (width, height) if _turn(image) in _ON_ITS_SIDE else (height, width)
+        except Exception:  # noqa: BLE001 - whatever it is, the full decode below judges and explains it
+            pass
+    height, width, _ = decode(content).shape
+    return height, width
+
+
+def _is_scalable_jpeg(content: bytes) -> bool:
+    """Whether the frame of a JPEG is baseline or progressive: a lossless one has no lower resolution."""
+    at = 2
+    while content[at : at + 1] == b"\xff" and at + 4 <= len(content):
+        marker = content[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame; not tables or an extension
+            return marker <= 0xC2
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return False
+
+
+def _refuse_large(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        limit = f"{MAX_PIXELS / 1e6:.0f} megapixels"
+        raise Undecodable("too_large", f"{width} x {height} px is more than {limit}: make it smaller")
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What turns the pixels upright; None for nothing."""
     try:
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - the pixels are whole; a damaged EXIF block only loses the orientation
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from trifacet.core.files import sha256_bytes
-from trifacet.pixels.decode import Undecodable, decode, image_format
+from trifacet.pixels.decode import Undecodable, image_format, upright_size
 
 STATUSES = {
     "ok": "a photo that can be used",
@@ -144,7 +144,7 @@ def _text(name: str) -> str:
 
 
 def scan_file(file: Path, path: str = "") -> Scan:
-    """The status of one file, by reading it once: hash, format and a whole decode. Never blocks, never raises.
+    """The status of one file, by reading it once: hash, format and its whole stream. Never blocks, never raises.
 
     `path` is the name to report, by default the file's own.
     """
@@ -157,7 +157,7 @@ def scan_file(file: Path, path: str = "") -> Scan:
         return Scan(path, "unreadable", f"cannot be opened ({problem.strerror or problem})")
     sha256, name = sha256_bytes(content), image_format(content)
     try:
-        height, width, _ = decode(content).shape
+        height, width = upright_size(content)
     except Undecodable as problem:
         return Scan(path, problem.status, problem.reason, sha256, format=name)
     if min(height, width) < MIN_SIDE_PX:
