@@ -29,7 +29,8 @@ from trifacet.core.manifest import (
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, RunInfo, create_run, machine, now, save_run, versions
 from trifacet.core.schema import LabelSchema, parse_schema, with_age_edges
-from trifacet.data.ingest import ingest
+from trifacet.data.archive import is_archive, unpacked
+from trifacet.data.ingest import Source, ingest
 from trifacet.data.listing import list_photos, told_counts
 from trifacet.data.sources import Reading
 from trifacet.data.split import split
@@ -79,12 +80,17 @@ def open_recipe(name: str | Path | Resolved[Recipe] = "quick", sets: Sequence[st
 
 
 def open_data(data: Path | str | Manifest, *, reading: Reading | None = None, progress: Progress = quiet) -> Manifest:
-    """The manifest at `data`, or of the photos in the folder `data`. Raises ManifestError TRI202, TRI203, TRI205."""
+    """The manifest at `data`, or of the photos in the folder `data`, or the archive, which is unpacked beside itself.
+
+    Raises:
+        ManifestError: TRI202, TRI203, TRI205, TRI228 to TRI230. MachineError: TRI900, TRI901.
+    """
     if isinstance(data, Manifest):
         return data
     data = Path(data)
-    if data.is_dir():
-        return ingest([data], reading=reading, progress=telling(progress, "looking at photos")).manifest
+    if data.is_dir() or is_archive(data):
+        source = unpacked(Source(data), into=None, progress=progress)
+        return ingest([source], reading=reading, progress=telling(progress, "looking at photos")).manifest
     if not data.exists():
         raise error("TRI202", "no such folder or manifest", where=str(data), do="Check the path.")
     manifest = read_manifest(data)
@@ -169,15 +175,16 @@ class Asked:
 
 
 def open_photos(data: Path, splits: Sequence[str], *, progress: Progress) -> Asked:
-    """The photos to predict on: a manifest's, or all of a folder; those of a folder that cannot be read come last.
+    """The photos to predict on: a manifest's, or all of a folder or archive, those that cannot be read last.
 
     Raises:
         ManifestError: TRI202, TRI203, TRI205 no photo, or no such split.
     """
-    if data.is_dir():
+    if data.is_dir() or is_archive(data):
         if splits:
             raise error("TRI205", f"no split '{splits[0]}' in a folder", where=str(data), do="Pass its split manifest.")
-        listing = list_photos(data, progress=telling(progress, "looking at photos"))
+        source = unpacked(Source(data), into=None, progress=progress)
+        listing = list_photos(source, progress=telling(progress, "looking at photos"))
         photos = [Photo(p.photo_id, p.file, p.status or None, p.sha256) for p in listing.photos]
         return Asked(photos, note=f"left out: {told_counts(listing.left_out)}" if listing.left_out else "")
     manifest = open_data(data)

@@ -31,6 +31,7 @@ from trifacet.core.schema import LabelSchema
 from trifacet.core.truth import read_truth
 from trifacet.data import ingest as ingest_room
 from trifacet.data import split as split_room
+from trifacet.data.archive import unpacked
 from trifacet.data.drawn import DrawnDataset, draw_dataset
 from trifacet.data.sources import Reading
 from trifacet.data.sources.entries import IngestError
@@ -71,16 +72,22 @@ def ingest(
     layout: str = "auto",
     reading: Reading | None = None,
     rejects: Path | str | None = None,
+    unpack: Path | str | None = None,
     workers: int | None = None,
     progress: Progress = quiet,
 ) -> ingest_room.Ingested:
-    """Photos to a manifest: every file gets one status, and rejects are written beside the manifest."""
+    """Photos to a manifest: every file gets one status, and rejects are written beside the manifest.
+
+    unpack: where archives are unpacked; by default beside the manifest, or the archive where none is written.
+    """
     if out:
         check_suffix(Path(out), ".parquet", what="a manifest")
+    into = Path(unpack) if unpack else Path(out).parent if out else None
+    opened = [unpacked(source, into=into, progress=progress) for source in sources]
     told = telling(progress, "looking at photos")
     beside = Path(rejects) if rejects else (Path(out).with_suffix(".rejects.csv") if out else None)
     try:
-        found = ingest_room.ingest(sources, layout=layout, reading=reading, workers=workers, progress=told)
+        found = ingest_room.ingest(opened, layout=layout, reading=reading, workers=workers, progress=told)
     except IngestError as problem:
         if beside:
             ingest_room.write_rejects(beside, problem.rejects)

@@ -39,7 +39,8 @@ def open_schema(path: Path | None, edges: str) -> LabelSchema:
 
 def ingest(
     photos: Annotated[
-        list[str], typer.Argument(metavar="PHOTOS...", help="Folders of photos, or tables that name them; NAME=PATH.")
+        list[str],
+        typer.Argument(metavar="PHOTOS...", help="Folders or archives of photos, or tables that name them; NAME=PATH."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The manifest to write.")] = Path("manifest.parquet"),
     layout: Annotated[str, typer.Option(metavar="LAYOUT", help="auto, boostcamp, folders or table.")] = "auto",
@@ -69,6 +70,12 @@ def ingest(
     truth_in_ans: Annotated[
         bool, typer.Option("--truth-in-ans", help="Take info.csv's `ans` as truth; usually it is filled with 0.")
     ] = False,
+    unpack: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where archives are unpacked, each into a folder of its name; default beside --out."
+        ),
+    ] = None,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Read links that leave the folder.")] = False,
     workers: Annotated[int | None, typer.Option(help="Threads that read files; default one a core.")] = None,
 ) -> None:
@@ -76,6 +83,7 @@ def ingest(
 
     Layouts: boostcamp (train.csv with images/ID_GENDER_RACE_AGE/mask1.jpg..., or info.csv with images/), folders (one
     folder a class), table (a CSV or Parquet file). Several sources go into one manifest; NAME=PATH keeps ids apart.
+    An archive (.tar.gz, .tar, .tar.bz2, .tar.xz, .zip) is unpacked once; what it must not write is set aside.
     """
     from trifacet import stages
     from trifacet.cli import render
@@ -92,7 +100,14 @@ def ingest(
     )
     with render.bars() as bars:
         found = stages.ingest(
-            photos, out, layout=layout, reading=reading, rejects=rejects, workers=workers, progress=bars.told
+            photos,
+            out,
+            layout=layout,
+            reading=reading,
+            rejects=rejects,
+            unpack=unpack,
+            workers=workers,
+            progress=bars.told,
         )
     _tell_ingested(found, out, rejects or out.with_suffix(".rejects.csv"))
 

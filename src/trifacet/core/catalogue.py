@@ -115,6 +115,23 @@ CATALOGUE: dict[str, Entry] = {
         "Not one row of the table names a file that is there.",
         "Check the folder of photos (--photos) and how the table writes its paths.",
     ),
+    "TRI228": Entry(
+        "An archive cannot be unpacked",
+        "It is damaged, cut short (as after an interrupted download), or no archive at all. Nothing of it was kept.",
+        "Copy or download it again, and compare its size or checksum with where it came from.",
+    ),
+    "TRI229": Entry(
+        "The folder to unpack into is taken",
+        "A folder of the archive's name is there, and it does not hold what unpacking this archive puts there. Nothing "
+        "is ever overwritten.",
+        "Ingest that folder itself, remove it, or name another place with `trifacet ingest --unpack DIR`.",
+    ),
+    "TRI230": Entry(
+        "An archive unpacks to too much",
+        "Its files are more than 100 times its size and more than 1 GB, or over a million. Photos hardly shrink, so "
+        "this is no archive of photos, or one made to fill disks.",
+        "Unpack it yourself if you trust it, and ingest the folder.",
+    ),
     "TRI250": Entry(
         "The shares of a split do not fit",
         "val and test must each lie within 0..1 and together leave photos for training; folds are at least 2.",

@@ -16,7 +16,7 @@ from trifacet.core.files import write_text
 from trifacet.core.manifest import KIND, PERSONS_UNKNOWN, Manifest, check_manifest, empty_columns
 from trifacet.core.schema import LabelSchema
 from trifacet.core.tables import input_hashes
-from trifacet.data.sources import Labelled, Reading, read_source
+from trifacet.data.sources import Labelled, Reading, inner_folder, read_source
 from trifacet.data.sources.entries import IngestError, reject_rows
 from trifacet.pixels.scan import STATUSES, Found, Scan, find_files, scan_files
 
@@ -25,10 +25,16 @@ Progress = Callable[[int, int], None]  # files done, files in all
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of photos (or the table that names them). Photo and person ids of a named source begin with `name/`."""
+    """A folder of photos (or the table that names them). Photo and person ids of a named source begin with `name/`.
+
+    archive, sha256, set_aside: what the folder was unpacked from, and what of that is not in it.
+    """
 
     path: Path
     name: str = ""
+    archive: str = ""
+    sha256: str = ""
+    set_aside: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,14 +146,21 @@ def _source_names(asked: Sequence[Source]) -> list[str]:
 
 def _take(source: Source, name: str, *, layout: str, reading: Reading) -> _Taken:
     """A source with its labels and all its files; those beside the folder of photos have the status ignored."""
-    labelled = read_source(source.path, reading, layout=layout)
-    root, path = labelled.root, source.path
+    path = source.path
+    labelled = read_source(inner_folder(path, reading) if source.archive else path, reading, layout=layout)
+    root = labelled.root
     if not path.is_dir() or root == path or not root.is_relative_to(path):
-        return _Taken(source, name, labelled, list(labelled.found))
+        return _Taken(source, name, labelled, [*labelled.found, *source.set_aside])
     why = f"outside {root.relative_to(path).as_posix()}/"
     beside = find_files(path, is_following_links=reading.is_following_links, besides=root)
     outside = [replace(f, path=f"../{f.path}", status=f.status or "ignored", reason=f.reason or why) for f in beside]
-    return _Taken(source, name, labelled, [*labelled.found, *outside])
+    return _Taken(source, name, labelled, [*labelled.found, *outside, *set_aside_below(source, root)])
+
+
+def set_aside_below(source: Source, root: Path) -> list[Found]:
+    """What unpacking set aside, its paths below `root` where they would be there."""
+    prefix = f"{root.relative_to(source.path).as_posix()}/"
+    return [replace(f, path=f.path.removeprefix(prefix)) for f in source.set_aside]
 
 
 def _refuse_colliding_ids(taken: Sequence[_Taken]) -> None:
@@ -238,13 +251,20 @@ def _manifest(taken: Sequence[_Taken], joined: Sequence[_Joined], *, schema: Lab
         schema,
         roots,
         stamps=(PERSONS_UNKNOWN,) if (table["person_id"] == "").any() else (),
-        inputs=input_hashes(**tables),
+        inputs=input_hashes(**tables)
+        | {f"{t.name}/{t.source.archive}": t.source.sha256 for t in taken if t.source.archive},
     )
 
 
 def _notes(taken: Sequence[_Taken], joined: Sequence[_Joined]) -> tuple[str, ...]:
     heads = [f"{t.source.path}: " if len(taken) > 1 else "" for t in taken]
     notes = [head + note for head, t in zip(heads, taken, strict=True) for note in t.labelled.notes]
+    kept = [
+        f"{t.source.archive} was unpacked into {t.source.path}: its photos are read there"
+        for t in taken
+        if t.source.archive
+    ]
+    notes = [*kept, *notes]
     people = [set(one.rows["person_id"]) - {""} for one in joined]
     if shared := sum(n > 1 for n in Counter(p for who in people for p in who).values()):
         told = f"{shared:,} person ids occur in several sources and count as one person each"

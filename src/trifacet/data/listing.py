@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from trifacet.core.errors import TrifacetError, error
-from trifacet.data.sources import Labelled, Reading, read_source
+from trifacet.data.ingest import Source, set_aside_below
+from trifacet.data.sources import Labelled, Reading, inner_folder, read_source
 from trifacet.data.sources.folders import read_plain_folder
 from trifacet.pixels.scan import Found, Scan, find_files, scan_files
 
@@ -37,7 +38,7 @@ class Listing:
 
 
 def list_photos(
-    folder: Path, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
+    source: Path | Source, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
 ) -> Listing:
     """Every photo below a folder: ids and order are those of `ingest`; labels are not read, so they cannot be wrong.
 
@@ -46,8 +47,11 @@ def list_photos(
     Raises:
         ManifestError: TRI205, no photo can be read.
     """
-    labelled = _layout_of(folder)
-    scans = list(scan_files(labelled.found, workers=workers, progress=progress))
+    source = source if isinstance(source, Source) else Source(source)
+    folder = source.path
+    labelled = _layout_of(inner_folder(folder, Reading()) if source.archive else folder)
+    aside = set_aside_below(source, labelled.root) if source.archive else []
+    scans = list(scan_files([*labelled.found, *aside], workers=workers, progress=progress))
     files = {found.path: found.file for found in labelled.found}
     status = {scan.path: "" if scan.status == "ok" else scan.status for scan in scans if not _why_left_out(scan)}
     named = list(dict.fromkeys(path for path in labelled.rows["path"] if path in status or path not in files))

@@ -52,6 +52,16 @@ def read_source(source: Path, reading: Reading, *, layout: str = "auto") -> Labe
     return pick(LAYOUTS, layout, what="layout")(source, reading)
 
 
+def inner_folder(folder: Path, reading: Reading) -> Path:
+    """What an unpacked archive is about: down through folders that stand alone, until there are photos or labels."""
+    while not (reading.photos and (folder / reading.photos).is_dir()):
+        shown = [p for p in folder.iterdir() if not p.name.startswith(".") and p.name.lower() != "__macosx"]
+        if len(shown) != 1 or not shown[0].is_dir() or (not reading.photos and _candidates(folder, reading)):
+            break
+        folder = shown[0]
+    return folder
+
+
 def _read_boostcamp_layout(source: Path, reading: Reading) -> Labelled:
     """The form (train or eval) that the source has; a csv may be named in place of its folder."""
     forms = [c for c in _candidates(source, reading) if c.layout == "boostcamp"]
@@ -151,4 +161,4 @@ def _ambiguous(source: Path, candidates: list[_Candidate]) -> Exception:
     return error("TRI223", "several layouts fit", where=source, got=got, do=do)
 
 
-__all__ = ["JOINT", "LAYOUTS", "Labelled", "Reading", "read_source"]
+__all__ = ["JOINT", "LAYOUTS", "Labelled", "Reading", "inner_folder", "read_source"]
