@@ -150,7 +150,9 @@ def answer(*words: str) -> tuple[int, str]:
 def test_the_command_prints_one_json_object(neighbours: Path) -> None:
     status, text = answer("--json")
     assert status == 0
-    assert json.loads(text)["extras"] == [{"name": "train", "missing": [], "install": "pip install 'trifacet[train]'"}]
+    assert json.loads(text)["extras"] == [
+        {"name": name, "missing": [], "install": f"pip install 'trifacet[{name}]'"} for name in ("faces", "train")
+    ]
 
 
 def test_the_command_ends_with_1_and_the_remedy_when_something_does_not_fit(neighbours: Path) -> None:

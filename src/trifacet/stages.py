@@ -18,13 +18,7 @@ from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import check_suffix, is_disk_full, sha256_file, write_text
 from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
-from trifacet.core.predictions import (
-    DecisionRule,
-    Predictions,
-    chosen_rule,
-    read_predictions,
-    write_decision,
-)
+from trifacet.core.predictions import DecisionRule, Predictions, chosen_rule, read_predictions, write_decision
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, locked, open_run, pause, reserved, save_run
 from trifacet.core.schema import LabelSchema
@@ -82,8 +76,8 @@ def ingest(
     """
     if out:
         check_suffix(Path(out), ".parquet", what="a manifest")
-    into = Path(unpack) if unpack else Path(out).parent if out else None
-    opened = [unpacked(source, into=into, progress=progress) for source in sources]
+        unpack = unpack or Path(out).parent
+    opened = [unpacked(source, into=Path(unpack) if unpack else None, progress=progress) for source in sources]
     told = telling(progress, "looking at photos")
     beside = Path(rejects) if rejects else (Path(out).with_suffix(".rejects.csv") if out else None)
     try:

@@ -23,6 +23,23 @@ cache = typer.Typer(
 SchemaOption = Annotated[Path | None, typer.Option("--schema", help="A schema.yaml; default mask x gender x age.")]
 EdgesOption = Annotated[str, typer.Option("--age-edges", metavar="A,B", help="Where the age classes are cut: 30,60.")]
 
+ColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="WANTED=COLUMN,...", help="Columns of a table: path=file,age=years; repeatable."),
+]
+ValuesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map-values",
+        metavar="ATTRIBUTE:TEXT=CLASS,...",
+        help="A source's own words, also in parts of folder names: mask:ok=worn,no=not_worn; repeatable.",
+    ),
+]
+UnpackOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where archives are unpacked, each into a folder of its name; default by --out."),
+]
+
 
 def open_schema(path: Path | None, edges: str) -> LabelSchema:
     """The schema that --schema and --age-edges ask for. Raises ConfigError TRI102, TRI103, TRI104."""
@@ -47,20 +64,8 @@ def ingest(
     rejects: Annotated[Path | None, typer.Option(help="CSV of files left out; default beside the manifest.")] = None,
     schema: SchemaOption = None,
     age_edges: EdgesOption = "",
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map", metavar="WANTED=COLUMN,...", help="Columns of a table: path=file,age=years. May be repeated."
-        ),
-    ] = None,
-    values: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map-values",
-            metavar="ATTRIBUTE:TEXT=CLASS,...",
-            help="A source's own words, also in parts of folder names: mask:ok=worn,no=not_worn. May be repeated.",
-        ),
-    ] = None,
+    columns: ColumnsOption = None,
+    values: ValuesOption = None,
     photo_root: Annotated[
         str,
         typer.Option(
@@ -70,12 +75,7 @@ def ingest(
     truth_in_ans: Annotated[
         bool, typer.Option("--truth-in-ans", help="Take info.csv's `ans` as truth; usually it is filled with 0.")
     ] = False,
-    unpack: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where archives are unpacked, each into a folder of its name; default beside --out."
-        ),
-    ] = None,
+    unpack: UnpackOption = None,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Read links that leave the folder.")] = False,
     workers: Annotated[int | None, typer.Option(help="Threads that read files; default one a core.")] = None,
 ) -> None:
