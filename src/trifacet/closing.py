@@ -5,29 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
-from PIL import Image
 
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
-from trifacet.core.files import atomic_path, read_jsonl, write_json, write_text
+from trifacet.core.files import read_jsonl, write_json, write_text
 from trifacet.core.manifest import Manifest
 from trifacet.core.predictions import (
     DecisionRule,
-    ImageArray,
     Predictions,
     read_predictions,
     write_decision,
     write_predictions,
 )
 from trifacet.core.run import Run, now, open_finished_run, save_run
-from trifacet.core.truth import Truth, read_truth, truth_of
+from trifacet.core.truth import read_truth, truth_of
 from trifacet.decision import fit_decision
 from trifacet.opening import Progress, telling
 from trifacet.pages.contact import thumbnail_uri
+from trifacet.picturing import Shown, attention_of, rows_of, save_pictures
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.prediction import Photo, predict_inputs
 from trifacet.report import evaluation_report, predictions_page
@@ -35,13 +34,18 @@ from trifacet.report.compare import Compared
 from trifacet.report.profile import memory_facts
 from trifacet.scoring import evaluate
 
-N_MISTAKES = 60  # thumbnails of a report: more than its section of mistakes shows
+if TYPE_CHECKING:
+    from trifacet.learn.predictor import Model
+
 N_PAGE_PHOTOS = 2_500  # thumbnails of a page of predictions: they keep it under 10 MB
 
 
 def finish(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progress: Progress) -> Run:
     """A trained run to a finished one: whoever opens it finds answers, scores and a report beside the weights."""
-    answers = _answer(run, manifest, inputs=inputs, progress=progress)
+    from trifacet.learn.predictor import open_model
+
+    model = open_model(run)
+    answers = _answer(model, manifest, inputs=inputs, progress=progress)
     truths = {name: truth_of(manifest.split(name)) for name in answers}
     rule = DecisionRule(label_schema=manifest.schema, priors=run.info.priors)
     if run.info.recipe.decide.fit == "auto":
@@ -54,18 +58,18 @@ def finish(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progr
         scores[name] = evaluate(answers[name], truths[name])
     write_json(run.scores_path, {name: score.as_json() for name, score in scores.items()})
     save_pictures(run, manifest, inputs=inputs, answers=answers["val"], truth=truths["val"])
-    write_text(run.report_path, run_report(run, manifest, inputs=inputs, scores=scores))
+    last = list(scores)[-1]
+    shown = Shown(model, answers[last], scores[last], manifest, inputs)
+    write_text(run.report_path, run_report(run, scores, shown=shown))
     return save_run(run, status="finished", finished=now(), problem=None)
 
 
 def _answer(
-    run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progress: Progress
+    model: Model, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progress: Progress
 ) -> dict[str, Predictions]:
-    from trifacet.learn.predictor import open_model
-
-    model, answers = open_model(run), {}
+    answers = {}
     for name in ("val", "test"):
-        rows = _rows(manifest, name)
+        rows = rows_of(manifest, name)
         if len(rows):
             ids = manifest.split(name).photo_ids
             told = telling(progress, f"predicting {name}")
@@ -73,40 +77,8 @@ def _answer(
     return answers
 
 
-def save_pictures(
-    run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], answers: Predictions, truth: Truth
-) -> None:
-    """Grids of augmented inputs and of answers on val, into the run's folder and to its trackers."""
-    from trifacet.learn.preview import N_SHOWN, answer_grid, input_grid
-    from trifacet.learn.track import open_trackers
-
-    train_rows, val_rows = (_spread(_rows(manifest, name), N_SHOWN) for name in ("train", "val"))
-    shown = manifest.where(pl.int_range(pl.len()).is_in(train_rows.tolist()))
-    places = _spread(np.arange(len(answers)), N_SHOWN)
-    pictures = {
-        "inputs": input_grid(shown, inputs[train_rows], recipe=run.info.recipe, seed=run.info.seed),
-        "answers": answer_grid(answers, places, truth=truth.joint, images=inputs[val_rows]),
-    }
-    step = int(read_jsonl(run.metrics_path)[-1]["step"])
-    with open_trackers(run, run.info.recipe.track, step=step) as trackers:
-        for name, picture in pictures.items():
-            save_picture(run.pictures_dir / f"{name}.png", picture)
-            for tracker in trackers:
-                tracker.picture(name, picture, step=step)
-
-
-def save_picture(path: Path, picture: ImageArray) -> None:
-    """Writes a PNG, whole or not at all."""
-    with atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="PNG")
-
-
-def run_report(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], scores: Mapping[str, Evaluation]) -> str:
+def run_report(run: Run, scores: Mapping[str, Evaluation], *, shown: Shown) -> str:
     """The report page of a run, test in detail where there is one."""
-    last = list(scores.values())[-1]
-    wrong = last.photos.filter(pl.col("is_correct").eq(False)).sort("confidence", descending=True, nulls_last=True)
-    row_of = {photo_id: row for row, photo_id in enumerate(manifest.photo_ids)}
-    thumbnails = {i: thumbnail_uri(inputs[row_of[i]]) for i in wrong.head(N_MISTAKES)["photo_id"]}
     info = run.info
     facts = {
         "name": info.name,
@@ -124,7 +96,10 @@ def run_report(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], s
         "Memory": memory_facts(info.machine),
     }
     history = read_jsonl(run.metrics_path)
-    return evaluation_report(scores, title=info.name, history=history, run_info=facts, thumbnails=thumbnails)
+    pictures, attention = shown.thumbnails if shown.has_pictures else {}, attention_of(shown)
+    return evaluation_report(
+        scores, title=info.name, history=history, run_info=facts, thumbnails=pictures, attention=attention
+    )
 
 
 def save_answers(path: Path, predictions: Predictions) -> None:
@@ -183,15 +158,6 @@ def _thumbnail(path: Path | None) -> str:
         return thumbnail_uri(decode(path.read_bytes())) if path else ""
     except (OSError, Undecodable):
         return ""
-
-
-def _rows(manifest: Manifest, split: str) -> npt.NDArray[np.int64]:
-    return np.flatnonzero((manifest.table["split"] == split).to_numpy()).astype(np.int64)
-
-
-def _spread(rows: npt.NDArray[np.int64], n_shown: int) -> npt.NDArray[np.int64]:
-    """At most `n_shown` of the rows, evenly spread."""
-    return rows[np.linspace(0, len(rows) - 1, min(n_shown, len(rows))).astype(np.int64)]
 
 
 def _count(n_persons: int | None) -> str:

@@ -95,3 +95,13 @@ def test_a_photo_grid_decodes_late_and_escapes_names() -> None:
     assert 'alt="&lt;a&gt;"' in grid
     assert "&lt;id&gt;" in grid
     assert grid.count("no picture") == 1
+
+
+def test_heat_glows_where_it_is_high_over_a_dim_grey_picture() -> None:
+    image = np.zeros((60, 40, 3), dtype=np.uint8)
+    image[:, :, 0] = 200
+    hot = contact.heat_image(image, np.array([[1.0, 0.0], [0.0, 0.0]]))
+    assert hot.shape == image.shape
+    assert hot[5, 5, 0] - hot[5, 5, 2] > 100  # orange
+    assert hot[55, 35].tolist() == [hot[55, 35, 0]] * 3  # grey
+    assert hot[55, 35, 0] < 60

@@ -123,3 +123,18 @@ def test_bars_stand_beside_their_prior() -> None:
 
 def test_bars_of_nothing_are_drawn() -> None:
     assert "–" not in plots.share_bars_html({"worn": 0}, caption="Answers")
+
+
+def test_a_map_marks_high_cells_names_their_values_and_leaves_unknown_ones_out() -> None:
+    values = np.array([[0.0, 0.2], [0.1, np.nan]])
+    svg = plots.map_plot(values, alt="Map", aspect=1.5, middle=0.5)
+    assert re.match(r'<svg class="map" viewBox="0 0 240.0 360.0"', svg)
+    cells = re.findall(r'y="([\d.]+)" width="120.0" height="180.0" fill="var\(--heat\)" fill-opacity="([\d.]+)"', svg)
+    assert cells == [("0.0", "0.0"), ("0.0", "0.85"), ("180.0", "0.42")]
+    assert re.findall(r"<title>([^<]+)</title>", svg) == ["0.000", "0.200", "0.100"]
+    assert 'x="60.0" y="90.0" width="120.0" height="180.0" fill="none"' in svg
+    assert "<image" not in svg
+    assert '<image href="data:image/png;base64,AA"' in plots.map_plot(
+        values, alt="Map", backdrop="data:image/png;base64,AA"
+    )
+    assert 'fill-opacity="0.0"' in plots.map_plot(np.zeros((2, 2)), alt="Nothing")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.report.example import RUN_INFO, example, history, scored
+from tests.report.example import RUN_INFO, attention, example, history, scored
 from trifacet.core.answers import Answers
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.manifest import LEAK, PERSONS_UNKNOWN
@@ -29,6 +29,9 @@ def measured() -> Evaluation:
 def plain(measured: Evaluation) -> str:
     """A report of figures alone."""
     return evaluation_report({"test": measured}, title="quick-3")
+
+
+PICTURED = ("curves", "profile", "mistakes", "uncertain", "attention")  # what needs a run's history or its photos
 
 
 def anchors(page: str) -> list[str]:
@@ -64,13 +67,14 @@ def test_a_full_report_has_all_sections_in_order(measured: Evaluation) -> None:
         history=history(),
         run_info=RUN_INFO,
         thumbnails=dict.fromkeys(measured.photos["photo_id"], thumbnail),
+        attention=attention(measured),
     )
     assert anchors(page) == list(SECTIONS)
     assert len(page) < 400_000
 
 
 def test_a_report_without_history_and_pictures_leaves_their_sections_out(plain: str) -> None:
-    assert anchors(plain) == [name for name in SECTIONS if name not in ("curves", "profile", "mistakes")]
+    assert anchors(plain) == [name for name in SECTIONS if name not in PICTURED]
 
 
 def test_stamps_stand_loud_above_every_score(measured: Evaluation, plain: str) -> None:
@@ -80,31 +84,6 @@ def test_stamps_stand_loud_above_every_score(measured: Evaluation, plain: str) -
         assert page.index(stamp[1:]) < page.index('<section id="headline"')
     assert page.count('role="note"') == 2
     assert 'role="note"' not in plain
-
-
-def test_mistakes_are_wrong_answers_the_most_confident_first(measured: Evaluation) -> None:
-    page = evaluation_report(
-        {"test": measured}, title="t", thumbnails=dict.fromkeys(measured.photos["photo_id"], "data:image/webp;,")
-    )
-    part = page[page.index('<section id="mistakes"') : page.index('<section id="facts"')]
-    shown = re.findall(r'<figure title="([^:]+): true ([^;]+?), answered ([^"]+)"', part)
-    rows = {row["photo_id"]: row for row in measured.photos.iter_rows(named=True)}
-    confidences = [rows[photo]["confidence"] for photo, _, _ in shown]
-    assert len(shown) == 48
-    assert confidences == sorted(confidences, reverse=True)
-    assert not any(rows[photo]["is_correct"] for photo, _, _ in shown)
-
-
-def test_all_mistakes_are_not_called_the_most_confident_of_themselves(measured: Evaluation) -> None:
-    wrong = measured.photos.filter(measured.photos["is_correct"].eq(False) & measured.photos["error"].is_null())
-    notes = {}
-    for n in (15, len(wrong)):
-        shown = dict.fromkeys(wrong["photo_id"][:n], "data:image/webp;,")
-        page = words(evaluation_report({"test": measured}, title="t", thumbnails=shown))
-        notes[n] = re.findall(r"Where it is sure and wrong (.*?)\.", page)[-1]
-    how = "confidence, then truth and answer where they differ"
-    assert notes[15] == f"15 wrong answers with a picture, surest first: {how}"
-    assert notes[len(wrong)] == f"The 48 most confident of {len(wrong)} wrong answers with a picture: {how}"
 
 
 def test_words_of_the_trade_are_explained(measured: Evaluation, plain: str) -> None:

@@ -11,7 +11,7 @@ from tests.report.example import scored
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.schema import LabelSchema
 from trifacet.report.material import Material
-from trifacet.report.slices import FEW_PEOPLE, columns_of, cuts, gap_in_words, slices, slices_of
+from trifacet.report.slices import FEW_PEOPLE, columns_of, cuts, gaps_in_words, slices, slices_of
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_the_worst_slice_and_the_widest_gap_leave_thin_ones_out() -> None:
     assert thin
     assert all(s.n_people is not None and s.n_people < FEW_PEOPLE for s in thin)
     worst = min(enough, key=lambda s: s.figures["all labels"].value)
-    assert gap_in_words(made).startswith(f"Worst of {len(enough)}: {worst.name} (")
-    assert gap_in_words(thin) == ""
+    assert gaps_in_words(made)[0].startswith(f"Worst of {len(enough)} slices: {worst.name}, ")
+    assert gaps_in_words(thin) == ()
 
 
 def test_people_unknown_are_said_to_be(measured: Evaluation) -> None:
@@ -94,12 +94,12 @@ def test_values_of_a_column_are_slices_and_may_be_the_worst(measured: Evaluation
     assert found["dark"].figures["all labels"].value == 0
     section = slices(Material({"test": evaluation}))
     assert section is not None
-    assert (
-        f": light dark ({found['dark'].figures['all labels']} of all labels right). Widest gap: light, " in section.note
-    )
-    assert "Light (from the source)" in section.html
-    assert "Mask (from the source)" in section.html  # a column may be called as an attribute is
-    assert "Alike (from" not in section.html  # the same everywhere
+    worst = found["dark"].figures["all labels"]
+    assert f"slices: light dark, {worst} of all labels right. " in section.html
+    assert "Widest gap: light, " in section.html
+    assert "By light (from the source)" in section.html
+    assert "By mask (from the source)" in section.html  # a column may be called as an attribute is
+    assert "By alike" not in section.html  # the same everywhere
 
 
 def test_many_numbers_are_cut_at_quartiles_and_many_words_left_out(measured: Evaluation) -> None:
@@ -115,8 +115,8 @@ def test_many_numbers_are_cut_at_quartiles_and_many_words_left_out(measured: Eva
     assert [s.name for s in found if s.group == "few"] == [str(i) for i in range(12)]
     section = slices(Material({"test": evaluation}))
     assert section is not None
-    assert "Cut at its quartiles, having more than 12 values: height." in section.note
-    assert f"Not sliced by: name ({n} values)." in section.note
+    assert "Cut at its quartiles, having more than 12 values: height." in section.html
+    assert f"Not sliced by: name ({n} values)." in section.html
 
 
 @pytest.mark.parametrize(

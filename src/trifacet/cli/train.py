@@ -213,7 +213,7 @@ def _figure(figure: dict[str, float] | None) -> str:
 
 def _tell_dry_run(dry: DryRun, picture: Path) -> None:
     from trifacet.cli import render
-    from trifacet.closing import save_picture
+    from trifacet.picturing import save_picture
 
     path = picture if picture.suffix == ".png" else picture.with_name(f"{picture.name}.png")
     save_picture(path, dry.picture)

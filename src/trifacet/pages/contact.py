@@ -24,17 +24,23 @@ THUMBNAIL_BYTES = 2_400  # times 4/3 for base64 and 2,500 photos: 8 MB, so that 
 _QUALITIES = (72, 55, 40, 25, 10)
 
 _PAPER, _INK, _SOFT = (250, 249, 246), (29, 33, 39), (89, 97, 107)  # as page.css, light
+_GLOW = (255, 176, 64)  # orange: seen on grey by eyes that do not tell red from green
 _GAP_PX = 10
 _CAPTION_PX = 13  # size of the font
 
 
 @dataclass(frozen=True)
 class PhotoTile:
-    """A photo of a page: its data URI ("" for none), what it shows in words, the lines under it (first one strong)."""
+    """A photo of a page: its data URI ("" for none), what it shows in words, the lines under it (first one strong).
+
+    beside: the data URI of a second picture about the same photo, and `beside_alt` what that one shows.
+    """
 
     uri: str
     alt: str
     lines: tuple[str, ...]
+    beside: str = ""
+    beside_alt: str = ""
 
 
 def contact_sheet(
@@ -97,6 +103,15 @@ def thumbnail_uri(image: ImageArray, *, height_px: int = THUMBNAIL_HEIGHT_PX) ->
             if len(content) <= THUMBNAIL_BYTES:
                 return _uri(content)
         small = small.reduce(2)
+
+
+def heat_image(image: ImageArray, heat: npt.NDArray[np.floating]) -> ImageArray:
+    """The image (H, W, 3) uint8 in dim grey with `heat` (h, w) in 0..1, stretched over it, glowing."""
+    height, width = image.shape[:2]
+    picture = Image.fromarray((255 * np.clip(heat, 0, 1)).astype(np.uint8))
+    glow = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)[:, :, None] / 255
+    grey = np.asarray(Image.fromarray(image).convert("L"), dtype=np.float32)[:, :, None]
+    return np.asarray(((1 - 0.8 * glow) * 0.6 * grey + 0.8 * glow * np.array(_GLOW)).clip(0, 255).astype(np.uint8))
 
 
 def _webp(image: Image.Image, quality: int) -> bytes:

@@ -27,6 +27,12 @@ HASH_DIGITS = 64  # a sha256 in hex: shown by its first SHOWN_DIGITS, whole when
 SHOWN_DIGITS = 12
 
 
+class Number(str):
+    """A number, or one with its interval, already in words: it stands right in a column, as other numbers do."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of a page: its heading, its HTML, the anchor its link in the contents leads to, a sentence under it."""
@@ -143,7 +149,7 @@ def cell_text(value: object, *, digits: int = 3) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (numbers.Real, Interval)) and not isinstance(value, bool)
+    return isinstance(value, (numbers.Real, Interval, Number)) and not isinstance(value, bool)
 
 
 def table_html(
@@ -162,6 +168,11 @@ def table_html(
 def meter_html(share: float) -> Markup:
     """A share of 0..1 as a number on a bar of that length."""
     return part("bar", percent=round(100 * min(max(share, 0.0), 1.0), 1), text=number_text(float(share)))
+
+
+def share_html(share: float) -> Markup:
+    """A share of 0..1 in percent on a bar of that length."""
+    return part("bar", percent=round(100 * min(max(share, 0.0), 1.0), 1), text=percent_text(share))
 
 
 def figure_html(picture: Markup | str, *, caption: str = "", alt: str = "") -> Markup:

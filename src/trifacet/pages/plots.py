@@ -138,7 +138,8 @@ def reliability_plot(bins: Sequence[ReliabilityBin], *, alt: str, beside: Sequen
     others = [v for b in beside if b.n_photos for v in (b.confidence, b.accuracy)]
     low = np.floor(5 * min([*x, *y, *others, 0.8]) + 1e-9) / 5
     with _style(alt):
-        figure, axes = _new_axes(2.75, 2.7, left_in=0.5, bottom_in=0.45)
+        side = 2.15 if beside else 2.7
+        figure, axes = _new_axes(side + 0.05, side, left_in=0.5, bottom_in=0.45)
         axes.plot([low, 1], [low, 1], color=SOFT, linewidth=1, linestyle=(0, (2, 2)))
         axes.vlines(x, np.minimum(x, y), np.maximum(x, y), color=SECOND, linewidth=2)
         axes.scatter(x, y, s=30, color=ACCENT, linewidth=0, zorder=3, clip_on=False)
@@ -188,6 +189,29 @@ def age_plot(true_years: FloatArray, predicted_years: FloatArray, *, cuts: Seque
         axes.xaxis.set_major_locator(MultipleLocator(10))
         axes.yaxis.set_major_locator(MultipleLocator(10))
         return _svg(figure, alt=alt)
+
+
+def map_plot(values: FloatArray, *, alt: str, aspect: float = 1.0, backdrop: str = "", middle: float = 0.0) -> Markup:
+    """A map (g, g) of values >= 0 (NaN: not known) as inline SVG, darker where they are higher, a value on each cell.
+
+    aspect: height by width. backdrop: a data URI drawn under it. middle: the share of both sides that a frame marks.
+    """
+    highest = max(float(np.nanmax(values, initial=0.0)), 1e-9)
+    grid, width, height = len(values), 240.0, round(240 * aspect, 1)
+    step_x, step_y = width / grid, height / grid
+    cells = [
+        {
+            "x": round(column * step_x, 2),
+            "y": round(row * step_y, 2),
+            "opacity": round(0.85 * float(value) / highest, 2),
+            "hint": number_text(float(value)),
+        }
+        for (row, column), value in np.ndenumerate(values)
+        if not np.isnan(value)
+    ]
+    frame = [round(side * (1 - middle) / 2, 2) for side in (width, height)] if middle else None
+    size = {"width": width, "height": height, "step_x": round(step_x, 2), "step_y": round(step_y, 2)}
+    return part("map", cells=cells, alt=alt, backdrop=backdrop, frame=frame, **size)
 
 
 def confusion_html(

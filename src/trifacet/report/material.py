@@ -6,8 +6,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
 from trifacet.core.evaluation import Evaluation, LabelScore
+from trifacet.core.schema import FloatArray, IntArray
 from trifacet.pages import html
+
+N_SHOWN = 24  # photos of a section: four rows on a desktop
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where the network looks in one photo: a picture of it as a data URI, for which attribute, the deepest fall."""
+
+    uri: str
+    attribute: str
+    deepest: float
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """By how much covering a place lowers the probability of what is answered.
+
+    drops: (n, P, A) per photo, place and attribute. places: (n, P), cells of a `grid` x `grid`, row by row.
+    persons: n texts, "" unknown. aspect: the pictures' height by their width. looks: photo id -> that photo by itself.
+    backdrop: a data URI of the mean of the photos, "" for none.
+    """
+
+    drops: FloatArray
+    places: IntArray
+    grid: int
+    persons: Sequence[str]
+    aspect: float = 1.0
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    backdrop: str = ""
 
 
 @dataclass(frozen=True)
@@ -16,13 +48,14 @@ class Material:
 
     evaluations: by what they were measured on (`val`, `test`, a file's name); the last one is looked at in detail.
     history: the records of metrics.jsonl. run_info: facts on the run, groups of facts where a value is a mapping.
-    thumbnails: photo id -> data URI; empty for a report without pictures.
+    thumbnails: photo id -> data URI; empty for a report without pictures. attention: where the network looks.
     """
 
     evaluations: Mapping[str, Evaluation]
     history: Sequence[Mapping[str, Any]] = ()
     run_info: Mapping[str, Any] = field(default_factory=dict)
     thumbnails: Mapping[str, str] = field(default_factory=dict)
+    attention: Attention | None = None
 
     @property
     def measured_on(self) -> str:
@@ -44,6 +77,24 @@ def scores_of(evaluation: Evaluation) -> dict[str, LabelScore]:
     """The scores there are of an evaluation: of all labels together ("all labels"), then of each attribute."""
     all_scores = {"all labels": evaluation.joint, **evaluation.attributes}
     return {name: score for name, score in all_scores.items() if score is not None}
+
+
+def sure_mistakes(evaluation: Evaluation) -> pl.DataFrame:
+    """The photos answered wrongly, the most confident first."""
+    wrong = evaluation.photos.filter(pl.col("is_correct").eq(False) & pl.col("error").is_null())
+    return wrong.sort("confidence", "photo_id", descending=[True, False], nulls_last=True)
+
+
+def least_certain(evaluation: Evaluation) -> pl.DataFrame:
+    """The photos read whose answer has the lowest probability, right or wrong; that one first."""
+    read = evaluation.photos.filter(pl.col("confidence").is_not_null() & pl.col("error").is_null())
+    return read.sort("confidence", "photo_id")
+
+
+def photos_to_show(evaluation: Evaluation) -> pl.DataFrame:
+    """The photos that a report shows as pictures, each once."""
+    chosen = [rows(evaluation).head(N_SHOWN) for rows in (sure_mistakes, least_certain)]
+    return pl.concat(chosen).unique("photo_id", maintain_order=True)
 
 
 def size_text(evaluation: Evaluation) -> str:

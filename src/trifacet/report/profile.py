@@ -9,6 +9,15 @@ from trifacet.pages import html
 from trifacet.report.material import Material
 
 PREFIX, REST = "seconds_", "the rest"
+WORDS = {
+    "wait": "waiting for photos",
+    "augment": "augmenting",
+    "forward": "forward pass",
+    "backward": "backward pass",
+    "step": "optimiser's step",
+    "validate": "answering val",
+    "save": "saving",
+}
 PHASES = {"head": "the head alone", "all": "the whole net"}
 
 
@@ -42,8 +51,14 @@ def profile(material: Material) -> html.Section | None:
     tables = []
     for phase, parts in phases.items():
         whole = sum(parts.values())
-        rows = [(part, round(seconds, 1), html.percent_text(seconds / whole)) for part, seconds in parts.items()]
+        rows = [
+            (WORDS.get(part, part), round(seconds, 1), html.share_html(seconds / whole))
+            for part, seconds in parts.items()
+        ]
         caption = f"Epochs of {phase}, {whole:,.0f} seconds"
         tables.append(html.table_html(("part", "seconds", "share"), rows, caption=caption, digits=1))
-    note = "Waiting for photos, augmenting, the passes through the network, the optimiser's step, val, and saving."
-    return html.Section("Where the time went", html.side_by_side(*tables), "profile", note)
+    note = (
+        "What training's epochs spent their time on. A GPU computes behind its caller's back: there only a run of "
+        "train --profile tells the parts apart exactly."
+    )
+    return html.Section("Where the time went", html.side_by_side(*tables, at_least_rem=22), "profile", note)

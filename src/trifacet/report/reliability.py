@@ -48,9 +48,7 @@ def reliability(material: Material) -> html.Section | None:
         f"A dot stands for about {html.count_text(per_dot, 'photo')}; pointed at, it tells how many."
     )
     if "NLL, raw" in columns:
-        note += (
-            " Raw: as the network gives them. Calibrated: after the decision rule's temperatures, for the same answers."
-        )
+        note += " Raw: as the network gives them. Calibrated: with the rule's temperatures T, for the same answers."
     return html.Section("Can its confidence be believed", html.below(*blocks, table), "reliability", note)
 
 
@@ -67,15 +65,15 @@ def _diagrams(what: str, name: str, *, score: LabelScore, rule: DecisionRule | N
         picture = plots.reliability_plot(score.reliability, alt=f"Reliability of {what}")
         return html.figure_html(picture, caption=f"{html.sentence(name)} ({n_photos})")
     temperature = rule.temperature.get(name) if rule else None
-    after = f"temperature {temperature:.2f}" if temperature else "calibrated"
+    after = f"T = {temperature:.2f}" if temperature else "calibrated"
     raw, with_rule = score.raw.reliability, score.reliability
-    shown = {"raw": (raw, with_rule, score.raw.ece), after: (with_rule, raw, score.ece)}
+    shown = {"raw": (raw, with_rule), after: (with_rule, raw)}
     figures = [
         html.figure_html(
             plots.reliability_plot(bins, alt=f"Reliability of {what}, {which}", beside=beside),
-            caption=f"{html.sentence(name)}, {which}: error {html.number_text(error)}",
+            caption=f"{html.sentence(name)}, {which}",
         )
-        for which, (bins, beside, error) in shown.items()
+        for which, (bins, beside) in shown.items()
     ]
     return html.side_by_side(*figures, at_least_rem=9)
 

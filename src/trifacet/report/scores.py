@@ -54,7 +54,7 @@ def _all_evaluations(material: Material) -> Markup:
         scores = [evaluation.attributes[name] for evaluation in evaluations]
         rows.append([f"{name} accuracy", *(score and score.accuracy for score in scores)])
     if material.main.age is not None:
-        rows.append(["age error, years", *(e.age and f"{e.age.mae_years:.1f}" for e in evaluations)])
+        rows.append(["age error, years", *(e.age and html.Number(f"{e.age.mae_years:.1f}") for e in evaluations)])
     rows.append(["photos", *(evaluation.n_photos for evaluation in evaluations)])
     rows.append(["people", *(evaluation.n_people for evaluation in evaluations)])
     return html.table_html(["figure", *material.evaluations], rows, caption="All evaluations of this run")

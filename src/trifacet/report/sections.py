@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trifacet.pages.html import Section
-from trifacet.report import profile, reliability, scores, slices, story
+from trifacet.report import attention, pictures, profile, reliability, scores, slices, story
 from trifacet.report.material import Material
 
 SECTIONS: dict[str, Callable[[Material], Section | None]] = {
@@ -19,7 +19,9 @@ SECTIONS: dict[str, Callable[[Material], Section | None]] = {
     "age": scores.age,
     "cuts": slices.cuts,
     "reliability": reliability.reliability,
-    "mistakes": story.mistakes,
+    "mistakes": pictures.mistakes,
+    "uncertain": pictures.uncertain,
+    "attention": attention.attention,
     "curves": story.curves,
     "profile": profile.profile,
     "facts": story.facts,

@@ -167,16 +167,14 @@ def slices(material: Material) -> html.Section | None:
     if not made:
         return None
     tables = [_table(few, material.main, caption=_caption(few[0])) for few in _by_group(made).values()]
-    note = f"Shares of right answers, and the mean age error in years. * fewer than {FEW_PEOPLE} people: says little. "
-    columns = columns_of(material.main.photos)
-    words = [gap_in_words(made)]
+    note = f"Shares of right answers, and the mean age error in years. * fewer than {FEW_PEOPLE} people: says little."
+    columns, words = columns_of(material.main.photos), [*gaps_in_words(made)]
     if columns.cut:
         words.append(f"Cut at its quartiles, having more than {MAX_VALUES} values: {', '.join(columns.cut)}.")
     if columns.left_out:
         words.append(f"Not sliced by: {', '.join(columns.left_out)}.")
-    return html.Section(
-        "Who and what it gets wrong", html.below(*tables), "slices", note + " ".join(filter(None, words))
-    )
+    told = html.notes_html(words) if words else Markup("")
+    return html.Section("Who and what it gets wrong", html.below(told, *tables), "slices", note)
 
 
 def _by_group(made: Sequence[Slice]) -> dict[tuple[Kind, str], list[Slice]]:
@@ -186,7 +184,7 @@ def _by_group(made: Sequence[Slice]) -> dict[tuple[Kind, str], list[Slice]]:
 
 
 def _caption(one: Slice) -> str:
-    return f"{html.sentence(one.group)}{' (from the source)' if one.kind == 'column' else ''}"
+    return f"By {one.group}{' (from the source)' if one.kind == 'column' else ''}"
 
 
 def _table(chosen: list[Slice], main: Evaluation, *, caption: str) -> Markup:
@@ -209,22 +207,23 @@ def _width(figure: Interval | None) -> float:
     return figure.high - figure.low if figure else 0.0
 
 
-def _years(figure: Interval | None) -> str | None:
-    return None if figure is None else f"{figure:.1f}".replace(" ", "\N{NO-BREAK SPACE}")
+def _years(figure: Interval | None) -> html.Number | None:
+    return None if figure is None else html.Number(f"{figure:.1f}")
 
 
-def gap_in_words(made: Sequence[Slice]) -> str:
+def gaps_in_words(made: Sequence[Slice]) -> tuple[str, ...]:
     """The worst slice, and the group with the widest gap between its best and worst, of those with enough people."""
     told = [s for s in made if not s.is_thin and "all labels" in s.figures]
     compared = [sorted(few, key=_share) for few in _by_group(told).values() if len(few) > 1]
     if not compared:
-        return ""
+        return ()
     worst = min(told, key=_share)
     few = max(compared, key=lambda few: _share(few[-1]) - _share(few[0]))
+    worst_in_words = f"Worst of {len(told)} slices: {worst.words}, {worst.figures['all labels']} of all labels right."
+    ends = [f"{_share(one):.3f} for {one.name}" for one in (few[-1], few[0])]
     return (
-        f"Worst of {len(told)}: {worst.words} ({worst.figures['all labels']} of all labels right). "
-        f"Widest gap: {few[0].group}, {_share(few[-1]):.3f} for {few[-1].name} to {_share(few[0]):.3f} for "
-        f"{few[0].name}. The worst of many is partly chance: its interval says how far."
+        f"{worst_in_words} The worst of many is partly chance: its interval says how far.",
+        f"Widest gap: {few[0].group}, {' to '.join(ends)}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Sections on where the figures come from: training, mistakes, how this was measured, what they do not show."""
+"""Sections on where the figures come from: training, how this was measured, what they do not show."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from trifacet.pages import html, plots
-from trifacet.pages.contact import PhotoTile, photo_grid_html
 from trifacet.report.material import Material
 
-N_MISTAKES = 48
 N_FEW = 10  # fewer photos of a class than this say little about it
 
 # One plot each: its title, key of metrics.jsonl -> name of the line.
@@ -41,7 +38,7 @@ def curves(material: Material) -> html.Section | None:
     if not figures:
         return None
     return html.Section(
-        "How training went", html.side_by_side(*figures, at_least_rem=18), "curves", _curves_note(history)
+        "How training went", html.side_by_side(*figures, at_least_rem=20), "curves", _curves_note(history)
     )
 
 
@@ -57,35 +54,6 @@ def _curves_note(history: Sequence[Mapping[str, Any]]) -> str:
     if seconds and speeds:
         words.append(f"{seconds / 60:.1f} minutes, {html.number_text(round(float(np.median(speeds))))} images/s.")
     return " ".join(words)
-
-
-def mistakes(material: Material) -> html.Section | None:
-    """The wrong answers given with the most confidence, as pictures; only where thumbnails are given."""
-    wrong = material.main.photos.filter(pl.col("is_correct").eq(False) & pl.col("error").is_null())
-    wrong = wrong.filter(pl.col("photo_id").is_in(list(material.thumbnails))).sort(
-        "confidence", "photo_id", descending=[True, False], nulls_last=True
-    )
-    if wrong.is_empty():
-        return None
-    names = [html.readable(name) for name in material.main.schema.joint_names]
-    columns = wrong.head(N_MISTAKES).select("photo_id", "true_joint", "predicted_joint", "confidence")
-    tiles = [
-        PhotoTile(
-            uri=material.thumbnails[photo_id],
-            alt=f"{photo_id}: true {names[true]}, answered {names[predicted]}",
-            lines=(html.percent_text(confidence), *_differing(names[true], names[predicted])),
-        )
-        for photo_id, true, predicted, confidence in columns.iter_rows()
-    ]
-    all_of = f"{html.count_text(wrong.height, 'wrong answer')} with a picture"
-    which = f"The {len(tiles)} most confident of {all_of}" if len(tiles) < wrong.height else f"{all_of}, surest first"
-    note = f"{which}: confidence, then truth and answer where they differ."
-    return html.Section("Where it is sure and wrong", photo_grid_html(tiles), "mistakes", note)
-
-
-def _differing(true: str, answered: str) -> tuple[str, ...]:
-    pairs = zip(true.split(", "), answered.split(", "), strict=True)
-    return tuple(f"{one} → {other}" for one, other in pairs if one != other)
 
 
 def facts(material: Material) -> html.Section:
