@@ -33,8 +33,8 @@ test: $(READY) ## the ordinary test suite
 prove: $(READY) ## the slow proofs
 	$(BIN)/python -m pytest -m prove --durations 0 $(ARGS)
 
-bench: $(READY) ## speed of the parts on this machine
-	$(BIN)/python bench/run.py $(ARGS)
+bench: $(READY) ## speed and memory beside the peers, kept in bench/history.jsonl
+	$(BIN)/python -m bench $(ARGS)
 
 check: format lint types imports house licences package ## format, lint, types, floors, sizes, licences, wheel
 

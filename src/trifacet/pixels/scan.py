@@ -30,6 +30,7 @@ MAX_BYTES = 100_000_000  # four times the bytes of the largest photo that decode
 MIN_SIDE_PX = 16
 
 _CHUNK = 64  # files a worker may have waiting: bounds what is in flight and keeps the progress bar moving
+_TASK = 16  # files handed over at once: a hand-over costs as much as a tenth of a small photo
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 _SYSTEM_FOLDERS = {"@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "system volume information"}
 _SIDECARS = {".json", ".jsonl", ".xmp", ".xml", ".aae", ".txt", ".md", ".csv", ".tsv", ".parquet", ".yaml", ".yml"}
@@ -169,13 +170,13 @@ def scan_file(file: Path, path: str = "") -> Scan:
 def _read(file: Path) -> bytes:
     """The content of a regular file. A pipe or a device is never waited for, whatever it became since the listing."""
     handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with os.fdopen(handle, "rb") as source:
+    with os.fdopen(handle, "rb", buffering=0) as source:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
             raise Undecodable("unreadable", "not a regular file (a pipe, a socket or a device)")
         if facts.st_size > MAX_BYTES:
             raise Undecodable("too_large", f"{facts.st_size:,} bytes are more than {MAX_BYTES:,}")
-        content = source.read(MAX_BYTES + 1)
+        content = source.read(facts.st_size)  # asked for MAX_BYTES, Python would reserve them for every file
     if not content:
         raise Undecodable("truncated", "the file is empty: copy or download it again")
     return content
@@ -191,16 +192,16 @@ def scan_files(
     workers = workers or available_cores()
     with ThreadPoolExecutor(workers, thread_name_prefix="scan") as pool:
         for start in range(0, len(files), _CHUNK * workers):
-            scans = list(pool.map(_scan_found, files[start : start + _CHUNK * workers]))
+            ahead = files[start : start + _CHUNK * workers]
+            tasks = [ahead[i : i + _TASK] for i in range(0, len(ahead), _TASK)]
+            scans = [scan for done in pool.map(_scan_found, tasks) for scan in done]
             if progress:
                 progress(start + len(scans), len(files))
             yield from scans
 
 
-def _scan_found(found: Found) -> Scan:
-    if found.status:
-        return Scan(found.path, found.status, found.reason)
-    return scan_file(found.file, found.path)
+def _scan_found(files: Sequence[Found]) -> list[Scan]:
+    return [Scan(f.path, f.status, f.reason) if f.status else scan_file(f.file, f.path) for f in files]
 
 
 def available_cores() -> int:

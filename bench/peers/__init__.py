@@ -1,0 +1,1 @@
+"""Others that do the same work, as their users run them."""
