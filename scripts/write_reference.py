@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import typer.main
+
+from trifacet.cli.main import app
 from trifacet.core.catalogue import CATALOGUE
 from trifacet.core.errors import error
+from trifacet.core.recipe import Recipe
+from trifacet.opening import recipe_paths
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 HOW = "<!-- Written by scripts/write_reference.py (`make docs`); change the code, not this page. -->"
@@ -27,7 +35,97 @@ def errors_page() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"errors.md": errors_page}
+def recipe_page() -> str:
+    """Every key of a recipe with its default, what it may hold and what it is; then the recipes of the package."""
+    schema = Recipe.model_json_schema(by_alias=True)
+    defaults = Recipe().model_dump(mode="json", by_alias=True)
+    lines = ["# Recipe", "", HOW, ""]
+    lines += [
+        "A recipe is a YAML or JSON file with the keys that differ from these defaults, which are those of `quick`.",
+        "Any key changes for one run with `--set KEY=VALUE`; `trifacet config show RECIPE` prints each value's origin.",
+        "Unknown keys and values that do not fit are refused, all at once ([TRI101](errors.md)).",
+        "",
+    ]
+    top = {key: field for key, field in schema["properties"].items() if "$ref" not in field}
+    lines += ["## At the top", "", *_keys(top, defaults, prefix="")]
+    for name, field in schema["properties"].items():
+        if "$ref" in field:
+            section = schema["$defs"][field["$ref"].rpartition("/")[2]]
+            lines += [f"## {name}", "", section["description"], ""]
+            lines += _keys(section["properties"], defaults[name], prefix=f"{name}.")
+    lines += ["## The recipes of the package", ""]
+    for path in recipe_paths().values():
+        lines += [*(f"    {line}" for line in path.read_text(encoding="utf-8").splitlines()), ""]
+    return "\n".join(lines)
+
+
+def _keys(fields: Mapping[str, Any], defaults: Mapping[str, Any], *, prefix: str) -> list[str]:
+    lines = ["| key | default | may be | what it is |", "|---|---|---|---|"]
+    for name, field in fields.items():
+        cells = (
+            f"`{prefix}{name}`",
+            f"`{json.dumps(defaults[name])}`".replace('"', ""),
+            _values(field),
+            _cell(field.get("description", "")),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _values(field: Mapping[str, Any]) -> str:
+    """What a field of a JSON schema may hold, in words."""
+    if "anyOf" in field:
+        return " or ".join(_values(one) for one in field["anyOf"])
+    if "enum" in field or "const" in field:
+        return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
+    if "prefixItems" in field:
+        return f"[{', '.join(_values(one) for one in field['prefixItems'])}]"
+    if isinstance(inner := field.get("additionalProperties"), dict):
+        return f"name: {_values(inner)}"
+    kind = {"integer": "whole number", "boolean": "true or false", "string": "text", "object": "a mapping"}.get(
+        field.get("type", ""), field.get("type", "")
+    )
+    bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
+    return " ".join([kind, *(f"{word} {field[key]:,}" for key, word in bounds.items() if key in field)])
+
+
+def commands_page() -> str:
+    """Every command with its arguments, options and defaults."""
+    lines = ["# Commands", "", HOW, ""]
+    for name, command in _commands():
+        usage = " ".join(command.collect_usage_pieces(command.make_context(name, [], resilient_parsing=True)))
+        lines += [f"## {name}", "", f"    {name} {usage}", "", (command.help or "").strip(), ""]
+        if params := [p for p in command.params if not p.name.endswith("_completion")]:  # typer's own
+            lines += ["| | default | |", "|---|---|---|", *map(_parameter, params), ""]
+    return "\n".join(lines)
+
+
+def _commands() -> Iterator[tuple[str, Any]]:
+    """Every command by the words one types, those below a group after it, in the order of the help."""
+    waiting: list[tuple[str, Any]] = [("trifacet", typer.main.get_command(app))]
+    while waiting:
+        name, command = waiting.pop(0)
+        yield name, command
+        below = getattr(command, "commands", {})
+        waiting = [*((f"{name} {key}", one) for key, one in below.items()), *waiting]
+
+
+def _parameter(param: Any) -> str:
+    is_argument = param.param_type_name == "argument"
+    is_flag = getattr(param, "is_flag", False)
+    shown = "" if is_argument else ", ".join(param.opts)
+    if is_argument or (param.metavar and not is_flag):
+        shown = f"{shown} {param.metavar}".strip()
+    given = "" if is_flag or param.default in (None, "") else f"`{param.default}`"
+    return f"| `{_cell(shown)}` | {given} | {_cell(param.help or '')} |"
+
+
+def _cell(text: str) -> str:
+    """Text for a cell of a table, where a bar would begin the next one."""
+    return text.replace("|", "\\|")
+
+
+PAGES = {"commands.md": commands_page, "errors.md": errors_page, "recipe.md": recipe_page}
 
 
 def stale(folder: Path) -> list[str]:

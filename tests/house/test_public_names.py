@@ -10,24 +10,13 @@ from importlib.metadata import version
 
 import click
 import pytest
-import typer.main
 
 import trifacet
+from tests.house.commands import commands
 from tests.house.sources import PACKAGE, ROOT
-from trifacet.cli.main import app
 from trifacet.core.errors import CATALOGUE
 
 HEAVY = {"torch", "torchvision", "timm", "matplotlib", "tensorboard", "sklearn", "scipy", "jinja2"}
-
-
-def commands() -> list[tuple[str, click.Command]]:
-    """Every command and group, by the words one types."""
-    found, waiting = [], [("trifacet", typer.main.get_command(app))]
-    while waiting:
-        name, command = waiting.pop()
-        found.append((name, command))
-        waiting += [(f"{name} {key}", below) for key, below in getattr(command, "commands", {}).items()]
-    return sorted(found, key=lambda pair: pair[0])
 
 
 def test_public_names_are_there() -> None:  # that they are sorted is ruff's RUF022

@@ -33,7 +33,8 @@ def open_rule(text: str) -> DecisionRule | Literal["argmax"] | None:
 def predict(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")] = None,
     data: Annotated[
-        Path | None, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos, labelled or not.")
+        Path | None,
+        typer.Argument(metavar="DATA", help="A manifest, or a folder or archive of photos, labelled or not."),
     ] = None,
     out: Annotated[
         Path | None,

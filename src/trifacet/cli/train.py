@@ -24,7 +24,7 @@ def train(
     recipe: Annotated[
         str | None, typer.Argument(metavar="RECIPE", help="`trifacet recipes` lists them; or a file. Default: quick.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="A manifest, or a folder of labelled photos.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A manifest, or a folder or archive of labelled photos.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; it must be new.")] = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Instead of --out: runs/NAME, numbered when it is taken.")
