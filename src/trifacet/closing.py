@@ -57,9 +57,10 @@ def finish(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progr
         write_predictions(run.predictions_path(name), answers[name])
         scores[name] = evaluate(answers[name], truths[name])
     write_json(run.scores_path, {name: score.as_json() for name, score in scores.items()})
-    save_pictures(run, manifest, inputs=inputs, answers=answers["val"], truth=truths["val"])
+    if has_pictures := run.info.recipe.report.pictures:
+        save_pictures(run, manifest, inputs=inputs, answers=answers["val"], truth=truths["val"])
     last = list(scores)[-1]
-    shown = Shown(model, answers[last], scores[last], manifest, inputs)
+    shown = Shown(model, answers[last], scores[last], manifest, inputs, has_pictures)
     write_text(run.report_path, run_report(run, scores, shown=shown))
     return save_run(run, status="finished", finished=now(), problem=None)
 
@@ -87,6 +88,7 @@ def run_report(run: Run, scores: Mapping[str, Evaluation], *, shown: Shown) -> s
         "best epoch": info.best.epoch if info.best else None,
         "trained": f"{info.seconds / 60:.1f} minutes",
         **({"notes": "; ".join(info.notes)} if info.notes else {}),
+        **({} if shown.has_pictures else {"photos": "not shown, by report.pictures"}),
         "Data": {
             f"{name}, photos / people": f"{n:,} / {_count(info.n_persons[name])}" for name, n in info.n_photos.items()
         },
@@ -131,25 +133,20 @@ def compared(paths: Sequence[Path], on: str = "") -> tuple[list[Compared], str]:
     return made, split
 
 
-def answers_page(
-    predictions: Predictions,
-    photos: Sequence[Photo],
-    *,
-    priors: Mapping[str, Sequence[float]],
-    title: str,
-    told: Progress,
-) -> str:
-    """A page of photos by predicted class, the least certain first; as many pictures as a page holds."""
+def answers_page(model: Model, predictions: Predictions, *, photos: Sequence[Photo], told: Progress) -> str:
+    """A page of photos by predicted class, the least certain first; as many pictures as a page holds, or none."""
     paths = {photo.photo_id: photo.path for photo in photos}
-    order = np.argsort(predictions.confidence, kind="stable")[:N_PAGE_PHOTOS]
+    order = np.argsort(predictions.confidence, kind="stable")[: N_PAGE_PHOTOS if model.has_pictures else 0]
     chosen = [predictions.ids[i] for i in order if predictions.errors[i] is None]
     thumbnails = {}
     with ThreadPoolExecutor() as pool:
         for done, (photo_id, uri) in enumerate(zip(chosen, pool.map(_thumbnail, map(paths.get, chosen)), strict=True)):
             thumbnails[photo_id] = uri
             told("making thumbnails", done + 1, len(chosen))
-    shares = predictions.schema.joint({name: np.array([prior]) for name, prior in priors.items()})[0]
-    return predictions_page(predictions, thumbnails, title=title, prior=shares.tolist())
+    priors = {name: np.array([prior]) for name, prior in model.decision.priors.items()}
+    title = f"What the run '{model.made_by['run']}' answers"
+    shares = predictions.schema.joint(priors)[0].tolist()
+    return predictions_page(predictions, thumbnails if model.has_pictures else None, title=title, prior=shares)
 
 
 def _thumbnail(path: Path | None) -> str:

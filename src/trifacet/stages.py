@@ -220,7 +220,7 @@ def predict(
     """Photos (a manifest or a folder, labelled or not) to a run's predictions, and to a page of pictures on request.
 
     out: a .parquet with all of it, or a .csv of `Predictions.answers()`, for reading.
-    model: a run's folder, or what `load_model` made of it for a device or a `tta` of your choice.
+    model: a run's folder, or what `load_model` made of it for a device or a `tta` of your choice, or without pictures.
     tell: is called with what a person should know of files that were left out.
     """
     if out:
@@ -241,8 +241,7 @@ def predict(
     if out:
         save_answers(Path(out), predictions)
     if page:
-        priors, title = model.decision.priors, f"What the run '{model.made_by['run']}' answers"
-        write_text(Path(page), answers_page(predictions, asked.photos, priors=priors, title=title, told=progress))
+        write_text(Path(page), answers_page(model, predictions, photos=asked.photos, told=progress))
     return predictions
 
 

@@ -51,6 +51,9 @@ def predict(
     page: Annotated[
         Path | None, typer.Option(help="Also write a page of the photos by answer, the least certain first.")
     ] = None,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="No photo on the page, as of a run trained so: names alone.")
+    ] = False,
 ) -> None:
     """Photos to class probabilities, the age distribution, and answers. Every photo asked for is in the result.
 
@@ -71,7 +74,8 @@ def predict(
     require_train()
     from trifacet.learn.predictor import load_model
 
-    loaded = load_model(run, device=device, tta=tta or None)  # type: ignore[arg-type]
+    pictures = False if no_pictures else None
+    loaded = load_model(run, device=device, tta=tta or None, pictures=pictures)  # type: ignore[arg-type]
     with render.bars() as bars:
         made = stages.predict(
             loaded, data, out=out, rule=rule, splits=split or [], page=page, progress=bars.told, tell=render.warn
@@ -79,7 +83,7 @@ def predict(
     if out.suffix.lower() == ".csv":
         render.warn(f"{out} is for reading; evaluate and submit want a .parquet, with the probabilities")
     n_read = int(made.is_read.sum())
-    render.say(f"{n_read:,} photos answered in [bold]{out}[/]" + (f", pictures in [bold]{page}[/]" if page else ""))
+    render.say(f"{n_read:,} photos answered in [bold]{out}[/]" + (f", a page in [bold]{page}[/]" if page else ""))
     if n_read < len(made):
         unread = [f"{i} ({e})" for i, e in zip(made.ids, made.errors, strict=True) if e]
         render.warn(f"{len(unread):,} photos could not be read: {', '.join(unread[:5])}")

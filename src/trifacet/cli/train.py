@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trifacet.core.run import Run
     from trifacet.learn.preview import DryRun
 
+NoPictures = Annotated[bool, typer.Option("--no-pictures", help="No photo in the report, pictures/ or TensorBoard.")]
 RECIPE_ENDINGS = (".yaml", ".yml", ".json")
 
 
@@ -40,6 +41,7 @@ def train(
         bool, typer.Option("--dry-run", help="One batch: shapes, loss, and a picture of what the network sees.")
     ] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time and the memory went.")] = False,
+    no_pictures: NoPictures = False,
 ) -> None:
     """A manifest to a finished run: weights, answers on val and test, a decision rule, scores and a report.
 
@@ -53,7 +55,7 @@ def train(
 
     require_train()  # before a folder of photos is ingested for nothing
     if resume:
-        if recipe or data or out or name or sets or init or is_dry:
+        if recipe or data or out or name or sets or init or is_dry or no_pictures:
             what = "goes on with the run as it is, so no recipe and no other option goes with it"
             raise error("TRI104", what, where="--resume")
         with _resumable(resume), render.bars(is_logged=True) as bars:
@@ -61,14 +63,14 @@ def train(
     elif (data := data or official.place(official.TRAIN)) is None:
         raise _no_data(recipe)
     else:
-        resolved = open_recipe(recipe or "quick", sets or [])
+        resolved = open_recipe(recipe or "quick", [*(sets or []), *["report.pictures=false"] * no_pictures])
         if init:
             open_run(init)  # before a folder of photos is ingested for nothing
         with render.bars(is_logged=True) as bars:
             found = open_data(data, progress=bars.told)
         manifest = ready_to_train(found, resolved.settings)
         if is_dry:
-            _tell_dry_run(stages.dry_run(resolved, manifest), out or Path("dry-run.png"))
+            _tell_dry_run(stages.dry_run(resolved, manifest), out, shows=resolved.settings.report.pictures)
             return
         if found.table["split"].is_null().all():
             _tell_split(manifest)
@@ -211,17 +213,19 @@ def _figure(figure: dict[str, float] | None) -> str:
     return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]" if figure else "-"
 
 
-def _tell_dry_run(dry: DryRun, picture: Path) -> None:
+def _tell_dry_run(dry: DryRun, out: Path | None, *, shows: bool) -> None:
     from trifacet.cli import render
     from trifacet.picturing import save_picture
 
-    path = picture if picture.suffix == ".png" else picture.with_name(f"{picture.name}.png")
-    save_picture(path, dry.picture)
+    picture = out or Path("dry-run.png")
+    path = picture.with_name(f"{picture.name.removesuffix('.png')}.png")
+    if shows:
+        save_picture(path, dry.picture)
     rows = [
         ("input", " x ".join(map(str, dry.input_shape))),
         *((f"answer {name}", " x ".join(map(str, shape))) for name, shape in dry.outputs.items()),
         ("parameters", f"{dry.n_parameters:,}, {dry.n_trained:,} of them trained"),
         ("loss", f"{dry.loss:.3f}, of even odds {dry.chance_loss:.3f}"),
-        ("picture", path),
+        ("picture", path if shows else "none: report.pictures is false"),
     ]
     render.show("One batch", ("", ""), rows)

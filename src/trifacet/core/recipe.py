@@ -114,6 +114,12 @@ class TrackSection(Section):
     tensorboard: bool = Field(True, description="write TensorBoard events into the run")
 
 
+class ReportSection(Section):
+    """What a run shows of its photos."""
+
+    pictures: bool = Field(True, description="photos in the report, pages, pictures/ and TensorBoard; false: none")
+
+
 class Recipe(Section):
     """Every setting of a training run. `schema` (null: the data's own) may move the age edges: `{age_edges: [..]}`."""
 
@@ -129,6 +135,7 @@ class Recipe(Section):
     train: TrainSection = TrainSection()
     decide: DecideSection = DecideSection()
     track: TrackSection = TrackSection()
+    report: ReportSection = ReportSection()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

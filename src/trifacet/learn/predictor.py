@@ -44,7 +44,8 @@ def geometry_of(recipe: Recipe) -> Geometry:
 class Model:
     """A network with the weights of a run, its labels and its decision rule. A `Predictor`.
 
-    `manifest_path` is where the photos stand that it was trained on.
+    `manifest_path` is where the photos stand that it was trained on. `has_pictures`: whether a page of its answers may
+    show photos.
     """
 
     net: nn.Module
@@ -57,6 +58,7 @@ class Model:
     backbone: str
     stamps: tuple[str, ...] = ()
     manifest_path: Path | None = None
+    has_pictures: bool = True
 
     def __repr__(self) -> str:
         classes = " x ".join(f"{a.name} {len(a.classes)}" for a in self.schema.attributes)
@@ -168,10 +170,10 @@ def load_init(run: Run) -> Callable[[Net], None]:
     return put
 
 
-def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None) -> Model:
+def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None, pictures: bool | None = None) -> Model:
     """The best weights of a run as a predictor, whatever the run's status; argmax where no rule is fitted yet.
 
-    tta: None takes the recipe's. Raises RunError TRI403.
+    tta, pictures: None takes the recipe's. Raises RunError TRI403.
     """
     chosen = choose_device(device)
     weights = run.weights_path("best")
@@ -187,13 +189,18 @@ def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None) -> Mod
         backbone=run.info.recipe.model.backbone,
         stamps=run.info.stamps,
         manifest_path=run.manifest_path,
+        has_pictures=run.info.recipe.report.pictures if pictures is None else pictures,
     )
 
 
-def load_model(path: str | Path, *, device: str = "auto", tta: Tta | None = None) -> Model:
-    """The model in a finished run directory, ready to `predict(images)`.
+def load_model(
+    path: str | Path, *, device: str = "auto", tta: Tta | None = None, pictures: bool | None = None
+) -> Model:
+    """The model in a finished run directory, ready to `predict(images)`; None takes the recipe's setting.
+
+    pictures: whether a page of its answers shows photos.
 
     Raises:
         RunError: TRI400 no run, TRI401 not finished, TRI403 its weights are damaged.
     """
-    return open_model(open_finished_run(Path(path)), device=device, tta=tta)
+    return open_model(open_finished_run(Path(path)), device=device, tta=tta, pictures=pictures)

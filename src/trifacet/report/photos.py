@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from trifacet.core.predictions import Predictions
 from trifacet.pages import html, plots
@@ -18,7 +19,7 @@ MAX_UNREAD = 200
 
 def predictions_page(
     predictions: Predictions,
-    thumbnails: Mapping[str, str],
+    thumbnails: Mapping[str, str] | None,
     *,
     title: str,
     subtitle: str = "",
@@ -27,7 +28,8 @@ def predictions_page(
 ) -> str:
     """One self-contained HTML page: class shares, then the photos of each predicted class, the least certain first.
 
-    thumbnails: photo id -> data URI (`pages.contact.thumbnail_uri`); a photo without one is shown by its name.
+    thumbnails: photo id -> data URI (`pages.contact.thumbnail_uri`); a photo without one is shown by its name. None for
+    a page without pictures, which lists names.
     prior: shares (K,) of the joint classes in training, drawn beside. Of more than `max_photos` photos each class
     shows its least certain ones, in proportion.
     """
@@ -41,24 +43,35 @@ def predictions_page(
             continue
         rows = rows[np.argsort(confidence[rows], kind="stable")]
         shown = rows[: math.ceil(share * len(rows)) if share < 1 else len(rows)]
-        tiles = [
-            _tile(photo, thumbnails.get(photo, ""), name=name, confidence=float(confidence[i]), years=float(years[i]))
-            for i in shown
-            if (photo := predictions.ids[i])
-        ]
+        found = [(predictions.ids[i], float(confidence[i]), float(years[i])) for i in shown]
+        body = _listed(found) if thumbnails is None else _pictured(found, thumbnails, name=name)
         which = "Least certain first." if len(shown) == len(rows) else f"The {len(shown):,} least certain are shown."
         note = f"{html.count_text(len(rows), 'photo')}. {which}"
-        sections.append(html.Section(html.sentence(name), photo_grid_html(tiles), f"class-{joint:02d}", note))
+        sections.append(html.Section(html.sentence(name), body, f"class-{joint:02d}", note))
     if len(predictions) > int(predictions.is_read.sum()):
         sections.append(_unread(predictions))
     words = subtitle or f"{html.count_text(len(predictions), 'photo')}, sorted by what the network answers."
     return html.render_page(title, sections, subtitle=words, notices=predictions.stamps)
 
 
-def _tile(photo_id: str, uri: str, *, name: str, confidence: float, years: float) -> PhotoTile:
-    age = () if math.isnan(years) else (f"about {years:.0f} years",)
-    lines = (html.percent_text(confidence), *age, photo_id)
-    return PhotoTile(uri=uri, alt=", ".join((f"{photo_id}: {name}", *age)), lines=lines)
+Found = Sequence[tuple[str, float, float]]  # a photo's id, the confidence of its answer, its age in years or NaN
+
+
+def _pictured(found: Found, thumbnails: Mapping[str, str], *, name: str) -> Markup:
+    tiles = []
+    for photo_id, confidence, years in found:
+        age = () if math.isnan(years) else (f"about {years:.0f} years",)
+        lines = (html.percent_text(confidence), *age, photo_id)
+        alt = ", ".join((f"{photo_id}: {name}", *age))
+        tiles.append(PhotoTile(uri=thumbnails.get(photo_id, ""), alt=alt, lines=lines))
+    return photo_grid_html(tiles)
+
+
+def _listed(found: Found) -> Markup:
+    rows = [
+        (photo, html.Number(html.percent_text(sure)), None if math.isnan(y) else round(y)) for photo, sure, y in found
+    ]
+    return html.table_html(["photo", "confidence", "age, years"], rows, caption="Photos by name")
 
 
 def _shares(
