@@ -13,7 +13,7 @@ import numpy.typing as npt
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import read_jsonl, write_json, write_text
-from trifacet.core.manifest import Manifest
+from trifacet.core.manifest import Manifest, read_manifest
 from trifacet.core.predictions import (
     DecisionRule,
     Predictions,
@@ -129,7 +129,8 @@ def compared(paths: Sequence[Path], on: str = "") -> tuple[list[Compared], str]:
             raise error("TRI104", f"{run.path} has no predictions on '{split}'", where="--on")
         scores = evaluate(read_predictions(path), read_truth(run.manifest_path))
         name = run.info.name if are_named_apart else str(run.path)
-        made.append(Compared(name, run.info, scores, run.weights_path().stat().st_size))
+        n_folds = read_manifest(run.manifest_path).table["fold"].drop_nulls().n_unique()
+        made.append(Compared(name, run.info, scores, run.weights_path().stat().st_size, n_folds))
     return made, split
 
 

@@ -20,7 +20,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     done("ingest", world.train_dir, "--out", root / "all.parquet")
     made = []
     for name, seed, sets in (("a", 0, ()), ("b", 0, ("optim.lr=0.01", "train.epochs=3")), ("c", 1, ())):
-        done("split", root / "all.parquet", "--out", root / f"{seed}.parquet", "--test", 0.3, "--seed", seed)
+        folds = ("--folds", 3) if name == "c" else ()
+        done("split", root / "all.parquet", "--out", root / f"{seed}.parquet", "--test", 0.3, "--seed", seed, *folds)
         words = [word for setting in sets for word in ("--set", setting)]
         done("train", "--data", root / f"{seed}.parquet", "--out", root / name, *TINY, *words)
         made.append(root / name)
@@ -34,6 +35,9 @@ def test_the_table_and_the_page_tell_scores_differences_and_recipes(runs: list[P
         assert word in said.out
         assert word in page
     assert "optim.momentum" not in said.out  # the same in all
+    for column in ("macro F1", "machine", "minutes", "MB", "folds"):
+        assert column in said.out
+        assert f">{column}</th>" in page
 
 
 def test_a_run_beside_itself_gains_exactly_nothing(runs: list[Path]) -> None:
@@ -48,6 +52,7 @@ def test_a_run_beside_itself_gains_exactly_nothing(runs: list[Path]) -> None:
 
 def test_runs_on_other_people_are_compared_on_those_they_share(runs: list[Path]) -> None:
     a, _, c = trifacet.compare(runs, on="test")
+    assert (a.n_folds, c.n_folds) == (0, 3)
     shared = set(a.evaluation.photos["photo_id"]) & set(c.evaluation.photos["photo_id"])
     found = paired(a.evaluation, c.evaluation)
     assert (found.n_photos if found else 0) == len(shared)

@@ -165,7 +165,7 @@ def compare(
     from trifacet.report import compare as report
 
     made = stages.compare(runs, on=on, out=out)
-    numbers = {"macro F1", "accuracy", "age error", "photos", "people", "minutes", "MB", "photos in common"}
+    numbers = {"macro F1", "accuracy", "age error", "photos", "people", "folds", "minutes", "MB", "photos in common"}
 
     def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         named = [f"#{column}" if column in numbers else column for column in columns]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import polars as pl
+from markupsafe import Markup
 
 from trifacet.core.config import flatten
 from trifacet.core.evaluation import Evaluation, Interval
@@ -20,12 +21,16 @@ SAME_PHOTO = ["photo_id", "person_id", "true_joint"]
 
 @dataclass(frozen=True)
 class Compared:
-    """One run of a comparison: what it is called, what run.json says, its scores, and the size of its weights."""
+    """One run of a comparison: what it is called, what run.json says, its scores, and the size of its weights.
+
+    n_folds: into how many folds its data are divided, 0 for none.
+    """
 
     name: str
     info: RunInfo
     evaluation: Evaluation
     n_bytes: int
+    n_folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def recipe_differences(infos: Sequence[RunInfo]) -> list[tuple[str, list[Any]]]:
 
 
 def score_rows(runs: Sequence[Compared]) -> list[list[object]]:
-    """A row a run: name, macro F1, accuracy, age error, photos, people, minutes, machine, megabytes of weights."""
+    """A row a run: name, macro F1, accuracy, age error, photos, people, folds, minutes, machine, megabytes."""
     rows: list[list[object]] = []
     for run in runs:
         joint, age = run.evaluation.joint, run.evaluation.age
@@ -79,18 +84,24 @@ def score_rows(runs: Sequence[Compared]) -> list[list[object]]:
                 run.name,
                 joint and joint.macro_f1,
                 joint and joint.accuracy,
-                age and f"{age.mae_years:.1f}",
+                age and html.Number(f"{age.mae_years:.1f}"),
                 run.evaluation.n_photos,
                 run.evaluation.n_people,
+                run.n_folds or None,
                 round(run.info.seconds / 60, 1),
-                f"{machine.get('device', '')} x {machine.get('n_threads', '?')}, {machine.get('precision', '')}",
+                _machine_text(machine),
                 round(run.n_bytes / 1e6, 1),
             ]
         )
     return rows
 
 
-SCORE_COLUMNS = ("run", "macro F1", "accuracy", "age error", "photos", "people", "minutes", "machine", "MB")
+def _machine_text(machine: Mapping[str, Any]) -> str:
+    threads = f", {machine['n_threads']} threads" if machine.get("device") == "cpu" else ""
+    return f"{machine.get('device', 'not known')}{threads}, {machine.get('precision', '')}".strip(", ")
+
+
+SCORE_COLUMNS = ("run", "macro F1", "accuracy", "age error", "photos", "people", "folds", "minutes", "machine", "MB")
 
 
 def gain_rows(runs: Sequence[Compared]) -> list[list[object]]:
@@ -103,21 +114,37 @@ def gain_rows(runs: Sequence[Compared]) -> list[list[object]]:
             continue
         is_sure = found.gain.low > 0 or found.gain.high < 0
         words = ("better" if found.gain.value > 0 else "worse") if is_sure else "within chance"
-        rows.append([run.name, f"{found.gain:+.3f}", found.n_photos, found.n_people, words])
+        rows.append([run.name, html.Number(f"{found.gain:+.3f}"), found.n_photos, found.n_people, words])
     return rows
+
+
+def _setting_text(value: object) -> str:
+    return html.NOTHING if value is None else str(value)
 
 
 GAIN_COLUMNS = ("run", "macro F1 above the first", "photos in common", "people", "that is")
 
 
+SCORES_NOTE = (
+    "In brackets the 95 % interval, by person where people are known; the bars run from 0 to 1. Age error in years. "
+    "Folds: how many the data are divided into. Minutes: of training. MB: the weights."
+)
+
+
 def comparison_page(runs: Sequence[Compared], *, measured_on: str) -> str:
     """One self-contained page of the runs side by side."""
-    scores = html.table_html(SCORE_COLUMNS, score_rows(runs), caption=f"Measured on {measured_on}")
+    cards = [
+        html.figure_card(run.name, run.evaluation.joint.macro_f1, notes=["macro F1"])
+        for run in runs
+        if run.evaluation.joint is not None
+    ]
+    table = html.table_html(SCORE_COLUMNS, score_rows(runs), caption=f"Measured on {measured_on}")
+    scores = html.below(html.cards_html(cards) if cards else Markup(""), table)
     gains = html.table_html(GAIN_COLUMNS, gain_rows(runs), caption=f"Compared with {runs[0].name}")
-    changed = [[key, *map(str, values)] for key, values in recipe_differences([run.info for run in runs])]
+    changed = [[key, *map(_setting_text, values)] for key, values in recipe_differences([run.info for run in runs])]
     recipes = html.table_html(["setting", *(run.name for run in runs)], changed, caption="Where the recipes differ")
     sections = [
-        html.Section("Scores", scores, "scores", "In brackets the 95 % interval, by person where people are known."),
+        html.Section("Scores", scores, "scores", SCORES_NOTE),
         html.Section(
             "Differences",
             gains,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trifacet.pages.html import Section
-from trifacet.report import attention, pictures, profile, reliability, scores, slices, story
+from trifacet.report import attention, masks, pictures, profile, reliability, scores, slices, story
 from trifacet.report.material import Material
 
 SECTIONS: dict[str, Callable[[Material], Section | None]] = {
@@ -16,6 +16,7 @@ SECTIONS: dict[str, Callable[[Material], Section | None]] = {
     "confusion": scores.confusion,
     "classes": scores.per_class,
     "slices": slices.slices,
+    "masks": masks.masks,
     "age": scores.age,
     "cuts": slices.cuts,
     "reliability": reliability.reliability,

@@ -132,7 +132,7 @@ def _quarters(numbers: pl.Series, value: pl.Expr) -> list[tuple[str, pl.Expr]]:
 def _figures(rows: pl.DataFrame, schema: LabelSchema) -> dict[str, Interval]:
     labels = {"all labels": "joint"} | {a: a for a in schema.names}
     values = {
-        what: pl.when(pl.col(f"true_{label}").is_not_null()).then(_is_right(label)) for what, label in labels.items()
+        what: pl.when(pl.col(f"true_{label}").is_not_null()).then(is_right(label)) for what, label in labels.items()
     }
     return means_by_person(rows, {**values, "age error": AGE_ERROR})
 
@@ -140,7 +140,8 @@ def _figures(rows: pl.DataFrame, schema: LabelSchema) -> dict[str, Interval]:
 AGE_ERROR = (pl.col("predicted_years") - pl.col("true_years")).abs()
 
 
-def _is_right(label: str) -> pl.Expr:
+def is_right(label: str) -> pl.Expr:
+    """Whether a label's answer is the truth; a photo that could not be read has no right answer."""
     return (pl.col(f"true_{label}") == pl.col(f"predicted_{label}")).fill_null(value=False)
 
 
@@ -243,7 +244,7 @@ def cuts(material: Material) -> html.Section | None:
     for low, high in pairwise(DISTANCES_YEARS):
         near = photos.filter((far >= low) & (far < high))
         if near.height:
-            found = means_by_person(near, {"right": _is_right(attribute.name), "error": AGE_ERROR})
+            found = means_by_person(near, {"right": is_right(attribute.name), "error": AGE_ERROR})
             words = f"{low} to {high}" if high < DISTANCES_YEARS[-1] else f"{low} and more"
             n_people = None if (near["person_id"] == "").any() else near["person_id"].n_unique()
             rows.append([words, near.height, n_people, found["right"], _years(found.get("error"))])
