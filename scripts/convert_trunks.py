@@ -274,7 +274,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("src/trifacet/weights"))
     parser.add_argument("--reference", type=Path, help="also write the reference answers into this folder")
     options = parser.parse_args()
-    entries = {}
+    entries = json.loads((options.out / "weights.json").read_text(encoding="utf-8"))["files"]
     for source in SOURCES:
         content = find_source(source, options.sources)
         arrays = CONVERTERS[source.name](content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +73,16 @@ main()
     assert (told.returncode, told.stdout) == (8, "")
     assert told.stderr == (
         "TRI600 this needs the extra [train], got no torch, timm. Install it with `pip install 'trifacet[train]'`; "
+        "`trifacet doctor` shows what is there.\n"
+    )
+
+
+def test_looking_for_faces_without_its_extra_says_how_to_get_it(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['openvino'] = None; from trifacet.cli.main import main; main()"
+    told = subprocess.run([sys.executable, "-c", code, "faces", str(tmp_path)], capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (8, "")
+    assert told.stderr == (
+        "TRI600 this needs the extra [faces], got no openvino. Install it with `pip install 'trifacet[faces]'`; "
         "`trifacet doctor` shows what is there.\n"
     )
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from trifacet.data.drawn import draw_dataset
     from trifacet.data.sources import Reading
+    from trifacet.demonstration import Demo, demo
     from trifacet.doctor import examine
     from trifacet.learn.device import seed_everything
     from trifacet.learn.predictor import Model, load_model
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from trifacet.pages.contact import image_grid
     from trifacet.pixels.decode import decode
     from trifacet.pixels.statistics import calc_statistics
-    from trifacet.stages import Demo, compare, decide, demo, evaluate, ingest, predict, resume, split, submit, train
+    from trifacet.stages import compare, decide, evaluate, faces, ingest, predict, resume, split, submit, train
 
     __version__: str
 
@@ -46,7 +47,7 @@ _HOMES = {
     "Attribute": "core.schema",
     "DEFAULT_SCHEMA": "core.schema",
     "DecisionRule": "core.predictions",
-    "Demo": "stages",
+    "Demo": "demonstration",
     "Evaluation": "core.evaluation",
     "LabelSchema": "core.schema",
     "Manifest": "core.manifest",
@@ -60,13 +61,14 @@ _HOMES = {
     "decide": "stages",
     "decode": "pixels.decode",
     "decode_multi_class": "core.schema",
-    "demo": "stages",
+    "demo": "demonstration",
     "draw_dataset": "data.drawn",
     "encode_multi_class": "core.schema",
     "evaluate": "stages",
     "compare": "stages",
     "examine": "doctor",
     "image_grid": "pages.contact",
+    "faces": "stages",
     "ingest": "stages",
     "load_model": "learn.predictor",
     "open_data": "opening",
@@ -112,6 +114,7 @@ __all__ = [
     "encode_multi_class",
     "evaluate",
     "examine",
+    "faces",
     "image_grid",
     "ingest",
     "load_model",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +28,10 @@ from trifacet.core.manifest import (
     write_manifest,
 )
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Run, RunInfo, create_run, machine, now, save_run, versions
+from trifacet.core.run import Run, RunInfo, create_run, machine, now, open_run, save_run, versions
 from trifacet.core.schema import LabelSchema, parse_schema, with_age_edges
 from trifacet.data.archive import is_archive, unpacked
+from trifacet.data.faces import find_faces
 from trifacet.data.ingest import Source, ingest
 from trifacet.data.listing import list_photos, told_counts
 from trifacet.data.sources import Reading
@@ -37,8 +39,12 @@ from trifacet.data.split import split
 from trifacet.decision import training_priors
 from trifacet.learn.backbones import check_backbone
 from trifacet.pixels.cache import open_cache
+from trifacet.pixels.faces import require_faces
 from trifacet.pixels.preprocess import Geometry
-from trifacet.prediction import Photo
+from trifacet.prediction import Photo, no_face_stamp
+
+if TYPE_CHECKING:
+    from trifacet.learn.models import Net
 
 Progress = Callable[[str, int, int], None]  # what is being done, photos done, photos in all
 
@@ -136,6 +142,31 @@ def _without_unlabelled(manifest: Manifest) -> Manifest:
     return replace(manifest, stamps=merged_stamps(manifest.stamps, (stamp,)))
 
 
+def start_from(init: Path, *, sha256: str = "") -> Callable[[Net], None]:
+    """What puts the weights of the run `init` into a net, of that hash where one is given. Raises TRI400, TRI403."""
+    from trifacet.learn.predictor import load_init
+
+    run = open_run(init)
+    if sha256 and sha256_file(run.weights_path()) != sha256:
+        raise error("TRI403", "the weights that this run started from have changed", where=str(init))
+    return load_init(run)
+
+
+def with_faces(manifest: Manifest, recipe: Recipe, *, progress: Progress) -> Manifest:
+    """The manifest with the face of every photo, where the recipe cuts by it; looked for where nobody has yet.
+
+    Raises:
+        MissingExtraError: TRI600. ManifestError: TRI204.
+    """
+    if recipe.data.crop != "face":
+        return manifest
+    require_faces()
+    if manifest.table["n_faces"].null_count():
+        manifest = find_faces(manifest, progress=telling(progress, "finding faces"))
+    told = no_face_stamp(int((manifest.table["n_faces"] == 0).sum()), len(manifest))
+    return replace(manifest, stamps=merged_stamps(manifest.stamps, told))
+
+
 def new_run(out: Path, recipe: Resolved[Recipe], *, manifest: Manifest) -> Run:
     """A run directory with everything that is known before training; a seed `random` is drawn here. Raises TRI402."""
     wanted = recipe.settings.train.seed
@@ -161,8 +192,13 @@ def new_run(out: Path, recipe: Resolved[Recipe], *, manifest: Manifest) -> Run:
 
 def open_inputs(manifest: Manifest, geometry: Geometry, *, progress: Progress) -> npt.NDArray[np.uint8]:
     """The manifest's photos as inputs (N, h, w, 3) uint8, from the pixel cache. Raises TRI204, TRI9xx."""
-    hashes = manifest.table["sha256"].to_list()
-    return open_cache(manifest.paths, hashes, geometry=geometry, progress=telling(progress, "decoding photos"))
+    return open_cache(
+        manifest.paths,
+        manifest.table["sha256"].to_list(),
+        geometry=geometry,
+        crops=manifest.crops if geometry.crop == "face" else None,
+        progress=telling(progress, "decoding photos"),
+    )
 
 
 @dataclass(frozen=True)
@@ -193,8 +229,8 @@ def open_photos(data: Path, splits: Sequence[str], *, progress: Progress) -> Ask
         manifest = manifest.split(*splits)
     hashes = manifest.table["sha256"].to_list()
     photos = [
-        Photo(photo_id, path, sha256=sha256)
-        for photo_id, path, sha256 in zip(manifest.photo_ids, manifest.paths, hashes, strict=True)
+        Photo(photo_id, path, sha256=sha256, crop=crop)
+        for photo_id, path, sha256, crop in zip(manifest.photo_ids, manifest.paths, hashes, manifest.crops, strict=True)
     ]
     if not photos:
         raise error("TRI205", "no photos to predict on", where=str(data))

@@ -6,13 +6,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from trifacet.core.manifest import Crop, merged_stamps
 from trifacet.core.predictions import Float32Array, ImageArray, Predictions, Predictor
 from trifacet.pixels.decode import Undecodable, decode
 
@@ -25,12 +26,16 @@ AHEAD = 3  # batches decoded in advance: memory stays bounded however many photo
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo to be read; `status` is why it cannot be, where that is known already; `sha256` its content's."""
+    """A photo to be read; `status` is why it cannot be, where that is known already; `sha256` its content's.
+
+    crop: the square around its face, where that is known already.
+    """
 
     photo_id: str
     path: Path
     status: str | None = None
     sha256: str | None = None
+    crop: Crop | None = None
 
 
 def predict_files(
@@ -43,13 +48,23 @@ def predict_files(
 ) -> Predictions:
     """Predictions for photos on disk, in their order; one that cannot be read has its status in `errors`."""
 
+    faceless: list[str] = []
+
     def load(batch: Sequence[Photo]) -> list[ImageArray | str]:
-        return [_load(model, photo) for photo in batch]
+        return [_load(model, photo, faceless=faceless) for photo in batch]
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         jobs = (pool.submit(load, batch) for batch in _parts(photos, BATCH))
         loaded = (job.result() for job in _ahead(jobs, AHEAD))
-        return _predict(model, [p.photo_id for p in photos], loaded=loaded, stamps=stamps, progress=progress)
+        made = _predict(model, [p.photo_id for p in photos], loaded=loaded, stamps=stamps, progress=progress)
+    told = no_face_stamp(len(faceless), len(photos))
+    return replace(made, stamps=merged_stamps(made.stamps, told))
+
+
+def no_face_stamp(n_faceless: int, n_photos: int) -> tuple[str, ...]:
+    """What is said with every score when faces are cut and some photos show none; else nothing."""
+    told = f"no face was found in {n_faceless:,} of {n_photos:,} photos: the middle square was shown instead"
+    return (told,) if n_faceless else ()
 
 
 def predict_inputs(
@@ -103,12 +118,16 @@ def _predict(
     )
 
 
-def _load(model: Predictor, photo: Photo) -> ImageArray | str:
-    """The prepared input of a photo, or the status that says why there is none."""
+def _load(model: Predictor, photo: Photo, *, faceless: list[str]) -> ImageArray | str:
+    """The prepared input of a photo, or the status that says why there is none; without a face it joins `faceless`."""
     if photo.status is not None:
         return photo.status
     try:
-        return model.prepare(decode(photo.path.read_bytes()))
+        image = decode(photo.path.read_bytes())
+        crop = photo.crop or model.locate(image)
+        if crop is None and model.is_cutting_faces:
+            faceless.append(photo.photo_id)
+        return model.prepare(image, crop)
     except OSError as problem:
         return f"unreadable: {problem.strerror}"
     except Undecodable as problem:

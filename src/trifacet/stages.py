@@ -26,7 +26,7 @@ from trifacet.core.truth import read_truth
 from trifacet.data import ingest as ingest_room
 from trifacet.data import split as split_room
 from trifacet.data.archive import unpacked
-from trifacet.data.drawn import DrawnDataset, draw_dataset
+from trifacet.data.faces import find_faces
 from trifacet.data.sources import Reading
 from trifacet.data.sources.entries import IngestError
 from trifacet.decision import fit_decision
@@ -41,8 +41,11 @@ from trifacet.opening import (
     ready_to_train,
     require_train,
     seen_in_training,
+    start_from,
     telling,
+    with_faces,
 )
+from trifacet.pixels.faces import require_faces
 from trifacet.prediction import predict_files
 from trifacet.report import evaluation_report
 from trifacet.report.compare import Compared, comparison_page
@@ -113,6 +116,17 @@ def split(
     return made
 
 
+def faces(data: Manifest | Path | str, out: Path | str | None = None, *, progress: Progress = quiet) -> Manifest:
+    """Photos to a manifest with the square around each face, for recipes with `data.crop: face`."""
+    if out:
+        check_suffix(Path(out), ".parquet", what="a manifest")
+    require_faces()
+    made = find_faces(open_data(data, progress=progress), progress=telling(progress, "finding faces"))
+    if out:
+        write_manifest(Path(out), made)
+    return made
+
+
 def train(
     recipe: Resolved[Recipe] | Path | str = "quick",
     *,
@@ -131,7 +145,8 @@ def train(
     require_train()
     resolved = open_recipe(recipe, sets)
     manifest = ready_to_train(open_data(data, progress=progress), resolved.settings)
-    start = _start_from(Path(init)) if init else None
+    manifest = with_faces(manifest, resolved.settings, progress=progress)
+    start = start_from(Path(init)) if init else None
     run = new_run(Path(out), resolved, manifest=manifest)
     if init:
         told = {"init": str(Path(init).absolute()), "init_weights": sha256_file(open_run(Path(init)).weights_path())}
@@ -149,18 +164,8 @@ def resume(
         raise error("TRI407", "this run is finished", where=str(path))
     start, inputs = None, run.info.inputs
     if "init" in inputs:
-        start = _start_from(Path(inputs["init"]), sha256=inputs["init_weights"])
+        start = start_from(Path(inputs["init"]), sha256=inputs["init_weights"])
     return _train(run, open_data(run.manifest_path), start=start, told=Told(progress, on_tick, profile))
-
-
-def _start_from(init: Path, *, sha256: str = "") -> Callable[[Net], None]:
-    """What puts the weights of the run `init` into a net, of that hash where one is given. Raises TRI400, TRI403."""
-    from trifacet.learn.predictor import load_init
-
-    run = open_run(init)
-    if sha256 and sha256_file(run.weights_path()) != sha256:
-        raise error("TRI403", "the weights that this run started from have changed", where=str(init))
-    return load_init(run)
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,7 @@ def dry_run(recipe: Resolved[Recipe], data: Manifest, *, progress: Progress = qu
 
     rows = ready_to_train(data, recipe.settings).split("train")
     rows = rows.where(pl.int_range(pl.len()) % max(1, len(rows) // recipe.settings.train.batch_size) == 0)
+    rows = with_faces(rows, recipe.settings, progress=progress)
     inputs = open_inputs(rows, geometry_of(recipe.settings), progress=progress)
     seed = recipe.settings.train.seed
     return one_batch(rows, inputs, recipe=recipe.settings, seed=0 if seed == "random" else seed)
@@ -302,44 +308,3 @@ def submit(
     made = submission(read_predictions(Path(predictions)), Path(info), rule=rule, fill=fill)
     write_submission(Path(out), made)
     return made
-
-
-@dataclass(frozen=True)
-class Demo:
-    """What the demo leaves behind, every path below `root`, and how well it did on people never seen."""
-
-    root: Path
-    drawn: DrawnDataset
-    run: Run
-    evaluation: Evaluation
-    submission: Submission
-    report_path: Path
-    submission_path: Path
-    page_path: Path
-
-
-def demo(
-    out: Path | str,
-    *,
-    recipe: str = "instant",
-    n_people: int = 300,
-    seed: int = 0,
-    progress: Progress = quiet,
-    on_tick: OnTick | None = None,
-) -> Demo:
-    """Drawn faces, and all that is done with a folder of photos: ingest, split, train, predict, evaluate, submit.
-
-    It starts processes: a script calls it under `if __name__ == "__main__":`.
-    """
-    require_train()
-    resolved = open_recipe(recipe, [f"train.seed={seed}"])  # before anybody is drawn
-    root, told = Path(out), telling(progress, "drawing faces")
-    drawn = draw_dataset(root / "photos", n_train_people=n_people, n_eval_people=n_people, seed=seed, progress=told)
-    ingest([drawn.train_dir], root / "photos.parquet", progress=progress)
-    data = split(root / "photos.parquet", root / "manifest.parquet", seed=seed)
-    run = train(resolved, data=data, out=root / "run", progress=progress, on_tick=on_tick)
-    answers, page = root / "answers.parquet", root / "answers.html"
-    predict(run.path, drawn.eval_dir, out=answers, page=page, progress=progress)
-    evaluation = evaluate(answers, drawn.truth_path, report=root / "report.html")
-    submitted = submit(answers, drawn.eval_dir / "info.csv", out=root / "output.csv")
-    return Demo(root, drawn, run, evaluation, submitted, root / "report.html", root / "output.csv", page)

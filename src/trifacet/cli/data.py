@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trifacet.cli.command import Command, Group
-from trifacet.core.errors import error
+from trifacet.core.errors import error, first_few
 
 if TYPE_CHECKING:
     from trifacet.core.schema import LabelSchema
@@ -145,6 +145,28 @@ def split(
     idle = ("--allow-leak divided nobody who is known",)
     for note in (*made.stamps, *(idle if allow_leak and LEAK not in made.stamps else ()), *thin_classes(made)):
         render.warn(note)
+
+
+def faces(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos.")],
+    out: Annotated[Path, typer.Option("--out", help="The manifest to write.")] = Path("faces.parquet"),
+) -> None:
+    """A manifest with the upright square around each photo's face, which a recipe with `data.crop: face` is shown.
+
+    The largest face counts; a photo without one keeps its row, and its middle square is shown. Needs the extra `faces`
+    (OpenVINO).
+    """
+    from trifacet import stages
+    from trifacet.cli import render
+    from trifacet.data.faces import faces_by_class
+
+    with render.bars() as bars:
+        made = stages.faces(data, out, progress=bars.told)
+    columns = ("photos", "#photos", "#one face", "#several", "#none")
+    render.show(str(out), columns, [(name, *(f"{n:,}" for n in counts)) for name, *counts in faces_by_class(made)])
+    none = made.table.filter(n_faces=0)["photo_id"].to_list()
+    if none:
+        render.warn(f"no face was found in {first_few(none)}: of these the middle square is shown")
 
 
 @cache.command("list", cls=Command)

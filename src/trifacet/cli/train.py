@@ -96,7 +96,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 0,
 ) -> None:
     """Draw faces, train on them, answer for people never seen, score and submit. No download, a few minutes."""
-    from trifacet import stages
+    from trifacet import demonstration
     from trifacet.cli import render
     from trifacet.core.run import numbered
     from trifacet.opening import open_recipe, require_train
@@ -106,7 +106,8 @@ def demo(
     place = numbered(out.parent, out.name)
     render.say(f"Drawing {2 * people:,} people, seven photos each, into [bold]{place}[/]; then the whole way.")
     with render.bars(is_logged=True) as bars:
-        made = stages.demo(place, recipe=recipe, n_people=people, seed=seed, progress=bars.told, on_tick=bars.ticked)
+        told, ticked = bars.told, bars.ticked
+        made = demonstration.demo(place, recipe=recipe, n_people=people, seed=seed, progress=told, on_tick=ticked)
     render.scores(made.evaluation, "people never seen")
     for warning in made.submission.warnings:
         render.warn(warning)

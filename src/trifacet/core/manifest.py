@@ -48,6 +48,20 @@ KIND = TableKind(
 )
 
 
+CROP_COLUMNS = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px", "crop_angle_deg")
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of an upright photo, in its pixels (it may reach beyond), turned about its centre clockwise."""
+
+    x0_px: float
+    y0_px: float
+    x1_px: float
+    y1_px: float
+    angle_deg: float = 0.0
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Photos and labels. `table` has KIND's columns, one String column per attribute of `schema`, and `x_NAME` extras.
@@ -81,6 +95,12 @@ class Manifest:
     def paths(self) -> list[Path]:
         """Absolute paths of the photos, in row order."""
         return [self.roots[source] / path for source, path in self.table.select("source", "path").iter_rows()]
+
+    @property
+    def crops(self) -> list[Crop | None]:
+        """The square around each photo's face, in row order; None where no face was found, or none looked for."""
+        rows = self.table.select(CROP_COLUMNS).iter_rows()
+        return [None if None in row else Crop(*row) for row in rows]
 
     @property
     def groups(self) -> list[str]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trifacet.core.errors import error, first_few
 from trifacet.core.files import read_json, write_json
+from trifacet.core.manifest import Crop
 from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema, require_same_schema
 from trifacet.core.tables import Provenance, TableKind, read_table, write_table
 
@@ -185,7 +186,16 @@ class Predictor(Protocol):
         """What it is: names and hashes that its predictions carry."""
         ...
 
-    def prepare(self, image: ImageArray) -> ImageArray:
+    @property
+    def is_cutting_faces(self) -> bool:
+        """Whether its input is the square around a photo's face."""
+        ...
+
+    def locate(self, image: ImageArray) -> Crop | None:
+        """The square around the face, for a predictor that cuts faces; several threads may call it."""
+        ...
+
+    def prepare(self, image: ImageArray, crop: Crop | None = None) -> ImageArray:
         """The input (h, w, 3) uint8 of an upright RGB image (H, W, 3) of any size; several threads may call it."""
         ...
 

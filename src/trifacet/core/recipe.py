@@ -23,7 +23,9 @@ class DataSection(Section):
     image_size: tuple[Annotated[int, Field(ge=16, le=2048)], Annotated[int, Field(ge=16, le=2048)]] = Field(
         (150, 150), description="[height, width] in pixels"
     )
-    crop: Literal["middle_square", "none"] = Field("middle_square", description="what part of the photo is used")
+    crop: Literal["face", "middle_square", "none"] = Field(
+        "middle_square", description="what part of the photo is used; face: upright, needs the extra [faces]"
+    )
 
 
 class ModelSection(Section):

@@ -13,6 +13,7 @@ from torch import nn
 
 from trifacet.core.errors import error
 from trifacet.core.files import sha256_file
+from trifacet.core.manifest import Crop
 from trifacet.core.predictions import (
     DecisionRule,
     Float32Array,
@@ -29,6 +30,7 @@ from trifacet.learn.device import choose_device
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, answer_probs, build_net
 from trifacet.pixels.decode import Undecodable, decode
+from trifacet.pixels.faces import FaceFinder
 from trifacet.pixels.preprocess import Geometry, fit
 
 Tta = Literal["none", "flip"]
@@ -59,14 +61,28 @@ class Model:
     stamps: tuple[str, ...] = ()
     manifest_path: Path | None = None
     has_pictures: bool = True
+    finder: FaceFinder | None = None
 
     def __repr__(self) -> str:
         classes = " x ".join(f"{a.name} {len(a.classes)}" for a in self.schema.attributes)
         return f"Model(run {self.made_by['run']!r}, {self.backbone}, {classes}, on {self.device})"
 
-    def prepare(self, image: ImageArray) -> ImageArray:
-        """The input (h, w, 3) uint8 of an upright RGB image (H, W, 3) uint8; several threads may call it."""
-        return fit(image, self.geometry)
+    @property
+    def is_cutting_faces(self) -> bool:
+        """Whether it is shown the square around the face."""
+        return self.finder is not None
+
+    def locate(self, image: ImageArray) -> Crop | None:
+        """The square around the largest face of an upright RGB image; None without one, or when it is not asked for."""
+        faces = self.finder.find(image) if self.finder else []
+        return faces[0].crop() if faces else None
+
+    def prepare(self, image: ImageArray, crop: Crop | None = None) -> ImageArray:
+        """The input (h, w, 3) uint8 of an upright RGB image (H, W, 3) uint8; several threads may call it.
+
+        crop: the square around the face where `locate` was asked already; without a face it is the middle square.
+        """
+        return fit(image, self.geometry, crop)
 
     @torch.inference_mode()
     def probs(self, inputs: ImageArray) -> tuple[Float32Array, Float32Array | None]:
@@ -117,7 +133,8 @@ class Model:
     def _open(self, image: str | Path | ImageArray) -> ImageArray | str:
         """The prepared input of an image, or the status that says why there is none."""
         try:
-            return self.prepare(decode(Path(image).read_bytes()) if isinstance(image, str | Path) else image)
+            pixels = decode(Path(image).read_bytes()) if isinstance(image, str | Path) else image
+            return self.prepare(pixels, self.locate(pixels))
         except OSError as problem:
             return f"unreadable: {problem.strerror}"
         except Undecodable as problem:
@@ -190,6 +207,7 @@ def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None, pictur
         stamps=run.info.stamps,
         manifest_path=run.manifest_path,
         has_pictures=run.info.recipe.report.pictures if pictures is None else pictures,
+        finder=FaceFinder() if run.info.recipe.data.crop == "face" else None,
     )
 
 

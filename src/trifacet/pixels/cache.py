@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from trifacet.core.files import (
     sync_folder,
     write_json,
 )
+from trifacet.core.manifest import Crop
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.preprocess import Geometry, fit
 
@@ -80,13 +82,15 @@ def open_cache(
     hashes: Sequence[str],
     *,
     geometry: Geometry,
+    crops: Sequence[Crop | None] | None = None,
     folder: Path | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> npt.NDArray[np.uint8]:
     """The photos' inputs (N, height, width, 3) uint8 as a read-only memmap, built first when there is none yet.
 
-    hashes: sha256 of each photo's file; the key is made of them, so a cache is never stale.
+    hashes: sha256 of each photo's file; the key is made of them, so a cache is never stale. crops: each photo's face,
+    for a geometry that shows it; part of the key too.
 
     Raises:
         ManifestError: TRI204, photos that changed or cannot be decoded any more.
@@ -96,7 +100,10 @@ def open_cache(
     shape = (len(paths), geometry.height_px, geometry.width_px, 3)
     if not paths:
         return np.zeros(shape, dtype=np.uint8)
-    key = sha256_json({"photos": list(hashes), "geometry": geometry.describe()})[:32]
+    described: dict[str, Any] = {"photos": list(hashes), "geometry": geometry.describe()}
+    if crops is not None:
+        described["crops"] = [crop and list(astuple(crop)) for crop in crops]
+    key = sha256_json(described)[:32]
     target = folder / f"{key}.u8"
     if not _is_whole(target, shape):
         _make_room(folder, int(np.prod(shape)))
@@ -106,6 +113,7 @@ def open_cache(
             paths=paths,
             hashes=hashes,
             geometry=geometry,
+            crops=crops or [None] * len(paths),
             workers=workers or os.cpu_count() or 1,
             progress=progress,
         )
@@ -187,6 +195,7 @@ def _build(
     paths: Sequence[Path],
     hashes: Sequence[str],
     geometry: Geometry,
+    crops: Sequence[Crop | None],
     workers: int,
     progress: Progress | None,
 ) -> None:
@@ -199,7 +208,7 @@ def _build(
             return [
                 wrong
                 for i in chunk
-                if (wrong := _fill_one(pixels, i, path=paths[i], expected=hashes[i], geometry=geometry))
+                if (wrong := _fill_one(pixels, i, path=paths[i], expected=hashes[i], geometry=geometry, crop=crops[i]))
             ]
 
         failed: list[str] = []
@@ -218,12 +227,14 @@ def _build(
         sync_folder(target.parent)
 
 
-def _fill_one(pixels: npt.NDArray[np.uint8], row: int, *, path: Path, expected: str, geometry: Geometry) -> str | None:
+def _fill_one(
+    pixels: npt.NDArray[np.uint8], row: int, *, path: Path, expected: str, geometry: Geometry, crop: Crop | None
+) -> str | None:
     try:
         content = path.read_bytes()
         if sha256_bytes(content) != expected:
             return f"{path} (other bytes)"
-        pixels[row] = fit(decode(content), geometry)
+        pixels[row] = fit(decode(content), geometry, crop)
     except OSError as problem:
         return f"{path} ({problem.strerror})"
     except Undecodable as problem:
