@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from trifacet.core.errors import MachineError
-from trifacet.data.drawn import PHOTO_NAMES, DrawnDataset, draw_dataset, draw_person, draw_photo, masks
+from trifacet.data.drawn import PHOTO_NAMES, DrawnDataset, draw_dataset, draw_person, draw_photo
+from trifacet.pixels import masks
 
 SMALL = (96, 128)
 

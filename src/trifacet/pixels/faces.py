@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from typing import Any
@@ -77,17 +76,9 @@ class FaceFinder:
     def __init__(self) -> None:
         require_faces()
         self._own = threading.local()
-        self._compiled  # noqa: B018 (read here, so that no two threads compile it)
-
-    @cached_property
-    def _compiled(self) -> Any:
-        os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")  # nobody is told that faces are looked for
-        import openvino
-
-        core = openvino.Core()
-        with as_file(files("trifacet") / "weights" / "face_finder.tflite") as path:
-            model = core.read_model(path)
-        return core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": os.cpu_count() or 1})
+        self._compiled = _compile()
+        with _FIRST_CALL:  # two first calls at once wait for each other for ever: OpenVINO's binding holds two locks
+            self._infer(np.zeros((INPUT_PX, INPUT_PX, 3), np.float32))
 
     def find(self, image: ImageArray) -> list[Face]:
         """The faces of an upright RGB image (H, W, 3) uint8, the largest first; empty when there is none."""
@@ -132,6 +123,18 @@ class FaceFinder:
         candidates[:, :2] += anchors
         candidates[:, 4:] += np.tile(anchors, 6)
         return candidates, scores[kept]
+
+
+_FIRST_CALL = threading.Lock()
+
+
+def _compile() -> Any:
+    import openvino  # its telemetry belongs to its converter, which is not used: nobody is told of anything
+
+    core = openvino.Core()
+    with as_file(files("trifacet") / "weights" / "face_finder.tflite") as path:
+        model = core.read_model(path)
+    return core.compile_model(model, "CPU", {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": os.cpu_count() or 1})
 
 
 def _anchors() -> FloatArray:

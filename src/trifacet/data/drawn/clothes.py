@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trifacet.data.drawn import face, masks
+from trifacet.data.drawn import face
 from trifacet.data.drawn.person import Person
-from trifacet.data.drawn.shapes import Pen, Rgb, curve, flipped, mirrored, moved, shade, tint
-
-# Clothes, scarves and cups share the colours of masks, so that a patch of sky blue says nothing by itself.
-COLOURS: tuple[Rgb, ...] = (
-    masks.WHITE, masks.SKY, masks.BLACK, masks.GREY, masks.NAVY, masks.RED, masks.MUSTARD, masks.OLIVE, masks.LILAC,
-    masks.ROSE, masks.SAND, masks.MINT, masks.TEAL, masks.BRICK, (92, 70, 92), (226, 140, 110), (64, 92, 84),
-)  # fmt: skip
+from trifacet.pixels.shapes import Pen, Rgb, curve, flipped, mirrored, moved, shade, tint
 
 
 def draw_neck(pen: Pen, head: Pen, *, person: Person, light: float) -> None:
@@ -119,66 +113,3 @@ def _collar(pen: Pen, person: Person, *, kind: str, rgb: Rgb) -> None:
             lapel = [(n + 0.1, 1.3), (n + 0.34, 1.5), (0.34, 2.05), (0.02, 2.35), (0.1, 1.95)]
             pen.fill([(s * x, y) for x, y in lapel], shade(rgb, 0.16))
     pen.stroke([(0.0, 1.66), (0.0, 2.4), (0.0, 3.4)], shade(rgb, 0.45), width=0.025, alpha=0.6, ends=0.9)
-
-
-def draw_scarf(pen: Pen, rgb: Rgb, *, high: float) -> None:
-    """Draws a scarf wound round the neck, its upper edge at `high`."""
-    wrap = mirrored(
-        [
-            (0.0, high + 0.1),
-            (0.38, high + 0.02),
-            (0.62, high - 0.04),
-            (0.72, high + 0.22),
-            (0.5, high + 0.5),
-            (0.0, high + 0.6),
-        ]
-    )
-    pen.soft(moved(wrap, (0.0, 0.04)), (50, 30, 30), alpha=0.4, blur=0.07)
-    pen.fill(wrap, rgb)
-    pen.fill(
-        curve([(0.1, high + 0.45), (0.42, high + 0.4), (0.46, high + 1.3), (0.12, high + 1.35)], closed=True),
-        shade(rgb, 0.12),
-    )
-    for k in range(3):
-        y = high + 0.17 + 0.13 * k
-        pen.stroke([(-0.62, y - 0.06), (-0.1, y + 0.06), (0.6, y - 0.05)], shade(rgb, 0.45), width=0.03, alpha=0.55)
-
-
-def draw_cup(pen: Pen, rgb: Rgb, *, person: Person, x: float, y: float) -> None:
-    """Draws a hand that holds a cup, its rim around (x, y)."""
-    skin = person.skin_rgb
-    pen.soft(
-        [(x - 0.3, y), (x + 0.3, y), (x + 0.24, y + 0.75), (x - 0.24, y + 0.75)], (50, 30, 26), alpha=0.35, blur=0.07
-    )
-    pen.fill([(x - 0.28, y), (x + 0.28, y), (x + 0.22, y + 0.72), (x - 0.22, y + 0.72)], rgb)
-    pen.fill([(x - 0.31, y - 0.05), (x + 0.31, y - 0.05), (x + 0.29, y + 0.06), (x - 0.29, y + 0.06)], shade(rgb, 0.22))
-    pen.fill(
-        [(x + 0.12, y + 0.06), (x + 0.28, y + 0.06), (x + 0.22, y + 0.72), (x + 0.1, y + 0.72)],
-        shade(rgb, 0.4),
-        alpha=0.35,
-    )
-    pen.fill(
-        curve(
-            [
-                (x + 0.1, y + 0.3),
-                (x + 0.42, y + 0.25),
-                (x + 0.56, y + 0.7),
-                (x + 0.9, y + 1.7),
-                (x + 0.3, y + 1.7),
-                (x + 0.1, y + 0.8),
-            ],
-            closed=True,
-        ),
-        shade(skin, 0.16),
-    )
-    for k in range(4):
-        f = y + 0.2 + 0.135 * k
-        pen.stroke(
-            [(x + 0.42, f + 0.06), (x + 0.1, f - 0.01), (x - 0.2 + 0.03 * k, f + 0.03)],
-            shade(skin, 0.38),
-            width=0.165,
-            ends=0.75,
-        )
-        pen.stroke(
-            [(x + 0.42, f + 0.05), (x + 0.1, f - 0.015), (x - 0.19 + 0.03 * k, f + 0.025)], skin, width=0.145, ends=0.75
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trifacet.data.drawn.person import Person
-from trifacet.data.drawn.shapes import Area, Path, Pen, Points, Rgb, curve, mirrored, mix, moved, oval, shade, tint
+from trifacet.pixels.shapes import Area, Path, Pen, Points, Rgb, curve, mirrored, mix, moved, oval, shade, tint
 
 EYE_Y = -0.06  # where eyes stand, face units
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from trifacet.data.drawn.face import EYE_Y
 from trifacet.data.drawn.person import Person
-from trifacet.data.drawn.shapes import (
+from trifacet.pixels.shapes import (
     Area,
     Path,
     Pen,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trifacet.data.drawn.person import Person
-from trifacet.data.drawn.shapes import Pen, Points, Rgb, curve, lens, mirrored, mix, oval, shade, tint
+from trifacet.pixels.shapes import Pen, Points, Rgb, curve, lens, mirrored, mix, oval, shade, tint
 
 _ACROSS = (-0.63, -0.43, -0.2, 0.0, 0.2, 0.43, 0.63)  # x of the hairline's knots, share of a face 0.735 wide
 # Height of the hairline at those x, from the temple on the left to the one on the right (parted on the left).

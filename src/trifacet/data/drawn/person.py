@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trifacet.data.drawn.shapes import Rgb, mix
+from trifacet.pixels.shapes import Rgb, mix
 
 # Where these come from: calibrated on three drawings of 300 people (docs/log.md, drawn exam), so that a frozen face
 # trunk with a small head reaches a macro F1 of .80-.95 and people of 60 and over stay the hardest age class.

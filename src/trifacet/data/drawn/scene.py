@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageFilter
 
-from trifacet.data.drawn import clothes, face, features, hair, masks
+from trifacet.data.drawn import clothes, face, features, hair
 from trifacet.data.drawn.person import Person
-from trifacet.data.drawn.shapes import SUPERSAMPLE, Pen, Rgb, View, mix, oval, shade, tint
+from trifacet.pixels import masks, occluders
+from trifacet.pixels.shapes import SUPERSAMPLE, Pen, Rgb, View, mix, oval, shade, tint
 
 PHOTO_NAMES = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal")
 
@@ -113,7 +114,7 @@ def _background(rng: np.random.Generator, size_px: tuple[int, int]) -> Image.Ima
             top = y - float(rng.uniform(0.12, 0.22))
             pen.fill(
                 [(x, top), (x + 0.06, top), (x + 0.06, y), (x, y)],
-                mix((_one(rng, clothes.COLOURS), wall), 0.4),
+                mix((_one(rng, occluders.COLOURS), wall), 0.4),
                 alpha=0.85,
             )
         pen.fill([(0, y), (1, y), (1, y + 0.03), (0, y + 0.03)], shade(wall, 0.4))
@@ -163,13 +164,13 @@ def draw_photo(
     clothes.draw_neck(body, head, person=person, light=shot.light)
     garment = list(clothes.GARMENTS)[int(rng.integers(len(clothes.GARMENTS)))]
     broad = 1.06 + 0.9 * (person.shape.neck - 0.43) + 0.05 * float(rng.normal())
-    rgb = _one(rng, clothes.COLOURS)
+    rgb = _one(rng, occluders.COLOURS)
     while sum(abs(a - b) for a, b in zip(rgb, person.skin_rgb, strict=True)) < 75:  # nobody looks undressed
-        rgb = _one(rng, clothes.COLOURS)
+        rgb = _one(rng, occluders.COLOURS)
     clothes.draw_garment(body, person, kind=garment, rgb=rgb, broad=broad)
     scarf, cup = rng.random(2).tolist()
     if scarf < 0.09:
-        clothes.draw_scarf(body, _one(rng, clothes.COLOURS), high=1.06 + float(rng.uniform(-0.03, 0.12)))
+        occluders.draw_scarf(body, _one(rng, occluders.COLOURS), high=1.06 + float(rng.uniform(-0.03, 0.12)))
     face.draw_ears(head, person)
     clip = face.draw_skin(head, person, light=shot.light)
     face.draw_marks(head, person, clip=clip)
@@ -193,10 +194,10 @@ def draw_photo(
         hair.draw_front_hair(head, person)
     features.draw_glasses(head, person)
     if cup < (0.07 if kind == "normal" else 0.05):
-        clothes.draw_cup(
+        occluders.draw_cup(
             body,
-            _one(rng, clothes.COLOURS),
-            person=person,
+            _one(rng, occluders.COLOURS),
+            skin=person.skin_rgb,
             x=float(rng.uniform(-0.25, 0.25)),
             y=float(rng.uniform(0.45, 1.6) if kind == "normal" else rng.uniform(1.0, 1.6)),
         )

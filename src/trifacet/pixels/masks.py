@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from trifacet.data.drawn.shapes import Area, Path, Pen, Points, Rgb, curve, mirrored, mix, moved, oval, shade, tint
+from trifacet.pixels.shapes import Area, Path, Pen, Points, Rgb, curve, mirrored, mix, moved, oval, shade, tint
 
 WHITE, SKY, BLACK, GREY = (243.0, 244.0, 244.0), (170.0, 208.0, 230.0), (52.0, 52.0, 58.0), (150.0, 156.0, 164.0)
 MINT, ROSE, SAND, NAVY = (176.0, 218.0, 200.0), (236.0, 184.0, 190.0), (222.0, 200.0, 170.0), (58.0, 74.0, 112.0)
@@ -74,9 +74,9 @@ WRONG_WAYS: dict[str, tuple[float, float, float]] = {
 }
 
 
-def wear_wrongly(rng: np.random.Generator) -> tuple[str, Wear]:
-    """A wrong way to wear a mask, drawn with the shares of `WRONG_WAYS`: its name and the place of the mask."""
-    shares = np.array([share for share, _, _ in WRONG_WAYS.values()])
+def wear_wrongly(rng: np.random.Generator, shares_of: Mapping[str, float] | None = None) -> tuple[str, Wear]:
+    """A wrong way to wear a mask, drawn with these shares or those of `WRONG_WAYS`: its name, the mask's place."""
+    shares = np.array([(shares_of or {}).get(way, share) for way, (share, _, _) in WRONG_WAYS.items()])
     way = list(WRONG_WAYS)[int(rng.choice(len(shares), p=shares / shares.sum()))]
     _, top, bottom = WRONG_WAYS[way]
     slip = float(rng.uniform(-0.025, 0.05))
@@ -236,9 +236,9 @@ def draw_mask(pen: Pen, kind: str, *, rgb: Rgb, wear: Wear, width: float, rng: n
                 )
 
 
-def choose_mask(rng: np.random.Generator) -> tuple[str, Rgb]:
-    """A kind of mask and one of its colours, a little off."""
-    kind = list(MASK_KINDS)[int(rng.integers(len(MASK_KINDS)))]
+def choose_mask(rng: np.random.Generator, kinds: Sequence[str] = tuple(MASK_KINDS)) -> tuple[str, Rgb]:
+    """One of these kinds of mask and one of its colours, a little off."""
+    kind = kinds[int(rng.integers(len(kinds)))]
     colours = MASK_KINDS[kind].colours
     rgb = colours[int(rng.integers(len(colours)))]
     r, g, b = (float(np.clip(v + rng.normal(0, 5), 20, 248)) for v in rgb)

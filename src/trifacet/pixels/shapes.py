@@ -127,7 +127,10 @@ def lens(points: Path, width: float, *, start: float = 0.0, end: float = 0.0) ->
 
 @dataclass(frozen=True)
 class View:
-    """Where a head stands in the picture: centre and unit in pixels, in-plane `turn` and `yaw` in radians."""
+    """Where a head stands in the picture: centre and unit in pixels, in-plane `turn`, `yaw` and `pitch` in radians.
+
+    bulge: how far its middle stands out of the plane of its outline, in units.
+    """
 
     x_px: float
     y_px: float
@@ -135,13 +138,14 @@ class View:
     turn: float = 0.0
     yaw: float = 0.0
     pitch: float = 0.0
+    bulge: float = 0.5
 
     def at(self, points: Path, depth: float = 0.0) -> Points:
         """Pixels (N, 2) of points on the head; `depth` is how far they stand out of it (a nose, a mask)."""
         p = np.asarray(points, dtype=np.float64)
         x, y = p[:, 0], p[:, 1]
         if self.yaw or self.pitch:
-            out = 0.5 * np.sqrt(np.clip(1 - (x / 0.92) ** 2 - (y / 1.45) ** 2, 0, 1)) + depth
+            out = self.bulge * np.sqrt(np.clip(1 - (x / 0.92) ** 2 - (y / 1.45) ** 2, 0, 1)) + depth
             x, y = x * math.cos(self.yaw) + out * math.sin(self.yaw), y + out * math.sin(self.pitch)
         c, s = math.cos(self.turn) * self.unit_px, math.sin(self.turn) * self.unit_px
         pixels = np.empty_like(p)
