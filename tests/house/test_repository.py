@@ -82,7 +82,10 @@ def test_what_the_package_imports_it_declares() -> None:
 
     project = PROJECT["project"]
     base = {Requirement(line).name for line in project["dependencies"]}
-    train = base | {Requirement(line).name for line in project["optional-dependencies"]["train"]}
+    extras = {
+        name: {Requirement(line).name for line in lines} for name, lines in project["optional-dependencies"].items()
+    }
+    allowed = {"trifacet/learn/": extras["train"], "trifacet/pixels/faces.py": extras["faces"]}
     distributions = packages_distributions()
     undeclared = [
         f"{module.name}: {name}"
@@ -90,7 +93,7 @@ def test_what_the_package_imports_it_declares() -> None:
         if module.name.startswith("trifacet/")
         for name in sorted(third_party(module))
         if not {PART_OF.get(name, d.lower()) for d in distributions.get(name, [name])}
-        & (train if module.name.startswith("trifacet/learn/") else base)
+        & base.union(*(names for place, names in allowed.items() if module.name.startswith(place)))
     ]
     assert undeclared == []
 

@@ -133,3 +133,31 @@ def test_what_comes_out_stays_within_0_and_255() -> None:
         assert changed.max() <= 255
     dark = augment(torch.full((1, 3, 8, 8), 255, dtype=torch.uint8), draws(1, c6=1), ranges=only(brightness=1))
     assert (dark == 255).all()
+
+
+def test_a_turned_head_moves_the_middle_and_leaves_the_sides() -> None:
+    ramp = torch.arange(100, dtype=torch.uint8).expand(1, 3, 10, 100).contiguous()
+    for bend in (-1.0, 1.0):
+        seen = augment(ramp, draws(1, c15=bend), ranges=only(turn=0.4))[0, 0, 5]
+        assert abs(seen[50] - (50 + bend * 0.4 * 50)) < 1.5  # what stands 20 columns aside is seen in the middle
+        assert abs(seen[1] - 1) < 2.5
+        assert abs(seen[98] - 98) < 2.5
+        assert (seen.diff()[1:-1] > 0).all()  # nothing is folded over
+
+
+def test_a_rectangle_of_one_colour_is_erased_from_the_share_that_was_asked_for() -> None:
+    images = photos(400, height=40, width=40)
+    drawn = torch.from_numpy(draw(0, 0, n_photos=400))
+    changed = (augment(images, drawn, ranges=only(erase=0.3)) - images).abs().amax(1) > 1
+    shares = changed.float().mean(dim=(1, 2))
+    assert 0.22 < (shares > 0).float().mean() < 0.38
+    assert shares.max() < 0.25
+    one = int(shares.argmax())
+    ys, xs = changed[one].nonzero().T
+    assert (ys.max() - ys.min() + 1) * (xs.max() - xs.min() + 1) <= 1.3 * changed[one].sum()
+    assert torch.equal(augment(images, drawn, ranges=only(erase=0)), augment(images, drawn, ranges=NOTHING))
+
+
+def test_the_first_draws_are_those_of_older_versions() -> None:
+    old = np.random.Generator(np.random.Philox(key=[3, 7])).uniform(-1, 1, (50, 15)).astype(np.float32)
+    assert np.array_equal(draw(3, 7, n_photos=50)[:, :15], old)

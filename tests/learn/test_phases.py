@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.learn import tiny
+from trifacet.core.recipe import Recipe
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, build_net
@@ -28,6 +29,10 @@ def head(sets: tuple[str, ...] = (), seen: list[int] | None = None):
     return net, data, head_phase(net, data, recipe=tiny.recipe(sets), seed=0, on_photos=told.append)
 
 
+def whole(net: Net, data: Data, *, recipe: Recipe, seed: int) -> Phase:
+    return all_phase(net, data, schema=DEFAULT_SCHEMA, recipe=recipe, seed=seed, on_photos=lambda _: None)
+
+
 def test_data_are_the_manifests_rows() -> None:
     manifest, images = tiny.photos()
     weighed = manifest.table.with_columns(
@@ -46,7 +51,7 @@ def test_data_are_the_manifests_rows() -> None:
 
 def answers(phase: Phase, epoch: int, examples: np.ndarray) -> dict[str, torch.Tensor]:
     """What the phase's module says of these examples as the loop asks it."""
-    inputs, _ = phase.load(examples)
+    inputs, _ = phase.load(epoch)(examples)
     return phase.module(phase.view(epoch)(inputs, examples))
 
 
@@ -68,7 +73,7 @@ def test_the_head_sees_every_photo_in_every_view(sets: tuple[str, ...], n_views:
     assert sum(seen) == 27 * n_views + 13
     examples = np.array([0, 26, 27, 53, 54, 80])
     expected = data.labels.classes[torch.tensor([0, 26, 0, 26, 0, 26])]
-    assert torch.equal(phase.load(examples % phase.n_examples)[1].classes[:4], expected[:4])
+    assert torch.equal(phase.load(0)(examples % phase.n_examples)[1].classes[:4], expected[:4])
     assert answers(phase, 0, np.arange(5))["age"].shape == (5, 101)
 
 
@@ -93,23 +98,23 @@ def test_the_head_alone_competes_only_where_nothing_follows() -> None:
 
 def test_the_whole_net_sees_photos_anew_in_every_epoch_and_alike_in_every_run() -> None:
     net, data = opened()
-    phase = all_phase(net, data, recipe=tiny.recipe(), seed=3)
-    again = all_phase(net, data, recipe=tiny.recipe(), seed=3)
+    phase = whole(net, data, recipe=tiny.recipe(), seed=3)
+    again = whole(net, data, recipe=tiny.recipe(), seed=3)
     with torch.no_grad():
         first, second = answers(phase, 0, np.arange(4))["mask"], answers(phase, 1, np.arange(4))["mask"]
         assert not torch.allclose(first, second, atol=1e-5)
         assert torch.allclose(answers(again, 1, np.array([2, 0]))["mask"], second[[2, 0]], atol=1e-5)
         assert torch.allclose(answers(phase, 0, np.arange(4))["mask"], first)
-        other = answers(all_phase(net, data, recipe=tiny.recipe(), seed=4), 0, np.arange(4))["mask"]
+        other = answers(whole(net, data, recipe=tiny.recipe(), seed=4), 0, np.arange(4))["mask"]
         assert not torch.allclose(first, other, atol=1e-5)
-    assert torch.equal(phase.load(np.array([4, 1]))[1].classes, data.labels.classes[[4, 1]])
+    assert torch.equal(phase.load(2)(np.array([4, 1]))[1].classes, data.labels.classes[[4, 1]])
 
 
 def test_val_is_answered_in_order_whatever_the_batch() -> None:
     net, data = opened()
     with torch.no_grad():
-        small = all_phase(net, data, recipe=tiny.recipe(("train.batch_size=2",)), seed=0).answer_val()
-        large = all_phase(net, data, recipe=tiny.recipe(("train.batch_size=64",)), seed=0).answer_val()
+        small = whole(net, data, recipe=tiny.recipe(("train.batch_size=2",)), seed=0).answer_val()
+        large = whole(net, data, recipe=tiny.recipe(("train.batch_size=64",)), seed=0).answer_val()
     assert small["age"].shape == (13, 101)
     assert torch.allclose(small["age"], large["age"], atol=1e-5)
 
@@ -120,7 +125,7 @@ def test_the_learning_rates_are_the_recipes() -> None:
         (("optim.lr=0.5", "optim.head_lr=0.25"), [0.5, 0.25]),
         (("optim.head_lr=null",), [1e-3] * 2),
     ):
-        phase = all_phase(net, data, recipe=tiny.recipe(sets), seed=0)
+        phase = whole(net, data, recipe=tiny.recipe(sets), seed=0)
         assert [(part[0], part[1]) for part in phase.parts] == [(net.backbone, expected[0]), (net.head, expected[1])]
 
 

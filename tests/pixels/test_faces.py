@@ -66,7 +66,7 @@ def test_a_turned_face_is_cut_upright(finder: FaceFinder, turned_deg: int) -> No
     turned = np.asarray(photo.rotate(-turned_deg, Image.Resampling.BICUBIC, fillcolor=(120, 120, 120)))
     before, after = finder.find(np.asarray(photo))[0], finder.find(turned)[0]
     assert after.angle_deg - before.angle_deg == pytest.approx(turned_deg, abs=7)
-    upright = finder.find(fit(turned, SQUARE, after.crop()))[0]
+    upright = finder.find(fit(turned, SQUARE, crop=after.crop()))[0]
     assert abs(upright.angle_deg) < 5
     side = upright.box[2:] - upright.box[:2]
     assert 0.6 < side.max() / 96 < 1  # the face fills 1 / CROP_SCALE of the square

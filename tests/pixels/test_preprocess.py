@@ -81,20 +81,20 @@ FACE = Geometry(40, 40, crop="face")
 
 def test_a_level_crop_of_the_right_size_keeps_its_pixels() -> None:
     photo = noise(100, 80)
-    assert np.array_equal(fit(photo, FACE, Crop(20, 30, 60, 70)), photo[30:70, 20:60])
+    assert np.array_equal(fit(photo, FACE, crop=Crop(20, 30, 60, 70)), photo[30:70, 20:60])
 
 
 def test_a_crop_turned_by_a_quarter_shows_the_photo_turned_back() -> None:
     photo = noise(100, 80)
-    assert np.array_equal(fit(photo, FACE, Crop(20, 30, 60, 70, angle_deg=90)), np.rot90(photo[30:70, 20:60]))
+    assert np.array_equal(fit(photo, FACE, crop=Crop(20, 30, 60, 70, angle_deg=90)), np.rot90(photo[30:70, 20:60]))
 
 
 def test_a_crop_beyond_the_photo_repeats_its_border() -> None:
     photo = noise(50, 40)
-    cut = fit(photo, FACE, Crop(-10, -5, 30, 35))
+    cut = fit(photo, FACE, crop=Crop(-10, -5, 30, 35))
     assert np.array_equal(cut[5:, 10:], photo[:35, :30])
     assert (cut[:6, 10:] == photo[0, :30]).all()
-    far = fit(photo, FACE, Crop(1000, 1000, 1040, 1040))
+    far = fit(photo, FACE, crop=Crop(1000, 1000, 1040, 1040))
     assert (far == photo[-1, -1]).all()
 
 
@@ -103,7 +103,7 @@ def test_a_crop_beyond_the_photo_repeats_its_border() -> None:
 def test_a_shrunk_crop_averages_over_all_its_pixels(side: int, angle_deg: float) -> None:
     stripes = np.zeros((600, 600, 3), np.uint8)
     stripes[:, ::2] = 200
-    cut = fit(stripes, FACE, Crop(300 - side / 2, 300 - side / 2, 300 + side / 2, 300 + side / 2, angle_deg))
+    cut = fit(stripes, FACE, crop=Crop(300 - side / 2, 300 - side / 2, 300 + side / 2, 300 + side / 2, angle_deg))
     middle = cut[10:30, 10:30].astype(float)
     assert abs(middle.mean() - 100) < 3
     if side > 2 * 40:
@@ -118,6 +118,6 @@ def test_without_a_face_the_middle_square_is_shown() -> None:
 def test_an_enlarged_crop_is_smooth() -> None:
     photo = np.zeros((60, 60, 3), np.uint8)
     photo[:, 30:] = 200
-    row = fit(photo, FACE, Crop(25, 25, 35, 35)).astype(int)[20, :, 0]
+    row = fit(photo, FACE, crop=Crop(25, 25, 35, 35)).astype(int)[20, :, 0]
     assert (np.diff(row) >= 0).all()
     assert (row[0], row[-1]) == (0, 200)

@@ -65,6 +65,12 @@ class AugmentSection(Section):
     saturation: Share = Field(0.30, description="gain around the pixel's grey")
     channel_gain: Share = Field(0.08, description="gain of each channel by itself")
     noise: Annotated[float, Field(ge=0, le=128)] = Field(0.0, description="largest standard deviation, of 255")
+    turn: Annotated[float, Field(ge=0, lt=0.5)] = Field(0.0, description="warp as of a head turned aside, .45 far")
+    erase: Share = Field(0.0, description="probability of a rectangle of one colour over 2 to 20 % of the photo")
+    degrade: Share = Field(0.0, description="probability of lost resolution (up to 3 times) and JPEG marks")
+    masks: Share = Field(0.0, description="probability that a bare face gets a drawn mask; needs the extra [faces]")
+    mask_kinds: tuple[str, ...] = Field((), description="kinds of mask that are drawn; empty: all")
+    occluders: Share = Field(0.0, description="probability that a bare face gets a hand, cup, phone, scarf or hair")
 
 
 class OptimSection(Section):

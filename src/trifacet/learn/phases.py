@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from trifacet.core.manifest import Manifest
 from trifacet.core.recipe import Recipe
+from trifacet.core.schema import LabelSchema
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import (
     OnPhotos,
@@ -26,6 +27,7 @@ from trifacet.learn.features import (
 )
 from trifacet.learn.losses import Labels
 from trifacet.learn.models import Net
+from trifacet.learn.spoil import make_spoiler
 from trifacet.learn.trunks import FaceTrunk, has_fitted_norm, with_norm
 
 N_NORM_PHOTOS = 257  # photos that the re-inserted norms are fitted on; dated entry 2026-11-21 of docs/log.md
@@ -58,9 +60,9 @@ class Data:
 class Phase:
     """One phase. An epoch has `n_examples`.
 
-    parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights. load: inputs and labels
-    of these examples, on the device. view: an epoch's augmentation of the inputs of these examples. answer_val: logits
-    of every val photo, in `val_rows` order.
+    parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights. load: an epoch's inputs
+    and labels of these examples, on the device. view: an epoch's augmentation of the inputs of these examples.
+    answer_val: logits of every val photo, in `val_rows` order.
     """
 
     name: PhaseName
@@ -70,7 +72,7 @@ class Phase:
     n_examples: int
     batch_size: int
     selects: bool
-    load: Callable[[Rows], tuple[Tensor, Labels]]
+    load: Callable[[int], Callable[[Rows], tuple[Tensor, Labels]]]
     view: Callable[[int], Callable[[Tensor, Rows], Tensor]]
     answer_val: Callable[[], Logits]
 
@@ -114,19 +116,34 @@ def head_phase(net: Net, data: Data, *, recipe: Recipe, seed: int, on_photos: On
         n_examples=len(seen),
         batch_size=recipe.train.head_batch_size,
         selects=recipe.train.epochs == 0,
-        load=load,
+        load=lambda _: load,
         view=lambda _: lambda features, _: features,
         answer_val=answer_val,
     )
 
 
-def all_phase(net: Net, data: Data, *, recipe: Recipe, seed: int) -> Phase:
-    """The whole net, on photos augmented anew in each epoch."""
+def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed: int, on_photos: OnPhotos) -> Phase:
+    """The whole net, on photos changed anew in each epoch. Faces to draw on are looked for here. Raises TRI101."""
     optim = recipe.optim
+    spoiler = make_spoiler(
+        recipe.augment,
+        schema,
+        images=data.images,
+        classes=data.labels.classes.cpu().numpy(),
+        rows=data.train_rows,
+        seed=seed,
+        on_photos=on_photos,
+    )
 
-    def load(examples: Rows) -> tuple[Tensor, Labels]:
-        rows = data.train_rows[examples]
-        return data.inputs(rows), data.labels_of(rows)
+    def load(epoch: int) -> Callable[[Rows], tuple[Tensor, Labels]]:
+        def of(examples: Rows) -> tuple[Tensor, Labels]:
+            rows = data.train_rows[examples]
+            if spoiler is None:
+                return data.inputs(rows), data.labels_of(rows)
+            images, labels = spoiler.spoil(data.images[rows], data.labels_of(rows), rows=rows, epoch=epoch)
+            return to_tensor(images, data.device), labels
+
+        return of
 
     def view(epoch: int) -> Callable[[Tensor, Rows], Tensor]:
         draws = torch.from_numpy(draw(seed, epoch, n_photos=len(data.train_rows))).to(data.device)

@@ -82,7 +82,7 @@ class Model:
 
         crop: the square around the face where `locate` was asked already; without a face it is the middle square.
         """
-        return fit(image, self.geometry, crop)
+        return fit(image, self.geometry, crop=crop)
 
     @torch.inference_mode()
     def probs(self, inputs: ImageArray) -> tuple[Float32Array, Float32Array | None]:

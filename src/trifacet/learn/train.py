@@ -102,7 +102,8 @@ def train(
                 run = save_run(
                     run, machine={**run.info.machine, "kept_for_backward": _kept_for_backward(net, data, recipe=recipe)}
                 )
-            phase = all_phase(net, data, recipe=recipe, seed=seed)
+            count = _counter(on_tick, "faces", n_photos=len(data.train_rows))
+            phase = all_phase(net, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
             progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
     save_weights(run.weights_path("last"), net, about=weights_about(run))
     machine = {**run.info.machine, **peak_memory(device)}
@@ -145,7 +146,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
             rest = list(batches(order, phase.batch_size))[so_far.n_steps :]
             net.train(phase.name == "all")
             phase.module.train()
-            for examples, (inputs, labels) in clock.waiting("wait", ahead(rest, phase.load)):
+            for examples, (inputs, labels) in clock.waiting("wait", ahead(rest, phase.load(epoch))):
                 with course.stop.held():
                     step = epoch * steps_per_epoch + so_far.n_steps
                     torch.manual_seed(int(_random(seed, phase.name, at=epoch, step=step).integers(2**63)))

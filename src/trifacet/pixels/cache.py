@@ -234,7 +234,7 @@ def _fill_one(
         content = path.read_bytes()
         if sha256_bytes(content) != expected:
             return f"{path} (other bytes)"
-        pixels[row] = fit(decode(content), geometry, crop)
+        pixels[row] = fit(decode(content), geometry, crop=crop)
     except OSError as problem:
         return f"{path} ({problem.strerror})"
     except Undecodable as problem:

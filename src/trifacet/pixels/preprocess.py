@@ -33,7 +33,7 @@ class Geometry:
         return {**asdict(self), "version": PREPROCESS_VERSION}
 
 
-def fit(image: ImageArray, geometry: Geometry, crop: Crop | None = None) -> ImageArray:
+def fit(image: ImageArray, geometry: Geometry, *, crop: Crop | None = None) -> ImageArray:
     """The input (height_px, width_px, 3) uint8 of an upright RGB image (H, W, 3) uint8 of any size.
 
     Resized by Pillow's bilinear filter, which averages over the source pixels when it shrinks. crop: the face, for a
