@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universa
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test prove bench check format lint types imports house licences package docs lock clean
+.PHONY: help setup demo test matrix prove bench check format lint types imports house licences package docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ demo: $(READY) ## draw faces, train on them, score, submit; says where the repor
 
 test: $(READY) ## the ordinary test suite
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+matrix: $(READY) ## the ordinary suite on each of Python 3.11, 3.12 and 3.13 that is here, each in .venv-VERSION
+	$(BIN)/python scripts/run_matrix.py -n $(WORKERS) $(ARGS)
 
 prove: $(READY) ## the slow proofs
 	$(BIN)/python -m pytest -m prove --durations 0 $(ARGS)
