@@ -26,7 +26,7 @@ from trifacet.core.truth import read_truth, truth_of
 from trifacet.decision import fit_decision
 from trifacet.opening import Progress, telling
 from trifacet.pages.contact import thumbnail_uri
-from trifacet.picturing import Shown, attention_of, rows_of, save_pictures
+from trifacet.picturing import MAP_SECONDS, Shown, attention_of, rows_of, save_pictures
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.prediction import Photo, predict_inputs
 from trifacet.report import evaluation_report, predictions_page
@@ -98,9 +98,10 @@ def run_report(run: Run, scores: Mapping[str, Evaluation], *, shown: Shown) -> s
         "Memory": memory_facts(info.machine),
     }
     history = read_jsonl(run.metrics_path)
-    pictures, attention = shown.thumbnails if shown.has_pictures else {}, attention_of(shown)
+    pictures = shown.thumbnails if shown.has_pictures else {}
+    looked = attention_of(shown, seconds=max(MAP_SECONDS, info.seconds / 20))
     return evaluation_report(
-        scores, title=info.name, history=history, run_info=facts, thumbnails=pictures, attention=attention
+        scores, title=info.name, history=history, run_info=facts, thumbnails=pictures, attention=looked
     )
 
 

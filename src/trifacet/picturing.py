@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 GRID = 6  # cells along each side of a map: one holds an eye, or the mouth, of a face that fills the picture
 N_MAPPED, PLACES = 200, 9  # photos of a mean map, and how many of the 36 cells are covered in each
-MAP_SECONDS = 10.0  # two cores map all photos with face_resnet29 in about six
+MAP_SECONDS = 10.0  # or a twentieth of the training, where that is longer: both are little beside what went before
 FAINTEST = 0.05  # a fall of the probability that still does not glow fully: nothing should look like much
 
 
@@ -95,7 +95,7 @@ class Shown:
         return self.answers.schema.decode(self.answers.classes[[place_of[photo_id] for photo_id in ids]])
 
 
-def attention_of(shown: Shown, *, seconds: float = MAP_SECONDS) -> Attention:
+def attention_of(shown: Shown, *, seconds: float) -> Attention:
     """Where the network looks: on the whole, over photos evenly spread, and in each photo that the report shows.
 
     Both stop after half of `seconds`, at fewer photos; a network too slow for them has maps of a few.

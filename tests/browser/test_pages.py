@@ -1,4 +1,4 @@
-"""Pages in a real Chromium: silent, self-contained, within their width, readable in dark mode."""
+"""Pages in a real Chromium: silent, self-contained, within their width, open to all, readable in dark and on paper."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.report.example import RUN_INFO, example, history, scored
+from tests.report.example import RUN_INFO, attention, compared, example, history, scored, source_columns
 from trifacet.core.manifest import LEAK
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.report import evaluation_report, predictions_page
+from trifacet.report.compare import comparison_page
 
 pytestmark = pytest.mark.browser
 
@@ -29,6 +31,8 @@ ARGS = [
 ]
 
 WIDTHS_PX = (360, 768, 1440)
+PAPER_PX = 703  # 186 mm: A4 within the margins of page.css, at 96 px an inch
+PAGES = ("run", "evaluation", "photos", "names", "compare")
 
 # Elements that reach beyond the window, unless a box that scrolls by itself holds them.
 BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
@@ -71,21 +75,26 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Where a full report and a page of predictions lie."""
+    """Where a page of each kind lies."""
     folder = tmp_path_factory.mktemp("pages")
     thumbnail = thumbnail_uri(np.random.default_rng(0).integers(90, 160, (96, 72, 3), dtype=np.uint8))
     predictions, _ = example(60)
+    measured, shown = source_columns(scored()), dict.fromkeys(predictions.ids, thumbnail)
     texts = {
-        "report": evaluation_report(
-            {"val": scored(20, seed=3), "test": replace(scored(), stamps=(LEAK,))},
+        "run": evaluation_report(
+            {"val": scored(20, seed=3), "test": replace(measured, stamps=(LEAK,))},
             title="A name without any place to break it " + "x" * 60,
             history=history(),
             run_info=RUN_INFO,
-            thumbnails=dict.fromkeys(predictions.ids, thumbnail),
+            thumbnails=shown,
+            attention=attention(measured, picture=thumbnail),
         ),
+        "evaluation": evaluation_report({"labels.csv": measured}, title="Scores of answers.parquet against labels.csv"),
         "photos": predictions_page(
             predictions, dict.fromkeys(predictions.ids[:-9], thumbnail), title="Predictions", prior=[1 / 18] * 18
         ),
+        "names": predictions_page(predictions, None, title="Predictions without pictures"),
+        "compare": comparison_page(compared(), measured_on="test"),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
@@ -105,7 +114,7 @@ def opened(browser: Browser, path: Path, *, width: int, scheme: str) -> tuple[Pa
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["report", "photos"])
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_silent_and_keeps_within_its_width(
     browser: Browser, pages: dict[str, Path], name: str, scheme: str
 ) -> None:
@@ -121,12 +130,40 @@ def test_a_page_is_silent_and_keeps_within_its_width(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["report", "photos"])
+@pytest.mark.parametrize("name", PAGES)
 def test_every_text_can_be_read(browser: Browser, pages: dict[str, Path], name: str, scheme: str) -> None:
     page, _ = opened(browser, pages[name], width=1440, scheme=scheme)
     try:
         ratio, text = page.evaluate(CONTRAST)
         assert ratio >= 4.5, text
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_open_to_all(browser: Browser, pages: dict[str, Path], name: str, scheme: str) -> None:
+    page, _ = opened(browser, pages[name], width=1440, scheme=scheme)
+    try:
+        found = Axe().run(page).response
+    finally:
+        page.close()
+    assert len(found["passes"]) > 20  # it did look
+    faults = [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in found["violations"]]
+    assert faults == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_cut_or_dark_on_paper(browser: Browser, pages: dict[str, Path], name: str) -> None:
+    page, _ = opened(browser, pages[name], width=PAPER_PX, scheme="dark")
+    try:
+        page.emulate_media(media="print")
+        assert page.evaluate("document.documentElement.scrollWidth") == PAPER_PX
+        assert page.evaluate(BEYOND.replace("!e.closest('.scroll, .skip') && ", "")) == []
+        ratio, text = page.evaluate(CONTRAST)
+        assert ratio >= 4.5, text
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.evaluate("[...document.images].filter(i => !i.complete || !i.naturalWidth).length") == 0
     finally:
         page.close()
 
@@ -148,7 +185,7 @@ def test_no_matrix_scrolls_on_a_desktop(browser: Browser, tmp_path: Path, n_peop
 
 
 def test_dark_mode_and_print_change_paper_and_plots(browser: Browser, pages: dict[str, Path]) -> None:
-    page, _ = opened(browser, pages["report"], width=1440, scheme="dark")
+    page, _ = opened(browser, pages["run"], width=1440, scheme="dark")
     colours = """() => [getComputedStyle(document.body).backgroundColor,
                         getComputedStyle(document.querySelector('svg text')).fill]"""
     try:

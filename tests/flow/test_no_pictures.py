@@ -64,7 +64,7 @@ def test_a_page_of_answers_without_pictures_lists_names(
     done("predict", root / run, world.eval_dir, "--out", tmp_path / "a.parquet", "--page", page, *words)
     text = page.read_text(encoding="utf-8")
     assert bool(list(pictures(page))) == has_pictures
-    assert ("<caption>Photos by name</caption>" in text) != has_pictures
+    assert ("<caption>Answered " in text) != has_pictures
     assert all(path.name in text for path in (world.eval_dir / "images").iterdir())
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import polars as pl
 
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.predictions import DecisionRule, Predictions
+from trifacet.core.recipe import Recipe
+from trifacet.core.run import RunInfo
 from trifacet.core.schema import DEFAULT_SCHEMA, LabelSchema
 from trifacet.core.truth import Truth
+from trifacet.report.compare import Compared
 from trifacet.report.material import Attention, Look, photos_to_show
 from trifacet.scoring import evaluate
 
@@ -117,3 +123,42 @@ def attention(evaluation: Evaluation, *, n_photos: int = 90, picture: str = "dat
     ids = photos_to_show(evaluation)["photo_id"][:-3]  # the time was up before the last ones
     looks = {photo: Look(picture, evaluation.schema.names[i % 2], 0.21) for i, photo in enumerate(ids)}
     return Attention(seen, places, grid, persons, looks=looks, backdrop=picture)
+
+
+def source_columns(evaluation: Evaluation) -> Evaluation:
+    """The evaluation of photos of which a source tells more: few words, many numbers, a name a photo."""
+    n = evaluation.photos.height
+    more = {
+        "race": [("East Asian", "Black", "Latino or Hispanic", None)[i // 7 % 4] for i in range(n)],
+        "height_px": [str(180 + 3 * i) for i in range(n)],
+        "name": [f"photo {i}" for i in range(n)],
+    }
+    return replace(evaluation, photos=evaluation.photos.with_columns(pl.Series(f"x_{k}", v) for k, v in more.items()))
+
+
+def compared(n_runs: int = 3) -> list[Compared]:
+    """Runs whose names, machines and recipes differ."""
+    made, (predictions, truth) = [], example(40)
+    for i in range(n_runs):
+        model = {"backbone": f"timm/resnet{18 * (i + 1)}"}
+        machine = (
+            {"device": "cpu", "n_threads": 2} if i else {"device": "NVIDIA H100 80GB HBM3", "precision": "bfloat16"}
+        )
+        info = RunInfo(
+            name=f"run-{i}-with-a-name-as-long-as-people-make-them" if i else "first",
+            created="2026-02-11T09:14:07+00:00",
+            seed=i,
+            recipe=Recipe.model_validate({"optim": {"lr": 1e-4 * (1 + i)}, "model": model}),
+            label_schema=DEFAULT_SCHEMA,
+            priors={},
+            n_photos={"train": 8_113},
+            n_persons={"train": 1_159},
+            inputs={"manifest": "a7" * 32},
+            machine=machine,
+            seconds=241.0 * (i + 1),
+        )
+        worse = replace(
+            predictions, probs=(1 - 0.2 * i) * predictions.probs + 0.2 * i * np.roll(predictions.probs, 1, axis=1)
+        )
+        made.append(Compared(info.name, info, evaluate(worse, truth, n_boot=200), 22_400_000 + i, 5 * i))
+    return made

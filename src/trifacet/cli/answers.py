@@ -165,13 +165,14 @@ def compare(
     from trifacet.report import compare as report
 
     made = stages.compare(runs, on=on, out=out)
-    numbers = {"macro F1", "accuracy", "age error", "photos", "people", "folds", "minutes", "MB", "photos in common"}
+    words = {"run", "machine", "that is", "setting", *(run.name for run in made)}
 
     def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        named = [f"#{column}" if column in numbers else column for column in columns]
+        named = [column if column in words else f"#{column}" for column in columns]
         render.show(title, named, [["-" if cell is None else cell for cell in row] for row in rows])
 
     show("Scores", report.SCORE_COLUMNS, report.score_rows(made))
+    show("\nWhat they took", report.COST_COLUMNS, report.cost_rows(made))
     show(f"\nCompared with {made[0].name}", report.GAIN_COLUMNS, report.gain_rows(made))
     differences = report.recipe_differences([run.info for run in made])
     show(

@@ -125,5 +125,5 @@ def _uri(content: bytes) -> str:
 
 
 def photo_grid_html(photos: Sequence[PhotoTile]) -> Markup:
-    """Photos with captions in a grid that fills the width; each is decoded when it comes into view."""
+    """Photos with captions in a grid that fills the width; of many only those in view are laid out and decoded."""
     return part("photo_grid", photos=photos)

@@ -216,6 +216,11 @@ def heading_html(text: str) -> Markup:
     return Markup("<h3>{}</h3>").format(text)
 
 
+def name_html(name: str) -> Markup:
+    """A name somebody gave, to stand where the page writes capitals: as it is written, broken where it is long."""
+    return Markup('<span class="name">{}</span>').format(name)
+
+
 def notes_html(lines: Sequence[str]) -> Markup:
     """Sentences as a list."""
     return part("notes", lines=lines)

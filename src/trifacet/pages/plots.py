@@ -139,7 +139,7 @@ def reliability_plot(bins: Sequence[ReliabilityBin], *, alt: str, beside: Sequen
     low = np.floor(5 * min([*x, *y, *others, 0.8]) + 1e-9) / 5
     with _style(alt):
         side = 2.15 if beside else 2.7
-        figure, axes = _new_axes(side + 0.05, side, left_in=0.5, bottom_in=0.45)
+        figure, axes = _new_axes(side + 0.1, side, left_in=0.55, bottom_in=0.45)
         axes.plot([low, 1], [low, 1], color=SOFT, linewidth=1, linestyle=(0, (2, 2)))
         axes.vlines(x, np.minimum(x, y), np.maximum(x, y), color=SECOND, linewidth=2)
         axes.scatter(x, y, s=30, color=ACCENT, linewidth=0, zorder=3, clip_on=False)

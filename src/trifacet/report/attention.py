@@ -47,9 +47,9 @@ def attention(material: Material) -> html.Section | None:
         "the 95 % interval by person.",
     )
     note = (
-        f"Mean over {html.count_text(n_photos, 'photo')}, each place covered with the photo's mean colour: the darker, "
-        "the less sure the answer becomes. The frame is the middle two thirds, where faces are expected; what counts "
-        "outside it, such as clothes and background, may be a shortcut that fails on other photos."
+        f"Mean over {html.count_text(n_photos, 'photo')}, each place covered with the photo's mean colour: the "
+        "stronger the orange, the less sure the answer becomes. The frame is the middle two thirds, where faces are "
+        "expected; what counts outside it, such as clothes and background, may be a shortcut that fails on others."
     )
     body = html.below(html.side_by_side(*figures, at_least_rem=13), table, html.notes_html(LIMITS))
     return html.Section("Where it looks", body, "attention", note)

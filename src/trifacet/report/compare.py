@@ -73,35 +73,45 @@ def recipe_differences(infos: Sequence[RunInfo]) -> list[tuple[str, list[Any]]]:
     return [(key, values) for key, values in rows if any(value != values[0] for value in values)]
 
 
+SCORE_COLUMNS = ("run", "macro F1", "accuracy", "age error", "photos", "people")
+
+
 def score_rows(runs: Sequence[Compared]) -> list[list[object]]:
-    """A row a run: name, macro F1, accuracy, age error, photos, people, folds, minutes, machine, megabytes."""
-    rows: list[list[object]] = []
-    for run in runs:
-        joint, age = run.evaluation.joint, run.evaluation.age
-        machine = run.info.machine
-        rows.append(
-            [
-                run.name,
-                joint and joint.macro_f1,
-                joint and joint.accuracy,
-                age and html.Number(f"{age.mae_years:.1f}"),
-                run.evaluation.n_photos,
-                run.evaluation.n_people,
-                run.n_folds or None,
-                round(run.info.seconds / 60, 1),
-                _machine_text(machine),
-                round(run.n_bytes / 1e6, 1),
-            ]
-        )
-    return rows
+    """A row a run: name, macro F1, accuracy, age error in years, photos and people it was measured on."""
+    return [
+        [
+            run.name,
+            (joint := run.evaluation.joint) and joint.macro_f1,
+            joint and joint.accuracy,
+            (age := run.evaluation.age) and html.Number(f"{age.mae_years:.1f}"),
+            run.evaluation.n_photos,
+            run.evaluation.n_people,
+        ]
+        for run in runs
+    ]
+
+
+COST_COLUMNS = ("run", "machine", "minutes", "MB", "trained on", "folds")
+
+
+def cost_rows(runs: Sequence[Compared]) -> list[list[object]]:
+    """A row a run: name, machine, minutes of training, megabytes of weights, photos trained on, folds of the data."""
+    return [
+        [
+            run.name,
+            _machine_text(run.info.machine),
+            html.Number(f"{run.info.seconds / 60:.1f}"),
+            html.Number(f"{run.n_bytes / 1e6:.1f}"),
+            run.info.n_photos.get("train"),
+            run.n_folds or None,
+        ]
+        for run in runs
+    ]
 
 
 def _machine_text(machine: Mapping[str, Any]) -> str:
     threads = f", {machine['n_threads']} threads" if machine.get("device") == "cpu" else ""
     return f"{machine.get('device', 'not known')}{threads}, {machine.get('precision', '')}".strip(", ")
-
-
-SCORE_COLUMNS = ("run", "macro F1", "accuracy", "age error", "photos", "people", "folds", "minutes", "machine", "MB")
 
 
 def gain_rows(runs: Sequence[Compared]) -> list[list[object]]:
@@ -119,7 +129,7 @@ def gain_rows(runs: Sequence[Compared]) -> list[list[object]]:
 
 
 def _setting_text(value: object) -> str:
-    return html.NOTHING if value is None else str(value)
+    return html.NOTHING if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 GAIN_COLUMNS = ("run", "macro F1 above the first", "photos in common", "people", "that is")
@@ -127,22 +137,25 @@ GAIN_COLUMNS = ("run", "macro F1 above the first", "photos in common", "people",
 
 SCORES_NOTE = (
     "In brackets the 95 % interval, by person where people are known; the bars run from 0 to 1. Age error in years. "
-    "Folds: how many the data are divided into. Minutes: of training. MB: the weights."
+    "Minutes of training, megabytes of weights, photos trained on, and the folds that the data are divided into."
 )
 
 
 def comparison_page(runs: Sequence[Compared], *, measured_on: str) -> str:
     """One self-contained page of the runs side by side."""
     cards = [
-        html.figure_card(run.name, run.evaluation.joint.macro_f1, notes=["macro F1"])
+        html.figure_card(html.name_html(run.name), run.evaluation.joint.macro_f1, notes=["macro F1"])
         for run in runs
         if run.evaluation.joint is not None
     ]
     table = html.table_html(SCORE_COLUMNS, score_rows(runs), caption=f"Measured on {measured_on}")
-    scores = html.below(html.cards_html(cards) if cards else Markup(""), table)
+    costs = html.table_html(COST_COLUMNS, cost_rows(runs), caption="What they took")
+    scores = html.below(html.cards_html(cards) if cards else Markup(""), table, costs)
     gains = html.table_html(GAIN_COLUMNS, gain_rows(runs), caption=f"Compared with {runs[0].name}")
     changed = [[key, *map(_setting_text, values)] for key, values in recipe_differences([run.info for run in runs])]
-    recipes = html.table_html(["setting", *(run.name for run in runs)], changed, caption="Where the recipes differ")
+    recipes = html.table_html(
+        ["setting", *(html.name_html(run.name) for run in runs)], changed, caption="Where the recipes differ"
+    )
     sections = [
         html.Section("Scores", scores, "scores", SCORES_NOTE),
         html.Section(

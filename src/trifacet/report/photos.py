@@ -44,7 +44,7 @@ def predictions_page(
         rows = rows[np.argsort(confidence[rows], kind="stable")]
         shown = rows[: math.ceil(share * len(rows)) if share < 1 else len(rows)]
         found = [(predictions.ids[i], float(confidence[i]), float(years[i])) for i in shown]
-        body = _listed(found) if thumbnails is None else _pictured(found, thumbnails, name=name)
+        body = _listed(found, name=name) if thumbnails is None else _pictured(found, thumbnails, name=name)
         which = "Least certain first." if len(shown) == len(rows) else f"The {len(shown):,} least certain are shown."
         note = f"{html.count_text(len(rows), 'photo')}. {which}"
         sections.append(html.Section(html.sentence(name), body, f"class-{joint:02d}", note))
@@ -67,11 +67,11 @@ def _pictured(found: Found, thumbnails: Mapping[str, str], *, name: str) -> Mark
     return photo_grid_html(tiles)
 
 
-def _listed(found: Found) -> Markup:
+def _listed(found: Found, *, name: str) -> Markup:
     rows = [
         (photo, html.Number(html.percent_text(sure)), None if math.isnan(y) else round(y)) for photo, sure, y in found
     ]
-    return html.table_html(["photo", "confidence", "age, years"], rows, caption="Photos by name")
+    return html.table_html(["photo", "confidence", "age, years"], rows, caption=f"Answered {name}")
 
 
 def _shares(
