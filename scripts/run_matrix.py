@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
-from set_up import NEWEST, OLDEST, ROOT
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def supported() -> list[str]:
+    """The versions that the package's classifiers name, such as `3.12`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [found.group(1) for line in project["classifiers"] if (found := re.search(r":: Python :: (3\.\d+)$", line))]
 
 
 def interpreter(version: str) -> str:
@@ -43,8 +51,7 @@ def main() -> None:
     parser.add_argument("--venvs", default=".venv-{version}", help="where the environments are (default: %(default)s)")
     asked, words = parser.parse_known_args()
     told, is_good = {}, True
-    for minor in range(OLDEST[1], NEWEST[1] + 1):
-        version = f"3.{minor}"
+    for version in supported():
         if python := interpreter(version):
             passed, told[version] = run(version, python, venv=Path(asked.venvs.format(version=version)), words=words)
             is_good &= passed

@@ -370,6 +370,17 @@ def test_a_folder_that_is_something_else_is_never_touched(tmp_path: Path, photos
     assert refusal() == "it is no folder"
 
 
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, photos: Path) -> None:
+    archive = pack(photos, tmp_path / "set.tar.gz")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(TrifacetError) as caught:
+        unpacked(archive, into=tmp_path / "file", progress=quiet)
+    assert str(caught.value) == (
+        f"TRI901 {tmp_path}/file: cannot write here, got File exists. "
+        "Say where to: `trifacet ingest ARCHIVE --unpack DIR`."
+    )
+
+
 def test_names_and_places_keep_archives_apart(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "other").mkdir()
     one, two = pack(photos, tmp_path / "set.tar.gz"), pack(photos, tmp_path / "other" / "set.zip")
