@@ -106,6 +106,12 @@ class TrainSection(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] | Literal["random"] = Field(0, description="or `random`: recorded")
     amp: Literal["auto", "off"] = Field("auto", description="bfloat16 where the GPU or CPU computes it, or off")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
+        "auto", description="on the CPU; auto: tried"
+    )
+    memory_format: Literal["auto", "channels_last", "contiguous"] = Field("auto", description="auto: tried, recorded")
+    compile: bool = Field(False, description="have torch compile the backbone, which takes a minute")
+    resident: Literal["auto", "off"] = Field("auto", description="keep all photos in the GPU's memory where they fit")
     checkpoint_seconds: NotNegative = Field(60.0, description="between checkpoints, inside an epoch too; 0: every step")
 
 

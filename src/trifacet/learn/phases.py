@@ -33,22 +33,30 @@ from trifacet.learn.trunks import FaceTrunk, has_fitted_norm, with_norm
 N_NORM_PHOTOS = 257  # photos that the re-inserted norms are fitted on; dated entry 2026-11-21 of docs/log.md
 NORM_EPOCH = 1_000_003  # the augmentation those photos are seen in: no epoch of training reaches it
 
+RESIDENT_SHARE = 0.4  # the rest is for the network, what a step keeps, and other programs
+
 PhaseName = Literal["head", "all"]
 Logits = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Data:
-    """The photos of a run and their labels: `images` (N, h, w, 3) uint8 of all rows, the rows of each split."""
+    """The photos of a run and their labels: `images` (N, h, w, 3) uint8 of all rows, the rows of each split.
+
+    resident: the same photos in the device's memory, where they fit.
+    """
 
     images: npt.NDArray[np.uint8]
     labels: Labels
     train_rows: Rows
     val_rows: Rows
     device: torch.device
+    resident: Tensor | None = None
 
     def inputs(self, rows: Rows) -> Tensor:
         """uint8 (B, 3, h, w) on the device."""
+        if self.resident is not None:
+            return self.resident[torch.from_numpy(rows).to(self.resident.device)].permute(0, 3, 1, 2)
         return to_tensor(self.images[rows], self.device)
 
     def labels_of(self, rows: Rows) -> Labels:
@@ -77,7 +85,13 @@ class Phase:
     answer_val: Callable[[], Logits]
 
 
-def make_data(manifest: Manifest, images: npt.NDArray[np.uint8], *, device: torch.device) -> Data:
+def make_data(
+    manifest: Manifest,
+    images: npt.NDArray[np.uint8],
+    *,
+    device: torch.device,
+    resident: Literal["auto", "off"] = "auto",
+) -> Data:
     """The manifest's labels as tensors beside its photos' pixels, row by row."""
     splits = manifest.table["split"].to_numpy()
     labels = Labels(
@@ -86,7 +100,14 @@ def make_data(manifest: Manifest, images: npt.NDArray[np.uint8], *, device: torc
         torch.from_numpy(manifest.table["label_weight"].fill_null(1.0).to_numpy().astype(np.float32)),
     )
     train_rows, val_rows = (np.flatnonzero(splits == name).astype(np.int64) for name in ("train", "val"))
-    return Data(images, labels.to(device), train_rows, val_rows, device)
+    kept = resident == "auto" and device.type == "cuda" and fits_on(device, images.nbytes)
+    on_device = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device) if kept else None
+    return Data(images, labels.to(device), train_rows, val_rows, device, on_device)
+
+
+def fits_on(device: torch.device, n_bytes: int) -> bool:
+    """Whether the photos take less than `RESIDENT_SHARE` of what a GPU has free."""
+    return n_bytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
 
 
 def head_phase(net: Net, data: Data, *, recipe: Recipe, seed: int, on_photos: OnPhotos) -> Phase:

@@ -25,6 +25,7 @@ from trifacet.learn.features import batches
 from trifacet.learn.losses import Loss, make_loss
 from trifacet.learn.models import Net, build_net
 from trifacet.learn.optim import Ema, lr_schedule, make_optimizer
+from trifacet.learn.pace import choose_pace, compile_backbone, paced
 from trifacet.learn.phases import Data, Phase, all_phase, head_phase, make_data, put_norm_back
 from trifacet.learn.prefetch import ahead
 from trifacet.learn.stop import Stop
@@ -71,10 +72,13 @@ def train(
     """
     recipe, seed = run.info.recipe, run.info.seed
     device = choose_device(recipe.train.device)
-    run = save_run(run, status="running", machine={**run.info.machine, **describe_device(device, recipe.train.amp)})
     torch.manual_seed(seed)
     net = _build(manifest.schema, recipe, init=init, device=device)
-    data = make_data(manifest, images, device=device)
+    data = make_data(manifest, images, device=device, resident=recipe.train.resident)
+    sample = data.inputs(data.train_rows[: recipe.train.batch_size]).float()
+    pace = choose_pace(net, sample, recipe=recipe.train, recorded=run.info.machine)
+    machine = {**run.info.machine, **describe_device(device, recipe.train.amp), **pace.describe()}
+    run = save_run(run, status="running", machine=machine)
     checkpoint = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
     progress = checkpoint.progress if checkpoint else FRESH
     if checkpoint and checkpoint.set_aside:
@@ -83,7 +87,7 @@ def train(
     loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows])
     clock = Clock(device, before=progress.seconds, is_exact=is_profiled)
     tracking = open_trackers(run, recipe.track, step=progress.step)
-    with tracking as trackers, Stop() as stop, memory_guard(recipe.train.batch_size):
+    with tracking as trackers, Stop() as stop, memory_guard(recipe.train.batch_size), paced(net, pace):
         course = _Course(run, data, loss, trackers, on_tick, clock, stop)
         if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
@@ -96,12 +100,13 @@ def train(
             resumed = checkpoint if checkpoint and checkpoint.progress.phase == "all" else None
             if not resumed:
                 put_norm_back(net, data, recipe=recipe, seed=seed)
+            if recipe.train.compile:
+                compile_backbone(net, sample)
             if progress.phase == "head":
                 progress = progress.model_copy(update={"phase": "all", "next_epoch": 0})
             if is_profiled:
-                run = save_run(
-                    run, machine={**run.info.machine, "kept_for_backward": _kept_for_backward(net, data, recipe=recipe)}
-                )
+                kept = _kept_for_backward(net, data, recipe=recipe)
+                run = save_run(run, machine={**run.info.machine, "kept_for_backward": kept})
             count = _counter(on_tick, "faces", n_photos=len(data.train_rows))
             phase = all_phase(net, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
             progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
@@ -265,8 +270,7 @@ def _build(schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] |
     if init:
         init(net)
     net.amp = recipe.train.amp
-    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return net
+    return net.to(device)
 
 
 def _check_size(net: Net, recipe: Recipe) -> None:
