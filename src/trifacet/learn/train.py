@@ -77,17 +77,16 @@ def train(
     data = make_data(manifest, images, device=device, resident=recipe.train.resident)
     sample = data.inputs(data.train_rows[: recipe.train.batch_size]).float()
     pace = choose_pace(net, sample, recipe=recipe.train, recorded=run.info.machine)
-    machine = {**run.info.machine, **describe_device(device, recipe.train.amp), **pace.describe()}
-    run = save_run(run, status="running", machine=machine)
+    about = {**describe_device(device, recipe.train.amp), **pace.describe()}
+    run = save_run(run, status="running", machine={**run.info.machine, **about})
     checkpoint = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
     progress = checkpoint.progress if checkpoint else FRESH
-    if checkpoint and checkpoint.set_aside:
-        run = save_run(run, notes=(*run.info.notes, _passed_over(checkpoint)))
+    run = _told_passed_over(run, checkpoint)
     cut_metrics(run.metrics_path, progress.n_records)
     loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows])
     clock = Clock(device, before=progress.seconds, is_exact=is_profiled)
-    tracking = open_trackers(run, recipe.track, step=progress.step)
-    with tracking as trackers, Stop() as stop, memory_guard(recipe.train.batch_size), paced(net, pace):
+    tracking, guard = open_trackers(run, recipe.track, step=progress.step), memory_guard(recipe.train.batch_size)
+    with tracking as trackers, Stop() as stop, guard, paced(net, pace):
         course = _Course(run, data, loss, trackers, on_tick, clock, stop)
         if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
@@ -105,14 +104,13 @@ def train(
             if progress.phase == "head":
                 progress = progress.model_copy(update={"phase": "all", "next_epoch": 0})
             if is_profiled:
-                kept = _kept_for_backward(net, data, recipe=recipe)
-                run = save_run(run, machine={**run.info.machine, "kept_for_backward": kept})
+                run = _with_kept_for_backward(run, net, data=data)
             count = _counter(on_tick, "faces", n_photos=len(data.train_rows))
             phase = all_phase(net, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
             progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
     save_weights(run.weights_path("last"), net, about=weights_about(run))
-    machine = {**run.info.machine, **peak_memory(device)}
-    return save_run(run, best=progress.best, seconds=clock.seconds, machine=machine)
+    peaks = peak_memory(device)
+    return save_run(run, best=progress.best, seconds=clock.seconds, machine={**run.info.machine, **peaks})
 
 
 @dataclass(frozen=True)
@@ -238,19 +236,23 @@ def _finite(loss: float, what: str, *, run: Run) -> float:
     return loss
 
 
-def _kept_for_backward(net: Net, data: Data, *, recipe: Recipe) -> dict[str, int]:
-    """Bytes that a step keeps for its backward pass, by precision, as far as there are two."""
-    photos, kept = data.inputs(data.train_rows[: recipe.train.batch_size]).float(), {}
+def _with_kept_for_backward(run: Run, net: Net, *, data: Data) -> Run:
+    """The run with the bytes that a step keeps for its backward pass, by precision, as far as there are two."""
+    photos, kept = data.inputs(data.train_rows[: run.info.recipe.train.batch_size]).float(), {}
     for amp in ("auto", "off"):
         copied = copy.deepcopy(net).train()  # batch norms take in what they see
         copied.amp = amp
         kept[describe_device(data.device, amp)["precision"]] = bytes_kept_for_backward(copied, photos)
-    return kept
+    return save_run(run, machine={**run.info.machine, "kept_for_backward": kept})
 
 
-def _passed_over(checkpoint: Checkpoint) -> str:
+def _told_passed_over(run: Run, checkpoint: Checkpoint | None) -> Run:
+    """The run with a note of the damaged checkpoints that were passed over, where there were any."""
+    if checkpoint is None or not checkpoint.set_aside:
+        return run
     names = ", ".join(checkpoint.set_aside)
-    return f"damaged checkpoints were set aside ({names}); training went on from step {checkpoint.progress.step}"
+    told = f"damaged checkpoints were set aside ({names}); training went on from step {checkpoint.progress.step}"
+    return save_run(run, notes=(*run.info.notes, told))
 
 
 def weights_about(run: Run) -> dict[str, str]:
