@@ -53,6 +53,7 @@ TINY = tuple(
         "train.head_epochs=0",
         "train.batch_size=32",
         "track.tensorboard=false",
+        "train.memory_format=channels_last",
     )
     for word in ("--set", setting)
 )

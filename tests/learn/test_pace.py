@@ -30,14 +30,14 @@ class Sleepy(nn.Module):
         at_home = (
             is_last == (self.layout == "channels_last") if self.layout else torch.get_num_threads() == self.n_threads
         )
-        time.sleep(0.001 if at_home else 0.1)
+        time.sleep(0.001 if at_home else 0.3)
         return {"mask": self.conv(photos).mean((2, 3))}
 
 
 @pytest.fixture
-def two_threads():
+def eight_threads():
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(8)
     yield
     torch.set_num_threads(before)
 
@@ -57,12 +57,12 @@ def test_the_layout_that_is_clearly_faster_is_taken(layout: str, monkeypatch: py
     assert set(pace.tried_ms) == {"channels_last, 1 threads", "contiguous, 1 threads"}
 
 
-def test_fewer_threads_are_taken_where_they_are_faster(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fewer_threads_are_taken_where_they_are_faster(eight_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trifacet.learn.pace.SHORTEST_SECONDS", 0.0)
     asked = TrainSection(memory_format="channels_last")
-    assert choose_pace(Sleepy(n_threads=1), PHOTOS, recipe=asked, recorded={}).n_threads == 1
-    assert choose_pace(Sleepy(n_threads=2), PHOTOS, recipe=asked, recorded={}).n_threads == 2
-    assert torch.get_num_threads() == 2
+    assert choose_pace(Sleepy(n_threads=4), PHOTOS, recipe=asked, recorded={}).n_threads == 4
+    assert choose_pace(Sleepy(n_threads=8), PHOTOS, recipe=asked, recorded={}).n_threads == 8
+    assert torch.get_num_threads() == 8
 
 
 def test_what_is_asked_for_or_recorded_is_not_tried() -> None:
@@ -86,12 +86,12 @@ def test_trying_changes_neither_the_network_nor_the_randomness() -> None:
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_the_pace_holds_within_its_block(two_threads: None) -> None:
+def test_the_pace_holds_within_its_block(eight_threads: None) -> None:
     net = Sleepy()
     with paced(net, Pace(1, "channels_last")):
         assert torch.get_num_threads() == 1
         assert net.conv.weight.is_contiguous(memory_format=torch.channels_last)
-    assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == 8
 
 
 class Uncompilable(nn.Module):

@@ -27,6 +27,7 @@ SMALL = (
     "train.epochs=3",
     "train.device=cpu",
     "train.amp=off",
+    "train.memory_format=channels_last",  # so that two runs agree to the last bit
     "optim.lr=1e-3",
     "track.tensorboard=false",
 )

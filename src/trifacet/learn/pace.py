@@ -21,7 +21,8 @@ LAYOUTS: dict[Layout, torch.memory_format] = {
     "contiguous": torch.contiguous_format,
 }
 DEFAULT: Layout = "channels_last"  # the faster one of most networks: median 1.12x over 834 of timm's
-MIN_GAIN = 1.10  # a smaller one is within what the same step differs by from try to try
+MIN_GAIN = 1.25  # a smaller one is within what the same step differs by from try to try on a machine that is shared
+MANY_THREADS = 8  # from here on half of them may be faster: two may share a core
 SHORTEST_SECONDS = 0.02  # a step that is quicker has nothing to gain, and its timing is noise
 N_PHOTOS, N_TRIES = 16, 3
 
@@ -43,7 +44,8 @@ def choose_pace(net: nn.Module, photos: Tensor, *, recipe: TrainSection, recorde
     """The layout and the number of threads for a network on photos (B, 3, H, W) like these.
 
     recorded: what a run already trained with; it is kept, because either changes the last bits of every result.
-    Otherwise what the recipe leaves open is tried; the default is left only for something clearly faster.
+    Otherwise what the recipe leaves open is tried; the default is left only for something clearly faster. Two runs that
+    must agree to the last bit say train.threads and train.memory_format.
     """
     if "memory_format" in recorded:
         return Pace(recorded["n_threads"], recorded["memory_format"], recorded.get("tried_ms", {}))
@@ -58,9 +60,8 @@ def choose_pace(net: nn.Module, photos: Tensor, *, recipe: TrainSection, recorde
         return taken
 
     layouts = [layout for layout in LAYOUTS if recipe.memory_format == "auto" and layout != pace.memory_format]
-    fewer = (
-        [n for n in (most // 2, 1) if 0 < n < most] if recipe.threads == "auto" and photos.device.type == "cpu" else []
-    )
+    is_open = recipe.threads == "auto" and photos.device.type == "cpu"
+    fewer = [most // 2] if is_open and most >= MANY_THREADS else []
     if not layouts and not fewer:
         return pace
     best = seconds(pace.n_threads, pace.memory_format)
@@ -68,7 +69,7 @@ def choose_pace(net: nn.Module, photos: Tensor, *, recipe: TrainSection, recorde
         for layout in layouts:
             if (taken := seconds(threads, layout)) * MIN_GAIN < best:
                 pace, best = Pace(threads, layout), taken
-        for n in dict.fromkeys(fewer):
+        for n in fewer:
             if (taken := seconds(n, pace.memory_format)) * MIN_GAIN < best:
                 pace, best = Pace(n, pace.memory_format), taken
     return Pace(pace.n_threads, pace.memory_format, tried)
