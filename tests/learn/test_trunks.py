@@ -13,7 +13,7 @@ import torch
 from trifacet.core.errors import RunError
 from trifacet.core.files import sha256_bytes
 from trifacet.learn import trunks
-from trifacet.learn.trunks import SPECS, face_resnet10, face_resnet29, read_weights, source_answer, with_norm
+from trifacet.learn.trunks import SPECS, face_resnet10, face_resnet29, fold_norm, read_weights, source_answer, with_norm
 
 ROOT = Path(__file__).parents[2]
 MAKERS = {"face_resnet29": face_resnet29, "face_resnet10": face_resnet10}
@@ -194,3 +194,18 @@ def test_conversion_from_the_pinned_source_gives_the_shipped_file(name):
     assert (
         script.serialise(arrays, source.dtype) == files("trifacet.weights").joinpath(f"{name}.safetensors").read_bytes()
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_trunk_without_its_norms_answers_alike(name):
+    trunk = with_norm(MAKERS[name](), noise(16, 3, 120, 120)).train()
+    for _ in range(3):  # so that the norms are no longer the identity
+        trunk(noise(8, 3, 120, 120).square() / 255)
+    trunk.eval()
+    images = noise(4, 3, 120, 120)
+    with torch.no_grad():
+        before = trunk(images)
+        fold_norm(trunk)
+        after = trunk(images)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in trunk.modules())
+    assert (before - after).abs().max() < 1e-5 * before.abs().max()

@@ -29,6 +29,7 @@ from trifacet.learn.backbones import load_weights
 from trifacet.learn.device import choose_device
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, answer_probs, build_net
+from trifacet.learn.trunks import fold_norm
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.faces import FaceFinder
 from trifacet.pixels.preprocess import Geometry, fit
@@ -194,9 +195,11 @@ def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None, pictur
     """
     chosen = choose_device(device)
     weights = run.weights_path("best")
+    net = load_run_net(run)
+    fold_norm(net)
     has_rule = run.decision_path.exists()
     return Model(
-        net=load_run_net(run).to(chosen, memory_format=torch.channels_last),  # type: ignore[call-overload]
+        net=net.to(chosen, memory_format=torch.channels_last),  # type: ignore[call-overload]
         schema=run.info.label_schema,
         decision=read_decision(run.decision_path) if has_rule else argmax_rule(run.info.label_schema),
         geometry=geometry_of(run.info.recipe),
