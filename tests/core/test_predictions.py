@@ -10,6 +10,7 @@ import pytest
 
 from tests.core.tiny import FOUR_BANDS, random_probs
 from tests.scored import certain
+from trifacet.core import tables
 from trifacet.core.errors import ManifestError, PredictionsError
 from trifacet.core.predictions import (
     DecisionRule,
@@ -287,3 +288,34 @@ def test_paths_may_be_texts(tmp_path: Path) -> None:
     assert len(read_predictions(path)) == 2
     write_decision(str(tmp_path / "d.json"), argmax_rule(DEFAULT_SCHEMA))
     assert read_decision(str(tmp_path / "d.json")) == argmax_rule(DEFAULT_SCHEMA)
+
+
+def test_the_mean_of_the_years_is_kept_where_their_distribution_is_not(tmp_path: Path) -> None:
+    said, path = made(7, unread=2), tmp_path / "p.parquet"
+    write_predictions(path, said)
+    whole, mean = (read_predictions(path, keeps_years=keeps) for keeps in (True, False))
+    assert mean.age_probs is None
+    assert np.array_equal(mean.age_years, whole.age_years, equal_nan=True)
+    assert np.array_equal(mean.probs, whole.probs, equal_nan=True)
+    with pytest.raises(ValueError, match="year distributions were not kept"):
+        write_predictions(tmp_path / "again.parquet", mean)
+
+
+def test_years_that_do_not_sum_to_1_are_refused_where_their_mean_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    write_predictions(path, made(unread=0))
+    rewritten(path, lambda t: t.with_columns(p_age_040=pl.lit(0.5, pl.Float32())))
+    with pytest.raises(PredictionsError, match=r"age must be probabilities that sum to 1, got 1.jpg, 2.jpg, 3.jpg"):
+        read_predictions(path, keeps_years=False)
+
+
+def test_a_large_table_is_decided_part_by_part_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = DecisionRule(
+        label_schema=DEFAULT_SCHEMA, temperature={"age": 1.5}, tau={"mask": 0.5}, priors={"mask": (0.6, 0.2, 0.2)}
+    )
+    said = made(50, unread=7)
+    whole = decide(said, rule), calibrated_probs(said, rule), said.age_years
+    monkeypatch.setattr(tables, "PART", 8)
+    parts = decide(said, rule), calibrated_probs(said, rule), said.age_years
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trifacet.measure import bootstrap
 from trifacet.measure.bootstrap import (
     accuracy_of,
     class_terms,
@@ -51,6 +52,13 @@ def test_draws_do_not_depend_on_how_they_are_blocked() -> None:
     assert (
         resampled_sums(sums, n_draws=150, seed=1)[:100].tolist() == resampled_sums(sums, n_draws=100, seed=1).tolist()
     )
+
+
+def test_draws_of_many_people_equal_those_of_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    sums = np.random.default_rng(0).random((1001, 3))
+    whole = resampled_sums(sums, n_draws=50, seed=1)
+    monkeypatch.setattr(bootstrap, "BLOCK", 7_007)
+    np.testing.assert_allclose(resampled_sums(sums, n_draws=50, seed=1), whole, rtol=1e-12)
 
 
 def test_figures_of_whole_sums_equal_the_plain_figures() -> None:

@@ -105,13 +105,15 @@ def locate(wanted: Sequence[str], known: Sequence[str]) -> IntArray:
     where two could be meant, neither is taken.
     """
     places = {one: i for i, one in enumerate(known)}
+    found = np.array([places.get(one, MISSING) for one in wanted], dtype=np.int64)
+    if (found != MISSING).all():  # names are looked at where ids do not do: a million of them take much memory
+        return found
     names = [one.rsplit("/", 1)[-1] for one in known]
     n_known, n_wanted = Counter(names), Counter(one.rsplit("/", 1)[-1] for one in wanted)
     by_name = {name: i for i, name in enumerate(names) if n_known[name] == 1}
-    found = []
-    for one in wanted:
-        name = one.rsplit("/", 1)[-1]
+    for at in np.flatnonzero(found == MISSING).tolist():
+        name = wanted[at].rsplit("/", 1)[-1]
         place = by_name.get(name, MISSING) if n_wanted[name] == 1 else MISSING
-        is_bare = place != MISSING and name in (one, known[place])
-        found.append(places.get(one, place if is_bare else MISSING))
-    return np.array(found, dtype=np.int64)
+        if place != MISSING and name in (wanted[at], known[place]):
+            found[at] = place
+    return found

@@ -106,7 +106,7 @@ def new_file_mode() -> int:
     return 0o666 & ~mask
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Writes `content` to `path`, whole or not at all."""
     with atomic_path(path, n_bytes=len(content)) as temporary:
         temporary.write_bytes(content)

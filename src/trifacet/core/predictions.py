@@ -16,7 +16,7 @@ from trifacet.core.errors import error, first_few
 from trifacet.core.files import read_json, write_json
 from trifacet.core.manifest import Crop
 from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema, require_same_schema
-from trifacet.core.tables import Provenance, TableKind, read_table, write_table
+from trifacet.core.tables import Provenance, TableKind, by_parts, read_block, read_parts, read_table, write_table
 
 Float32Array = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]  # (H, W, 3) RGB, upright
@@ -89,6 +89,7 @@ class Predictions:
 
     ids: N photo ids. probs: (N, K) float32, joint, rows sum to 1. age_probs: (N, A) float32 over `schema.year_grid`,
     or None without an age attribute. A photo that could not be read has its status in `errors` and NaN in its rows.
+    mean_years: (N,) years, where `read_predictions` kept no more of the distribution.
     """
 
     ids: Sequence[str]
@@ -99,6 +100,7 @@ class Predictions:
     made_by: dict[str, str] = field(default_factory=dict)
     decision: DecisionRule | None = None
     stamps: tuple[str, ...] = ()
+    mean_years: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n, k, a = len(self.ids), self.schema.n_joint, len(self.schema.year_grid)
@@ -134,8 +136,8 @@ class Predictions:
     def age_years(self) -> FloatArray:
         """Expected age (N,) in completed years: the mean of the year distribution; NaN where there is none."""
         if self.age_probs is None:
-            return np.full(len(self), np.nan)
-        return np.asarray(self.age_probs @ self.schema.year_grid)
+            return np.full(len(self), np.nan) if self.mean_years is None else self.mean_years
+        return by_parts(self.age_probs, lambda part: np.asarray(part @ self.schema.year_grid))
 
     def with_decision(self, rule: DecisionRule) -> Predictions:
         """The same predictions under another rule."""
@@ -218,8 +220,13 @@ def calibrated_probs(predictions: Predictions, rule: DecisionRule | None) -> Flo
     if rule is None or not rule.temperature:
         return predictions.probs
     require_same_schema(predictions.schema, rule.label_schema, where="decision rule")
-    schema, marginals = predictions.schema, predictions.marginals
-    logs = _log(predictions.probs) - _log(schema.joint(marginals))
+    return by_parts(predictions.probs, lambda probs: _calibrated(probs, rule))
+
+
+def _calibrated(probs: FloatArray, rule: DecisionRule) -> FloatArray:
+    schema = rule.label_schema
+    marginals = {name: schema.marginal(probs, name) for name in schema.names}
+    logs = _log(probs) - _log(schema.joint(marginals))
     for name, marginal in marginals.items():
         logs = logs + _spread(schema, name, values=_log(marginal) / rule.temperature.get(name, 1.0))
     logs = logs - logs.max(axis=1, keepdims=True)
@@ -233,14 +240,19 @@ def decide(predictions: Predictions, rule: DecisionRule | None) -> IntArray:
     Raises:
         PredictionsError: TRI301, the rule belongs to another schema.
     """
-    scores = _log(np.nan_to_num(calibrated_probs(predictions, rule)))
     if rule is not None:
         require_same_schema(predictions.schema, rule.label_schema, where="decision rule")
-        for name, tau in rule.tau.items():
-            if tau:
-                prior = _log(np.array(rule.priors[name])[None, :])
-                scores = scores - tau * _spread(predictions.schema, name, values=prior)
-    return np.where(predictions.is_read, scores.argmax(axis=1), -1).astype(np.int64)
+    chosen = by_parts(calibrated_probs(predictions, rule), lambda probs: _chosen(probs, rule))
+    return np.where(predictions.is_read, chosen, -1).astype(np.int64)
+
+
+def _chosen(probs: FloatArray, rule: DecisionRule | None) -> IntArray:
+    scores = _log(np.nan_to_num(probs))
+    for name, tau in rule.tau.items() if rule is not None else ():
+        if rule is not None and tau:
+            prior = _log(np.array(rule.priors[name])[None, :])
+            scores = scores - tau * _spread(rule.label_schema, name, values=prior)
+    return np.asarray(scores.argmax(axis=1))
 
 
 def chosen_rule(predictions: Predictions, rule: DecisionRule | Literal["argmax"] | None) -> DecisionRule | None:
@@ -261,11 +273,18 @@ def check_predictions(predictions: Predictions, *, where: str) -> None:
     for what, values in rows.items():
         if values is None:
             continue
-        read = values[predictions.is_read]
-        wrong = ~(np.abs(read.sum(axis=1) - 1) <= SUM_TOLERANCE) | (read < 0).any(axis=1)
-        if wrong.any():
-            ids = np.array(predictions.ids, dtype=object)[predictions.is_read][wrong].tolist()
-            raise error("TRI300", f"{what} must be probabilities that sum to 1", where=where, got=first_few(ids))
+        _refuse(what, by_parts(values, _is_wrong) & predictions.is_read, ids=predictions.ids, where=where)
+
+
+def _is_wrong(rows: FloatArray) -> npt.NDArray[np.bool_]:
+    """(N,) True where a row is no probabilities that sum to 1; a row of NaN is none."""
+    return np.asarray(~(np.abs(rows.sum(axis=1) - 1) <= SUM_TOLERANCE) | (rows < 0).any(axis=1))
+
+
+def _refuse(what: str, wrong: npt.NDArray[np.bool_], *, ids: Sequence[str], where: str) -> None:
+    if wrong.any():
+        got = first_few([ids[i] for i in np.flatnonzero(wrong).tolist()])
+        raise error("TRI300", f"{what} must be probabilities that sum to 1", where=where, got=got)
 
 
 def _column_names(schema: LabelSchema) -> tuple[list[str], dict[str, list[str]], list[str]]:
@@ -277,6 +296,8 @@ def _column_names(schema: LabelSchema) -> tuple[list[str], dict[str, list[str]],
 
 def write_predictions(path: Path | str, predictions: Predictions) -> None:
     """Checks and writes predictions. Raises PredictionsError TRI300; MachineError TRI900, TRI901."""
+    if predictions.mean_years is not None:
+        raise ValueError("predictions whose year distributions were not kept cannot be written")
     check_predictions(predictions, where=str(path))
     joint, marginals, years = _column_names(predictions.schema)
     columns: dict[str, pl.Series] = {"photo_id": pl.Series(list(predictions.ids), dtype=pl.String())}
@@ -304,31 +325,36 @@ def write_predictions(path: Path | str, predictions: Predictions) -> None:
     )
 
 
-def read_predictions(path: Path | str) -> Predictions:
-    """The predictions stored at `path`, checked. Raises ManifestError TRI202; PredictionsError TRI300."""
-    table, made = read_table(path, KIND)
-    joint, _, years = _column_names(made.label_schema)
-    has_years = bool(years) and years[0] in table.columns
-    if lacking := [c for c in (*joint, *(years if has_years else ())) if c not in table.columns]:
+def read_predictions(path: Path | str, *, keeps_years: bool = True) -> Predictions:
+    """The predictions stored at `path`, checked. Raises ManifestError TRI202; PredictionsError TRI300.
+
+    keeps_years: False keeps of each year distribution its mean, which is all that scores need: a fifth of the memory.
+    """
+    table, made = read_table(path, KIND, only=tuple(KIND.columns))
+    columns, schema = pl.read_parquet_schema(path), made.label_schema
+    joint, _, years = _column_names(schema)
+    has_years = bool(years) and years[0] in columns
+    if lacking := [c for c in (*joint, *(years if has_years else ())) if c not in columns]:
         raise error("TRI300", "predictions lack columns", where=str(path), got=first_few(lacking))
     if table["photo_id"].is_duplicated().any():
         twice = table.filter(pl.col("photo_id").is_duplicated())["photo_id"].unique().sort().to_list()
         raise error("TRI300", "a photo stands twice", where=str(path), got=first_few(twice))
     stored = made.extra.get("decision")
+    mean_years = None
+    if has_years and not keeps_years:
+        means = [(_is_wrong(part), part @ schema.year_grid) for part in read_parts(path, years)]
+        wrong, mean_years = (np.concatenate(column) for column in zip(*means, strict=True))
+        _refuse("age", wrong & table["error"].is_null().to_numpy(), ids=table["photo_id"].to_list(), where=str(path))
     predictions = Predictions(
         ids=table["photo_id"].to_list(),
-        probs=_block(table, joint),
-        age_probs=_block(table, years) if has_years else None,
+        probs=read_block(path, joint),
+        age_probs=read_block(path, years) if has_years and keeps_years else None,
         errors=table["error"].to_list(),
-        schema=made.label_schema,
+        schema=schema,
         made_by=made.inputs,
         decision=DecisionRule.model_validate(stored) if stored else None,
         stamps=made.stamps,
+        mean_years=mean_years,
     )
     check_predictions(predictions, where=str(path))
     return predictions
-
-
-def _block(table: pl.DataFrame, names: list[str]) -> Float32Array:
-    columns = [table[name].cast(pl.Float32()).fill_null(float("nan")).to_numpy() for name in names]
-    return np.stack(columns, axis=1).astype(np.float32)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +20,7 @@ from trifacet.core.files import sha256_file, write_bytes
 from trifacet.core.schema import LabelSchema
 
 METADATA_KEY = "trifacet"
+PART = 65_536  # rows that are worked on at once, so that what is made on the way takes a few MB of a large table
 
 
 class Provenance(BaseModel):
@@ -55,11 +58,13 @@ def write_table(path: Path | str, table: pl.DataFrame, *, provenance: Provenance
     """Writes a table with its provenance in the parquet metadata, whole or not at all."""
     content = BytesIO()  # a full disk must arrive as OSError: polars calls it a fault of the format
     table.write_parquet(content, metadata={METADATA_KEY: provenance.model_dump_json()}, compression="zstd")
-    write_bytes(Path(path), content.getvalue())
+    write_bytes(Path(path), content.getbuffer())
 
 
-def read_table(path: Path | str, kind: TableKind) -> tuple[pl.DataFrame, Provenance]:
-    """A table of `kind`, migrated to today's format and checked, with its provenance.
+def read_table(
+    path: Path | str, kind: TableKind, *, only: Sequence[str] | None = None
+) -> tuple[pl.DataFrame, Provenance]:
+    """A table of `kind`, migrated to today's format and checked, with its provenance; `only` some of its columns.
 
     Raises:
         ManifestError: TRI202, missing, damaged, of another kind, or newer than this trifacet.
@@ -71,7 +76,7 @@ def read_table(path: Path | str, kind: TableKind) -> tuple[pl.DataFrame, Provena
         raise error("TRI202", f"no {kind.name} file here", where=str(path), do="Check the path.")
     try:
         stored = json.loads(pl.read_parquet_metadata(path)[METADATA_KEY])
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, columns=_there(path, only))
         found, number = stored["kind"], stored["format"]
         is_known = found == kind.name and number <= kind.format
         made = Provenance.model_validate({**stored, "format": kind.format}) if is_known else None
@@ -90,9 +95,38 @@ def read_table(path: Path | str, kind: TableKind) -> tuple[pl.DataFrame, Provena
     return table, made
 
 
+def _there(path: Path, only: Sequence[str] | None) -> list[str] | None:
+    return None if only is None else [name for name in only if name in pl.read_parquet_schema(path)]
+
+
 def _is_parquet(path: Path) -> bool:
     with path.open("rb") as content:
         return content.read(4) == b"PAR1"
+
+
+def read_parts(path: Path | str, names: Sequence[str]) -> Iterator[npt.NDArray[np.float32]]:
+    """Columns of numbers (n, names) float32 of a stored table, the rows a part at a time; NaN where null."""
+    numbers = pl.scan_parquet(path).select(pl.col(*names).cast(pl.Float32()).fill_null(float("nan")))
+    for start in range(0, max(_height(path), 1), PART):
+        yield numbers.slice(start, PART).collect().to_numpy()
+
+
+def read_block(path: Path | str, names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Columns of numbers (N, names) float32 of a stored table; NaN where null."""
+    block, start = np.empty((_height(path), len(names)), dtype=np.float32), 0
+    for part in read_parts(path, names):
+        block[start : start + len(part)] = part
+        start += len(part)
+    return block
+
+
+def _height(path: Path | str) -> int:
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def by_parts(rows: npt.NDArray[Any], work: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """What `work` makes of rows (N, ...), a row for a row, a part at a time."""
+    return np.concatenate([work(rows[i : i + PART]) for i in range(0, max(len(rows), 1), PART)])
 
 
 def check_columns(table: pl.DataFrame, kind: TableKind, *, where: str) -> None:

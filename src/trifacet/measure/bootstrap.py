@@ -15,21 +15,21 @@ from trifacet.core.evaluation import Interval
 from trifacet.measure.classification import class_table
 
 FloatArray = npt.NDArray[np.floating]
+Terms = FloatArray | npt.NDArray[np.bool_]  # (N, S): what a figure sums over photos
 Figure = Callable[[FloatArray], FloatArray]  # sums (..., S) -> a figure per row (...,)
 
 LEVEL = 0.95
 N_DRAWS = 1_000
-BLOCK = 100  # draws at a time: 100 x 12,600 photos of weights are 5 MB
+BLOCK = 2_000_000  # groups drawn at a time: their weights take 48 MB
 
 
-def group_sums(terms: FloatArray, groups: Sequence[object] | npt.NDArray[np.generic]) -> FloatArray:
+def group_sums(
+    terms: FloatArray | npt.NDArray[np.bool_], groups: Sequence[object] | npt.NDArray[np.generic]
+) -> FloatArray:
     """Sums (G, S) of terms (N, S) over each of the G distinct groups, in order of the sorted group names."""
-    _, which = np.unique(np.asarray(groups), return_inverse=True)
-    if not len(which):
-        return np.zeros((0, terms.shape[1]))
-    order = np.argsort(which, kind="stable")
-    sums: FloatArray = np.add.reduceat(terms[order], np.flatnonzero(np.diff(which[order], prepend=-1)))
-    return sums
+    names, which = np.unique(np.asarray(groups), return_inverse=True)
+    columns = [np.bincount(which, weights=column, minlength=len(names)) for column in terms.T]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(names), 0))
 
 
 def resampled_sums(sums: FloatArray, *, n_draws: int = N_DRAWS, seed: int = 0) -> FloatArray:
@@ -40,9 +40,9 @@ def resampled_sums(sums: FloatArray, *, n_draws: int = N_DRAWS, seed: int = 0) -
     (Field & Welsh 2007, the cluster bootstrap).
     """
     n_groups, rng = len(sums), np.random.default_rng(seed)
-    blocks = []
-    for start in range(0, n_draws, BLOCK):
-        n = min(BLOCK, n_draws - start)
+    size, blocks = min(100, max(1, BLOCK // max(n_groups, 1))), []
+    for start in range(0, n_draws, size):
+        n = min(size, n_draws - start)
         drawn = rng.integers(0, n_groups, size=(n, n_groups)) + np.arange(n)[:, None] * n_groups
         weights = np.bincount(drawn.ravel(), minlength=n * n_groups).reshape(n, n_groups)
         blocks.append(weights.astype(np.float64) @ sums)
@@ -83,8 +83,8 @@ def difference(
     return interval(value, paired_draws(one, other, figures=figures, n_draws=n_draws, seed=seed))
 
 
-def class_terms(truth: npt.ArrayLike, answers: npt.ArrayLike, *, n_classes: int) -> FloatArray:
-    """Terms (N, 3C) whose sums are the right answers, the photos and the answers of each class.
+def class_terms(truth: npt.ArrayLike, answers: npt.ArrayLike, *, n_classes: int) -> npt.NDArray[np.bool_]:
+    """Terms (N, 3C), True for one, whose sums are the right answers, the photos and the answers of each class.
 
     Zeros where the truth is -1 (not known); an answer of -1 (none) is wrong and claims no class.
     """
@@ -92,7 +92,7 @@ def class_terms(truth: npt.ArrayLike, answers: npt.ArrayLike, *, n_classes: int)
     classes = np.arange(n_classes)
     is_true = true[:, None] == classes
     is_answer = (answer[:, None] == classes) & (true >= 0)[:, None]
-    return np.concatenate([is_true & is_answer, is_true, is_answer], axis=1).astype(np.float64)
+    return np.concatenate([is_true & is_answer, is_true, is_answer], axis=1)
 
 
 def accuracy_of(sums: FloatArray) -> FloatArray:
