@@ -20,7 +20,7 @@ Figure = Callable[[FloatArray], FloatArray]  # sums (..., S) -> a figure per row
 
 LEVEL = 0.95
 N_DRAWS = 1_000
-BLOCK = 2_000_000  # groups drawn at a time: their weights take 48 MB
+BLOCK = 4_000_000  # groups drawn at a time: their weights take 64 MB
 
 
 def group_sums(
