@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from trifacet.core.errors import error, first_few
 from trifacet.core.files import read_json, write_json
 from trifacet.core.manifest import Crop
-from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema, require_same_schema
+from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema, answer_columns, require_same_schema
 from trifacet.core.tables import Provenance, TableKind, by_parts, read_block, read_parts, read_table, write_table
 
 Float32Array = npt.NDArray[np.float32]
@@ -228,7 +228,7 @@ def _calibrated(probs: FloatArray, rule: DecisionRule) -> FloatArray:
     marginals = {name: schema.marginal(probs, name) for name in schema.names}
     logs = _log(probs) - _log(schema.joint(marginals))
     for name, marginal in marginals.items():
-        logs = logs + _spread(schema, name, values=_log(marginal) / rule.temperature.get(name, 1.0))
+        logs = logs + schema.spread(name, _log(marginal) / rule.temperature.get(name, 1.0))
     logs = logs - logs.max(axis=1, keepdims=True)
     scaled: FloatArray = np.exp(logs)
     return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
@@ -251,7 +251,7 @@ def _chosen(probs: FloatArray, rule: DecisionRule | None) -> IntArray:
     for name, tau in rule.tau.items() if rule is not None else ():
         if rule is not None and tau:
             prior = _log(np.array(rule.priors[name])[None, :])
-            scores = scores - tau * _spread(rule.label_schema, name, values=prior)
+            scores = scores - tau * rule.label_schema.spread(name, prior)
     return np.asarray(scores.argmax(axis=1))
 
 
@@ -260,11 +260,6 @@ def chosen_rule(predictions: Predictions, rule: DecisionRule | Literal["argmax"]
     if rule is None:
         return predictions.decision
     return None if rule == "argmax" else rule
-
-
-def _spread(schema: LabelSchema, name: str, *, values: FloatArray) -> FloatArray:
-    """Values (N, C) of one attribute's classes copied onto the joint classes, (N, K)."""
-    return values[:, schema.decode(np.arange(schema.n_joint))[:, schema.names.index(name)]]
 
 
 def check_predictions(predictions: Predictions, *, where: str) -> None:
@@ -287,19 +282,12 @@ def _refuse(what: str, wrong: npt.NDArray[np.bool_], *, ids: Sequence[str], wher
         raise error("TRI300", f"{what} must be probabilities that sum to 1", where=where, got=got)
 
 
-def _column_names(schema: LabelSchema) -> tuple[list[str], dict[str, list[str]], list[str]]:
-    width = max(2, len(str(schema.n_joint - 1)))
-    joint = [f"p_{k:0{width}d}" for k in range(schema.n_joint)]
-    marginals = {a.name: [f"p_{a.name}_{c}" for c in range(len(a.classes))] for a in schema.attributes}
-    return joint, marginals, [f"p_age_{year:03d}" for year in schema.year_grid]
-
-
 def write_predictions(path: Path | str, predictions: Predictions) -> None:
     """Checks and writes predictions. Raises PredictionsError TRI300; MachineError TRI900, TRI901."""
     if predictions.mean_years is not None:
         raise ValueError("predictions whose year distributions were not kept cannot be written")
     check_predictions(predictions, where=str(path))
-    joint, marginals, years = _column_names(predictions.schema)
+    joint, marginals, years = answer_columns(predictions.schema)
     columns: dict[str, pl.Series] = {"photo_id": pl.Series(list(predictions.ids), dtype=pl.String())}
     blocks: list[tuple[list[str], FloatArray]] = [(joint, predictions.probs)]
     blocks += [(marginals[name], values) for name, values in predictions.marginals.items()]
@@ -332,7 +320,7 @@ def read_predictions(path: Path | str, *, keeps_years: bool = True) -> Predictio
     """
     table, made = read_table(path, KIND, only=tuple(KIND.columns))
     columns, schema = pl.read_parquet_schema(path), made.label_schema
-    joint, _, years = _column_names(schema)
+    joint, _, years = answer_columns(schema)
     has_years = bool(years) and years[0] in columns
     if lacking := [c for c in (*joint, *(years if has_years else ())) if c not in columns]:
         raise error("TRI300", "predictions lack columns", where=str(path), got=first_few(lacking))

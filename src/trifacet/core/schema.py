@@ -166,12 +166,24 @@ class LabelSchema(BaseModel):
             first = (first[:, :, None] * other[:, None, :]).reshape(len(first), -1)
         return first
 
+    def spread(self, name: str, values: FloatArray) -> FloatArray:
+        """Values (N, C) of one attribute's classes copied onto the joint classes, (N, K)."""
+        return values[:, self.decode(np.arange(self.n_joint))[:, self.names.index(name)]]
+
     def band_probs(self, age_probs: FloatArray) -> FloatArray:
         """Probabilities (N, C) of the age classes: the mass of the year distribution (N, A) between the edges."""
         if self.age is None:
             raise ValueError("this schema has no age attribute")
         bands = self.age.band(self.year_grid)
         return np.stack([age_probs[:, bands == c].sum(axis=1) for c in range(len(self.age.classes))], axis=1)
+
+
+def answer_columns(schema: LabelSchema) -> tuple[list[str], dict[str, list[str]], list[str]]:
+    """Names of the columns that hold probabilities: of the joint classes, of each attribute's classes, of the years."""
+    width = max(2, len(str(schema.n_joint - 1)))
+    joint = [f"p_{k:0{width}d}" for k in range(schema.n_joint)]
+    marginals = {a.name: [f"p_{a.name}_{c}" for c in range(len(a.classes))] for a in schema.attributes}
+    return joint, marginals, [f"p_age_{year:03d}" for year in schema.year_grid]
 
 
 def age_attribute(edges: Sequence[float]) -> Attribute:
