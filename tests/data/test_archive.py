@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
@@ -23,6 +24,7 @@ from trifacet.core.errors import TrifacetError
 from trifacet.core.files import sha256_file
 from trifacet.core.manifest import read_manifest
 from trifacet.data import archive as room
+from trifacet.data import members as listing
 from trifacet.data.archive import is_archive, unpack, unpacked
 from trifacet.data.ingest import Source, ingest
 from trifacet.data.listing import list_photos
@@ -270,7 +272,7 @@ def test_a_damaged_archive_leaves_nothing(
 
 @pytest.mark.parametrize("ending", [".tar.gz", ".zip"])
 def test_a_bomb_is_refused_before_it_is_written(tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "ALWAYS_BYTES", 20_000_000)
+    monkeypatch.setattr(listing, "ALWAYS_BYTES", 20_000_000)
     archive = tmp_path / f"bomb{ending}"
     with (tmp_path / "zeros").open("wb") as zeros:
         zeros.truncate(2_000_000)
@@ -301,12 +303,39 @@ def test_a_header_that_lies_about_its_size_is_refused_at_once(tmp_path: Path) ->
         unpacked(tmp_path / "set.tar", into=None, progress=quiet)
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME], ids=["pax", "long name"])
+def test_a_header_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    info = member("x", kind=kind)
+    info.size = 2 * 10**9
+    photo = write_photo(tmp_path / "a.jpg").read_bytes()
+    first = member("a.jpg")
+    first.size = len(photo)
+    padded = photo + bytes(-len(photo) % 512)
+    (tmp_path / "set.tar").write_bytes(first.tobuf() + padded + info.tobuf() + bytes(10240))
+    with pytest.raises(TrifacetError) as caught:
+        unpacked(tmp_path / "set.tar", into=None, progress=quiet)
+    assert str(caught.value) == (
+        f"TRI228 {tmp_path}/set.tar: the archive is damaged or cut short, got a header of no believable size. Copy or "
+        "download it again, and compare its size or checksum with where it came from."
+    )
+
+
+def test_what_follows_the_end_of_an_archive_is_not_read_for_ever(tmp_path: Path, photos: Path) -> None:
+    whole = pack(photos, tmp_path / "set.tar").read_bytes()
+    archive = tmp_path / "set.tar.bz2"
+    archive.write_bytes(bz2.compress(whole + bytes(listing._AFTER_BYTES + 10**6)))
+    with pytest.raises(TrifacetError, match=r"TRI228 .*got more follows its end than belongs there\. "):
+        unpacked(archive, into=None, progress=quiet)
+    archive.write_bytes(bz2.compress(whole + bytes(10**6)))
+    assert unpacked(archive, into=None, progress=quiet).path.is_dir()
+
+
 def test_too_many_files_are_refused(tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = pack(photos, tmp_path / "set.tar.gz")
-    monkeypatch.setattr(room, "MAX_MEMBERS", 27)
+    monkeypatch.setattr(listing, "MAX_MEMBERS", 27)
     with pytest.raises(TrifacetError, match=r"TRI230 .*got over 27 files"):
         unpacked(archive, into=None, progress=quiet)
-    monkeypatch.setattr(room, "MAX_MEMBERS", 28)
+    monkeypatch.setattr(listing, "MAX_MEMBERS", 28)
     assert unpacked(archive, into=None, progress=quiet).path.is_dir()
 
 

@@ -17,8 +17,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from dataclasses import replace
+from pathlib import Path
 from typing import IO, BinaryIO
 
 from filelock import FileLock
@@ -26,16 +26,12 @@ from filelock import FileLock
 from trifacet.core.errors import TrifacetError, error
 from trifacet.core.files import is_disk_full, read_json, sha256_file, write_json
 from trifacet.data.ingest import Source, parse_source
+from trifacet.data.members import READ_BYTES, Member, chosen, open_archive, within_limits
 from trifacet.pixels.scan import Found, find_files
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
 
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
-
-# Photos hardly shrink; what grows more than this is no archive of photos. Source: docs/log.md, 2026-11-21.
-MAX_GROWTH = 100
-ALWAYS_BYTES = 1_000_000_000
-MAX_MEMBERS = 1_000_000
 
 FORMAT = 1  # of the record beside an unpacked folder
 _STEP = 64  # members between two looks at the progress bar
@@ -51,29 +47,6 @@ _DAMAGE = (
     ValueError,
     NotImplementedError,
 )
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A member that is no folder: its path in the archive, its size, what opens it, and why it is set aside if it is.
-
-    `link` is the path in the archive that a link leads to.
-    """
-
-    path: str
-    n_bytes: int
-    entry: tarfile.TarInfo | zipfile.ZipInfo
-    link: str = ""
-    reason: str = ""
-    status: str = "unreadable"
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """An archive that can be listed, once, and then read."""
-
-    members: Iterator[_Member]
-    read: Callable[[_Member], IO[bytes]]
 
 
 def is_archive(path: Path) -> bool:
@@ -165,13 +138,13 @@ def _unpack_into(folder: Path, raw: BinaryIO, *, archive: Path, sha256: str, pro
     hidden = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(hidden, ignore_errors=True)  # of a killed process
     try:
-        with _opened(raw, is_zip=archive.name.lower().endswith(".zip")) as opened:
+        with open_archive(raw, is_zip=archive.name.lower().endswith(".zip")) as opened:
             members = []
-            for member in _within_limits(opened.members, archive=archive, n_archive_bytes=n_bytes):
+            for member in within_limits(opened.members, archive=archive, n_archive_bytes=n_bytes):
                 members.append(member)
                 if len(members) % _STEP == 0:
                     progress("reading the archive, MB", raw.tell() // 10**6, n_bytes // 10**6)
-            members = _chosen(members)
+            members = chosen(members)
             _refuse_unfit(members, archive=archive, folder=folder)
             hidden.mkdir()
             aside = list(_written(members, hidden, read=opened.read, progress=progress))
@@ -184,98 +157,7 @@ def _unpack_into(folder: Path, raw: BinaryIO, *, archive: Path, sha256: str, pro
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-@contextmanager
-def _opened(raw: BinaryIO, *, is_zip: bool) -> Iterator[_Opened]:
-    if is_zip:
-        with zipfile.ZipFile(raw) as zipped:
-            yield _Opened(_zip_members(zipped), lambda member: zipped.open(member.entry))  # type: ignore[arg-type]
-        return
-    try:
-        archive = tarfile.open(fileobj=raw)  # noqa: SIM115  (closed below)
-    except tarfile.ReadError:
-        raise tarfile.ReadError("it does not begin as a tar archive does") from None
-    with archive:
-        yield _Opened(_tar_members(archive), lambda member: archive.extractfile(member.entry))  # type: ignore[arg-type, return-value]
-
-
-def _tar_members(archive: tarfile.TarFile) -> Iterator[_Member]:
-    """Every member that is no folder. Raises tarfile.ReadError, EOFError: the archive is not whole."""
-    for entry in archive:
-        if entry.isdir():
-            continue
-        link, reason = "", _why_refused(entry.name)
-        if entry.issym() or entry.islnk():
-            start = PurePosixPath(entry.name).parent if entry.issym() else PurePosixPath()
-            link = os.path.normpath(start / entry.linkname)
-        elif not entry.isreg():
-            reason = reason or "not a file (a pipe or a device)"
-        yield _Member(entry.name, entry.size if entry.isreg() else 0, entry, link, reason)
-    stream = archive.fileobj
-    if stream is None:
-        raise tarfile.ReadError("it was closed")
-    stream.seek(archive.offset)
-    if (end := stream.read(tarfile.BLOCKSIZE)) != bytes(tarfile.BLOCKSIZE):  # tarfile stops there without a word
-        raise tarfile.ReadError("a member's header is damaged" if end else "its end is missing")
-    while stream.read(1 << 20):  # to the checksum that follows compressed content
-        pass
-
-
-def _zip_members(archive: zipfile.ZipFile) -> Iterator[_Member]:
-    for entry in archive.infolist():
-        if entry.is_dir():
-            continue
-        name = entry.filename.replace("\\", "/")  # written on Windows
-        reason = _why_refused(name)
-        if entry.external_attr >> 28 == 0o12:
-            reason = reason or "a link: zip archives are read without them"
-        elif entry.flag_bits & 1:
-            reason = reason or "encrypted"
-        yield _Member(name, entry.file_size, entry, "", reason)
-
-
-def _why_refused(name: str) -> str:
-    """Why a path of the archive must not be written; "" where it may."""
-    if name.startswith("/") or PureWindowsPath(name).drive:
-        return "an absolute path in the archive"
-    if ".." in PurePosixPath(name).parts:
-        return "a path that leaves the archive"
-    return "a path without a name" if "\0" in name or not PurePosixPath(name).name else ""
-
-
-def _within_limits(members: Iterator[_Member], *, archive: Path, n_archive_bytes: int) -> Iterator[_Member]:
-    """The members, as long as they are no more than an archive of photos holds. Raises ManifestError TRI230."""
-    limit = max(ALWAYS_BYTES, MAX_GROWTH * n_archive_bytes)
-    n_bytes = 0
-    for i, member in enumerate(members):
-        n_bytes += member.n_bytes
-        if n_bytes > limit or i >= MAX_MEMBERS:
-            size = f"over {limit / 1e9:,.1f} GB" if n_bytes > limit else f"over {MAX_MEMBERS:,} files"
-            got = f"{size} from {n_archive_bytes / 1e6:,.1f} MB"
-            raise error("TRI230", "unpacks to more than an archive of photos would", where=archive, got=got)
-        yield member
-
-
-def _chosen(members: list[_Member]) -> list[_Member]:
-    """Each member once, files before links; of several with one path the last counts, links become copies of a file."""
-    last = {_normal(m.path): m for m in members if not m.reason}
-    made = [
-        m if m.reason or last[_normal(m.path)] is m else replace(m, reason="a later one has its path", status="extra")
-        for m in members
-    ]
-    files = {_normal(m.path): m for m in made if not m.reason and not m.link}
-    copies = [
-        replace(m, n_bytes=files[m.link].n_bytes) if m.link in files else replace(m, reason="a link to no file in it")
-        for m in made
-        if m.link and not m.reason
-    ]
-    return [*files.values(), *copies, *(m for m in made if m.reason)]
-
-
-def _normal(path: str) -> str:
-    return PurePosixPath(path).as_posix()
-
-
-def _refuse_unfit(members: list[_Member], *, archive: Path, folder: Path) -> None:
+def _refuse_unfit(members: list[Member], *, archive: Path, folder: Path) -> None:
     """Raises ManifestError TRI205 where there is no file to unpack, MachineError TRI900 where they do not fit."""
     good = [m for m in members if not m.reason]
     if not good:
@@ -288,7 +170,7 @@ def _refuse_unfit(members: list[_Member], *, archive: Path, folder: Path) -> Non
 
 
 def _written(
-    members: list[_Member], folder: Path, *, read: Callable[[_Member], IO[bytes]], progress: Progress
+    members: list[Member], folder: Path, *, read: Callable[[Member], IO[bytes]], progress: Progress
 ) -> Iterator[Found]:
     """Writes the members into `folder`; those that are set aside come back."""
     for i, member in enumerate(members):
@@ -307,12 +189,12 @@ def _written(
             progress("unpacking", i + 1, len(members))
 
 
-def _write(member: _Member, folder: Path, *, read: Callable[[_Member], IO[bytes]]) -> None:
+def _write(member: Member, folder: Path, *, read: Callable[[Member], IO[bytes]]) -> None:
     path = folder / member.path
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("xb") as target:
         with (folder / member.link).open("rb") if member.link else read(member) as source:
-            shutil.copyfileobj(source, target, 1 << 20)
+            shutil.copyfileobj(source, target, READ_BYTES)
         if target.tell() != member.n_bytes:
             raise EOFError(f"{member.path} ends early")
 
