@@ -72,12 +72,13 @@ def test_a_map_stands_beside_its_photo_and_says_of_which_answer(measured: Evalua
     looked = attention(measured)
     section = mistakes(material(measured, attention=looked))
     assert section is not None
-    assert section.html.count('alt="Where the network looks for ') == N_SHOWN
-    assert section.html.count("<span>gender: down 0.21</span>") == N_SHOWN // 2
+    n_mapped = section.html.count('alt="Where the network looks for ')
+    assert n_mapped + section.html.count("not mapped") == N_SHOWN
+    assert section.html.count(": down 0.21</span>") == n_mapped > N_SHOWN - 3
     assert "Beside a photo: where covering a part of it" in section.note
     last = uncertain(material(measured, attention=looked))
     assert last is not None
-    assert last.html.count("not mapped") == 3
+    assert "not mapped" in last.html + section.html  # the time was up
 
 
 def test_without_pictures_there_is_no_photo_section(measured: Evaluation) -> None:
@@ -89,4 +90,5 @@ def test_without_pictures_there_is_no_photo_section(measured: Evaluation) -> Non
 def test_each_photo_is_shown_once(measured: Evaluation) -> None:
     ids = photos_to_show(measured)["photo_id"]
     assert ids.n_unique() == len(ids) <= 2 * N_SHOWN
+    assert ids[:2].to_list() == [sure_mistakes(measured)["photo_id"][0], least_certain(measured)["photo_id"][0]]
     assert {*ids} == {*sure_mistakes(measured)["photo_id"][:N_SHOWN], *least_certain(measured)["photo_id"][:N_SHOWN]}

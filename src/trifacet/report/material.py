@@ -92,9 +92,9 @@ def least_certain(evaluation: Evaluation) -> pl.DataFrame:
 
 
 def photos_to_show(evaluation: Evaluation) -> pl.DataFrame:
-    """The photos that a report shows as pictures, each once."""
-    chosen = [rows(evaluation).head(N_SHOWN) for rows in (sure_mistakes, least_certain)]
-    return pl.concat(chosen).unique("photo_id", maintain_order=True)
+    """The photos that a report shows as pictures, each once: the first of each section, then the second of each, ..."""
+    chosen = [rows(evaluation).head(N_SHOWN).with_row_index() for rows in (sure_mistakes, least_certain)]
+    return pl.concat(chosen).sort("index", maintain_order=True).drop("index").unique("photo_id", maintain_order=True)
 
 
 def size_text(evaluation: Evaluation) -> str:

@@ -42,6 +42,8 @@ def _photos(
             " Beside a photo: where covering a part of it lowers the probability of the answer that is named, "
             "the brighter the more, and by how much at most."
         )
+        if not all(tile.beside for tile in tiles):
+            note += " The time for maps was up before the others were mapped."
     return html.Section(TITLES[anchor], photo_grid_html(tiles), anchor, note)
 
 
