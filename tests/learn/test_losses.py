@@ -134,6 +134,12 @@ def test_class_weights_come_from_how_rare_a_class_is() -> None:
     assert torch.allclose(balanced["joint"], torch.tensor([8 / 36, 0, 0, 8 / 12, 0, 0]))
     rooted = make_loss(BOTH, LossSection(class_weights="square_root"), classes=classes).class_weights
     assert torch.allclose(rooted["mask"], balanced["mask"].sqrt())
+    one = make_loss(BOTH, LossSection(class_weights={BOTH.names[0]: "balanced"}), classes=classes).class_weights
+    assert list(one) == [BOTH.names[0]]
+    assert torch.equal(one[BOTH.names[0]], balanced[BOTH.names[0]])
+    with pytest.raises(ConfigError) as told:
+        make_loss(BOTH, LossSection(class_weights={"aeg": "balanced"}), classes=classes)
+    assert str(told.value).startswith("TRI100 loss.class_weights: no attribute 'aeg'")
     assert make_loss(BOTH, LossSection(), classes=classes).class_weights == {}
 
 

@@ -11,6 +11,9 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
+Weighing = Literal["none", "balanced", "square_root"]
+
+
 class Section(BaseModel):
     """A part of a recipe: frozen, and closed to unknown keys."""
 
@@ -49,7 +52,9 @@ class LossSection(Section):
 
     weights: dict[str, NotNegative] = Field({}, description="weight per attribute; 1 where not named")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="mass spread over all classes")
-    class_weights: Literal["none", "balanced", "square_root"] = Field("none", description="by inverse frequency")
+    class_weights: Weighing | dict[str, Weighing] = Field(
+        "none", description="by inverse frequency, of every attribute or of those named: {mask: balanced}"
+    )
     age_sigma_years: NotNegative = Field(2.0, description="width of the age target around the labelled year")
 
 

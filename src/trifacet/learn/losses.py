@@ -93,17 +93,24 @@ def make_loss(schema: LabelSchema, recipe: LossSection, *, classes: IntArray) ->
     `balanced` weighs a class by N / (C n_c), `square_root` by its square root; a class without photos weighs 0.
 
     Raises:
-        ConfigError: TRI100, `loss.weights` names an attribute that the schema does not have.
+        ConfigError: TRI100, `loss.weights` or `loss.class_weights` names an attribute that the schema does not have.
     """
-    for name in recipe.weights:
-        pick({a.name: a for a in schema.attributes}, name, what="attribute", where="loss.weights")
-    if recipe.class_weights == "none":
-        return Loss(schema, recipe, {})
+    told, attributes = recipe.class_weights, {a.name: a for a in schema.attributes}
+    for key, named in {"loss.weights": recipe.weights, "loss.class_weights": told}.items():
+        for name in named if isinstance(named, dict) else ():
+            pick(attributes, name, what="attribute", where=key)
     columns = {a.name: (classes[:, i], len(a.classes)) for i, a in enumerate(schema.attributes)}
     columns[JOINT] = (schema.encode(classes), schema.n_joint)
-    power = 1.0 if recipe.class_weights == "balanced" else 0.5
-    weights = {name: torch.from_numpy(_rarity(ids, n, power=power)) for name, (ids, n) in columns.items()}
+    ways = {name: told if isinstance(told, str) else told.get(name, "none") for name in columns}
+    weights = {
+        name: torch.from_numpy(_rarity(ids, n, power=POWERS[ways[name]]))
+        for name, (ids, n) in columns.items()
+        if ways[name] != "none"
+    }
     return Loss(schema, recipe, weights)
+
+
+POWERS = {"balanced": 1.0, "square_root": 0.5}
 
 
 def _rarity(ids: IntArray, n_classes: int, *, power: float) -> FloatArray:

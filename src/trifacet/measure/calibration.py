@@ -56,7 +56,7 @@ def chance_error(bins: tuple[ReliabilityBin, ...]) -> float:
     Source: Kumar et al. 2019, section 4: a calibration error over bins lies above the true one.
     """
     n = sum(b.n_photos for b in bins)
-    noise = sum(np.sqrt(b.n_photos * b.confidence * (1 - b.confidence)) for b in bins)
+    noise = sum(np.sqrt(b.n_photos * max(b.confidence * (1 - b.confidence), 0.0)) for b in bins)
     return float(np.sqrt(2 / np.pi) * noise / n) if n else float("nan")
 
 
