@@ -117,6 +117,7 @@ def _build_timm(name: str, model: ModelSection) -> nn.Module:
     import timm
 
     from trifacet.learn.convnets import TimmTrunk
+    from trifacet.learn.packaged import load_packaged, packaged_path
 
     model_name, _, tag = name.partition(".")
     if model_name in timm.list_models() and tag and name not in timm.list_pretrained():
@@ -126,7 +127,8 @@ def _build_timm(name: str, model: ModelSection) -> nn.Module:
         near = nearest(name, timm.list_models())
         hint = f"Did you mean 'timm/{near}'?" if near else "See `trifacet backbones --timm WORD`."
         raise error("TRI100", f"timm has no model '{name}'.", where="model.backbone", do=hint)
-    from_hub = model.pretrained and not model.weights
+    packaged = packaged_path(model_name) if model.pretrained and not model.weights and not tag else None
+    from_hub = model.pretrained and not model.weights and not packaged
     try:
         trunk = timm.create_model(name, pretrained=from_hub, num_classes=0)
     except Exception as problem:  # the hub client raises dozens of kinds
@@ -137,7 +139,9 @@ def _build_timm(name: str, model: ModelSection) -> nn.Module:
         raise error(
             "TRI403", f"timm could not get weights for '{name}'", where="model.backbone", got=got, do=do
         ) from None
-    if model.weights:
+    if packaged:
+        load_packaged(trunk, model_name, packaged)
+    elif model.weights:
         load_weights(trunk, Path(model.weights))
     return TimmTrunk(trunk)
 
