@@ -27,7 +27,7 @@ def path() -> Path:
 
 def test_the_packaged_weights_know_what_a_photo_shows() -> None:
     net = timm.create_model(LITE0, pretrained=False)
-    load_packaged(net, LITE0, path())
+    load_packaged(net, LITE0, path=path())
     with get_sample_data("grace_hopper.jpg") as photo:  # comes with matplotlib: an officer in uniform
         pixels = np.asarray(Image.open(photo).convert("RGB").resize((224, 224), box=(0, 0, 512, 512)))
     batch = (torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() - 127) / 128
@@ -55,8 +55,8 @@ def test_another_file_or_another_model_is_refused(tmp_path: Path) -> None:
     other.write_bytes(other.read_bytes()[:-1] + b"x")
     net = timm.create_model(LITE0, pretrained=False)
     with pytest.raises(RunError) as told:
-        load_packaged(net, LITE0, other)
+        load_packaged(net, LITE0, path=other)
     assert str(told.value).startswith(f"TRI403 {other}: these are not the weights that were checked.")
     with pytest.raises(RunError) as told:
-        load_packaged(timm.create_model("resnet18", pretrained=False), LITE0, path())
+        load_packaged(timm.create_model("resnet18", pretrained=False), LITE0, path=path())
     assert str(told.value).startswith(f"TRI403 {path()}: these weights belong to another network.")

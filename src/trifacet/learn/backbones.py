@@ -140,7 +140,7 @@ def _build_timm(name: str, model: ModelSection) -> nn.Module:
             "TRI403", f"timm could not get weights for '{name}'", where="model.backbone", got=got, do=do
         ) from None
     if packaged:
-        load_packaged(trunk, model_name, packaged)
+        load_packaged(trunk, model_name, path=packaged)
     elif model.weights:
         load_weights(trunk, Path(model.weights))
     return TimmTrunk(trunk)

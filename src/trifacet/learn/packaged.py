@@ -40,7 +40,7 @@ def packaged_path(name: str) -> Path | None:
     return Path(str(files(packaged.package) / packaged.file))
 
 
-def load_packaged(trunk: nn.Module, name: str, path: Path) -> None:
+def load_packaged(trunk: nn.Module, name: str, *, path: Path) -> None:
     """Loads a package's weights into timm's model of that name; the classifier is left out where it has none.
 
     Both list the same layers in the same order under other names, which the shapes confirm one by one. The file is a
