@@ -1,11 +1,10 @@
-"""Photos to predictions: files are decoded by threads while the model reads the batch before."""
+"""Photos to predictions: each thread decodes a batch and answers it, so that no core waits for another."""
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,14 @@ import numpy.typing as npt
 from trifacet.core.manifest import Crop, merged_stamps
 from trifacet.core.predictions import Float32Array, ImageArray, Predictions, Predictor
 from trifacet.pixels.decode import Undecodable, decode
+from trifacet.pixels.scan import available_cores
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
-Job = Future[list[ImageArray | str]]
+Loaded = Sequence[ImageArray | str]  # inputs, or why there is none
+Answered = tuple[list[str | None], Float32Array | None, Float32Array | None]  # errors; joint and years of the read
 
-BATCH = 64  # photos a call of the model
-AHEAD = 3  # batches decoded in advance: memory stays bounded however many photos there are
+BATCH = 32  # photos a call of the model
+AHEAD = 2  # batches that wait for a thread: memory stays bounded however many photos there are
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,13 @@ def predict_files(
 
     faceless: list[str] = []
 
-    def load(batch: Sequence[Photo]) -> list[ImageArray | str]:
+    def load(batch: Sequence[Photo]) -> Loaded:
         return [_load(model, photo, faceless=faceless) for photo in batch]
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        jobs = (pool.submit(load, batch) for batch in _parts(photos, BATCH))
-        loaded = (job.result() for job in _ahead(jobs, AHEAD))
-        made = _predict(model, [p.photo_id for p in photos], loaded=loaded, stamps=stamps, progress=progress)
+    ids = [photo.photo_id for photo in photos]
+    batches = _parts(photos, BATCH)
+    made = _predict(model, ids, batches=batches, load=load, workers=workers, progress=progress)
+    made = replace(made, stamps=stamps)
     told = no_face_stamp(len(faceless), len(photos))
     return replace(made, stamps=merged_stamps(made.stamps, told))
 
@@ -77,35 +78,46 @@ def predict_inputs(
     progress: Progress | None = None,
 ) -> Predictions:
     """Predictions for inputs that are prepared already, such as a pixel cache: `inputs[rows]` show the photos `ids`."""
-    loaded = (list(np.asarray(inputs[part])) for part in _parts(rows, BATCH))
-    return _predict(model, ids, loaded=loaded, stamps=stamps, progress=progress)
+    batches = _parts(rows, BATCH)
+    made = _predict(model, ids, batches=batches, load=lambda part: list(np.asarray(inputs[part])), progress=progress)
+    return replace(made, stamps=stamps)
 
 
 def _predict(
     model: Predictor,
     ids: Sequence[str],
     *,
-    loaded: Iterable[Sequence[ImageArray | str]],
-    stamps: tuple[str, ...],
+    batches: Iterable[Any],
+    load: Callable[[Any], Loaded],
+    workers: int | None = None,
     progress: Progress | None,
 ) -> Predictions:
     schema = model.schema
     probs = np.full((len(ids), schema.n_joint), np.nan, dtype=np.float32)
     years: Float32Array | None = None
     errors: list[str | None] = []
-    for batch in loaded:
-        start = len(errors)
-        errors += [item if isinstance(item, str) else None for item in batch]
-        rows = [start + i for i, item in enumerate(batch) if not isinstance(item, str)]
-        if rows:
-            joint, by_year = model.probs(np.stack([item for item in batch if not isinstance(item, str)]))
-            probs[rows] = joint
+    n = workers or available_cores()
+
+    def answer(batch: Any) -> Answered:
+        loaded = load(batch)
+        failed = [item if isinstance(item, str) else None for item in loaded]
+        inputs = [item for item in loaded if not isinstance(item, str)]
+        return (failed, *model.probs(np.stack(inputs))) if inputs else (failed, None, None)
+
+    with model.threads(n) as pool:
+        jobs = (pool.submit(answer, batch) for batch in batches)
+        for job in _ahead(jobs, n + AHEAD):
+            failed, joint, by_year = job.result()
+            rows = [len(errors) + i for i, wrong in enumerate(failed) if wrong is None]
+            errors += failed
+            if joint is not None:
+                probs[rows] = joint
             if by_year is not None:
                 if years is None:
                     years = np.full((len(ids), by_year.shape[1]), np.nan, dtype=np.float32)
                 years[rows] = by_year
-        if progress:
-            progress(len(errors), len(ids))
+            if progress:
+                progress(len(errors), len(ids))
     return Predictions(
         ids=list(ids),
         probs=probs,
@@ -114,7 +126,6 @@ def _predict(
         schema=schema,
         made_by=model.made_by,
         decision=model.decision,
-        stamps=stamps,
     )
 
 
@@ -139,9 +150,9 @@ def _parts(items: Any, size: int) -> Iterator[Any]:
         yield items[start : start + size]
 
 
-def _ahead(jobs: Iterable[Job], n: int) -> Iterator[Job]:
+def _ahead(jobs: Iterable[Future[Answered]], n: int) -> Iterator[Future[Answered]]:
     """The jobs in order, each started (by taking it from the iterator) while the `n` before it are being used."""
-    waiting: deque[Job] = deque()
+    waiting: deque[Future[Answered]] = deque()
     for job in jobs:
         waiting.append(job)
         if len(waiting) > n:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.learn import tiny
@@ -155,3 +157,23 @@ def test_what_is_no_photo_is_refused_in_words(finished: Run, images: Any, messag
 def test_a_model_is_shown_in_a_line(finished: Run) -> None:
     model = load_model(finished.path, device="cpu")
     assert repr(model) == "Model(run 'tiny', baseline_cnn, mask 3 x gender 2 x age 3, on cpu)"
+
+
+def test_threads_answer_at_once_what_one_answers_and_leave_the_cores_as_they_were(finished: Run) -> None:
+    model = open_model(finished, device="cpu")
+    inputs = [np.random.default_rng(i).integers(0, 256, tiny.photos(8)[1].shape, dtype=np.uint8) for i in range(4)]
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with model.threads(2) as pool:
+            assert set(pool.map(lambda _: torch.get_num_threads(), range(4))) == {1}
+            at_once = list(pool.map(model.probs, inputs))
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
+    for (joint, years), batch in zip(at_once, inputs, strict=True):
+        alone, years_alone = model.probs(batch)
+        np.testing.assert_allclose(joint, alone, atol=1e-6)
+        np.testing.assert_allclose(years, years_alone, atol=1e-6)

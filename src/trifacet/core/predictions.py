@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
@@ -205,6 +207,10 @@ class Predictor(Protocol):
         """Joint probabilities (B, K) and the year distribution (B, A) of prepared inputs (B, h, w, 3) uint8."""
         ...
 
+    def threads(self, n: int) -> AbstractContextManager[Executor]:
+        """`n` threads that may all call `probs` at once."""
+        ...
+
 
 def _log(probs: FloatArray) -> FloatArray:
     return np.asarray(np.log(np.maximum(probs, 1e-12)))
@@ -229,8 +235,7 @@ def _calibrated(probs: FloatArray, rule: DecisionRule) -> FloatArray:
     logs = _log(probs) - _log(schema.joint(marginals))
     for name, marginal in marginals.items():
         logs = logs + schema.spread(name, _log(marginal) / rule.temperature.get(name, 1.0))
-    logs = logs - logs.max(axis=1, keepdims=True)
-    scaled: FloatArray = np.exp(logs)
+    scaled: FloatArray = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))
 
 
@@ -264,11 +269,9 @@ def chosen_rule(predictions: Predictions, rule: DecisionRule | Literal["argmax"]
 
 def check_predictions(predictions: Predictions, *, where: str) -> None:
     """Refuses probabilities that are not. Raises PredictionsError TRI300."""
-    rows = {"p": predictions.probs, "age": predictions.age_probs}
-    for what, values in rows.items():
-        if values is None:
-            continue
-        _refuse(what, by_parts(values, _is_wrong) & predictions.is_read, ids=predictions.ids, where=where)
+    for what, values in (("p", predictions.probs), ("age", predictions.age_probs)):
+        if values is not None:
+            _refuse(what, by_parts(values, _is_wrong) & predictions.is_read, ids=predictions.ids, where=where)
 
 
 def _is_wrong(rows: FloatArray) -> npt.NDArray[np.bool_]:
@@ -319,7 +322,7 @@ def read_predictions(path: Path | str, *, keeps_years: bool = True) -> Predictio
     keeps_years: False keeps of each year distribution its mean, which is all that scores need: a fifth of the memory.
     """
     table, made = read_table(path, KIND, only=tuple(KIND.columns))
-    columns, schema = pl.read_parquet_schema(path), made.label_schema
+    columns, schema, stored = pl.read_parquet_schema(path), made.label_schema, made.extra.get("decision")
     joint, _, years = answer_columns(schema)
     has_years = bool(years) and years[0] in columns
     if lacking := [c for c in (*joint, *(years if has_years else ())) if c not in columns]:
@@ -327,7 +330,6 @@ def read_predictions(path: Path | str, *, keeps_years: bool = True) -> Predictio
     if table["photo_id"].is_duplicated().any():
         twice = table.filter(pl.col("photo_id").is_duplicated())["photo_id"].unique().sort().to_list()
         raise error("TRI300", "a photo stands twice", where=str(path), got=first_few(twice))
-    stored = made.extra.get("decision")
     mean_years = None
     if has_years and not keeps_years:
         means = [(_is_wrong(part), part @ schema.year_grid) for part in read_parts(path, years)]

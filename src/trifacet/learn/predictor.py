@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -97,6 +100,20 @@ class Model:
         joint = torch.stack([joint for joint, _ in answers]).mean(dim=0)
         years = [y for _, y in answers if y is not None]
         return joint.cpu().numpy(), torch.stack(years).mean(dim=0).cpu().numpy() if years else None
+
+    @contextmanager
+    def threads(self, n: int) -> Iterator[ThreadPoolExecutor]:
+        """`n` threads that may all call `probs` at once, each with one core of its own.
+
+        A pass on one core answers the same bits as a pass on several, and nobody waits for anybody: two passes side by
+        side take three fifths of the CPU time of two passes on two cores each (docs/log.md, 2026-11-22).
+        """
+        before = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(n, initializer=partial(torch.set_num_threads, 1)) as pool:
+                yield pool
+        finally:
+            torch.set_num_threads(before)  # for threads to come; those that are there keep their own
 
     def predict(self, images: Sequence[str | Path | ImageArray]) -> Predictions:
         """Predictions for photos on disk and upright RGB images (H, W, 3) uint8, of any sizes.
