@@ -52,6 +52,7 @@ from trifacet.report.compare import Compared, comparison_page
 from trifacet.scoring import evaluate as score
 from trifacet.scoring import read_pair
 from trifacet.submission import Submission, submission, write_submission
+from trifacet.teaching import open_teachers, taught
 
 if TYPE_CHECKING:
     from trifacet.learn.models import Net
@@ -147,6 +148,7 @@ def train(
     manifest = ready_to_train(open_data(data, progress=progress), resolved.settings)
     manifest = with_faces(manifest, resolved.settings, progress=progress)
     start = start_from(Path(init)) if init else None
+    open_teachers(resolved.settings, manifest)  # before anything is written
     run = new_run(Path(out), resolved, manifest=manifest)
     if init:
         told = {"init": str(Path(init).absolute()), "init_weights": sha256_file(open_run(Path(init)).weights_path())}
@@ -186,7 +188,8 @@ def _train(run: Run, manifest: Manifest, *, start: Callable[[Net], None] | None,
             with reserved(run):
                 inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress=told.progress)
                 on_tick, exact = told.on_tick or (lambda _: None), told.is_profiled
-                run = learn(run, manifest, images=inputs, init=start, on_tick=on_tick, is_profiled=exact)
+                run, soft = taught(run, manifest, progress=told.progress)
+                run = learn(run, manifest, images=inputs, init=start, soft=soft, on_tick=on_tick, is_profiled=exact)
                 return finish(run, manifest, inputs=inputs, progress=told.progress)
         except KeyboardInterrupt:
             save_run(open_run(run.path), status="interrupted")

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from trifacet.core.errors import ConfigError
 from trifacet.core.recipe import LossSection
-from trifacet.core.schema import Attribute, LabelSchema
+from trifacet.core.schema import DEFAULT_SCHEMA, Attribute, LabelSchema
 from trifacet.learn.losses import Labels, Loss, make_loss
 
 MASK = Attribute(name="mask", classes=("worn", "incorrect", "not_worn"))
@@ -147,3 +147,27 @@ def test_a_weight_for_an_attribute_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError) as caught:
         make_loss(BOTH, LossSection(weights={"msak": 2}), classes=np.zeros((1, 2), dtype=np.int64))
     assert str(caught.value) == "TRI100 loss.weights: no attribute 'msak'. Did you mean 'mask'?"
+
+
+def test_a_teachers_share_is_the_cross_entropy_against_what_it_said() -> None:
+    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    soft = torch.tensor([[0.9, 0.1], [float("nan"), float("nan")], [0.2, 0.8]])
+    schema = LabelSchema(attributes=(Attribute(name="mask", classes=("worn", "not_worn")),))
+    labels = Labels(torch.tensor([[0], [1], [1]]), torch.full((3,), math.nan), torch.ones(3), {"mask": soft})
+    hard = F.cross_entropy(logits, labels.classes[:, 0])
+    said = -(soft[[0, 2]] * logits[[0, 2]].log_softmax(1)).sum(1).mean()
+    for share in (0.0, 0.3, 1.0):
+        value = loss(schema, teachers_share=share)({"mask": logits}, labels)
+        assert value == pytest.approx(float((1 - share) * hard + share * said), abs=1e-6)
+
+
+def test_a_teacher_without_years_is_compared_by_the_mass_of_each_class() -> None:
+    age = DEFAULT_SCHEMA.attributes[2]
+    schema = LabelSchema(attributes=(age,))
+    logits = torch.randn(2, len(schema.year_grid), generator=torch.Generator().manual_seed(0))
+    soft = torch.tensor([[0.5, 0.3, 0.2], [0.0, 0.0, 1.0]])
+    labels = Labels(torch.tensor([[0], [2]]), torch.tensor([20.0, 70.0]), torch.ones(2), {"age": soft})
+    bands = torch.from_numpy(age.band(schema.year_grid))
+    mass = torch.stack([logits.softmax(1)[:, bands == band].sum(1) for band in range(3)], dim=1)
+    value = loss(schema, teachers_share=1.0)({"age": logits}, labels)
+    assert value == pytest.approx(float(-(soft * mass.log()).sum(1).mean()), abs=1e-5)

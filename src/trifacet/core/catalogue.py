@@ -257,6 +257,11 @@ CATALOGUE: dict[str, Entry] = {
         "It is finished already.",
         "Train into another folder; `--init RUN` starts from its weights.",
     ),
+    "TRI409": Entry(
+        "A teacher has seen val or test",
+        "A run named in `loss.teachers` was trained on photos that the new run is chosen or scored by.",
+        "Take a teacher of the same split: train it on the same manifest.",
+    ),
     "TRI408": Entry(
         "The run is being trained",
         "Another process holds the run's lock. Two of them would write over each other.",

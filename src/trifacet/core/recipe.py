@@ -55,6 +55,8 @@ class LossSection(Section):
     class_weights: Weighing | dict[str, Weighing] = Field(
         "none", description="by inverse frequency, of every attribute or of those named: {mask: balanced}"
     )
+    teachers: tuple[str, ...] = Field((), description="finished runs whose mean answer is learned from too")
+    teachers_share: Share = Field(0.5, description="of the loss: 0 the labels alone, 1 the teachers alone")
     age_sigma_years: NotNegative = Field(2.0, description="width of the age target around the labelled year")
 
 

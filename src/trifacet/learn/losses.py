@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,19 +18,25 @@ from trifacet.learn.models import JOINT, year_bands
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels of a batch: class ids (B, attributes) int64 with MISSING, ages (B,) in years with NaN, weights (B,)."""
+    """Labels of a batch: class ids (B, attributes) int64 with MISSING, ages (B,) in years with NaN, weights (B,).
+
+    soft: what teachers answer, by attribute and `joint`: probabilities (B, classes or years), NaN where they do not.
+    """
 
     classes: Tensor
     age_years: Tensor
     weights: Tensor
+    soft: Mapping[str, Tensor] = field(default_factory=dict)
 
     def rows(self, index: Tensor) -> Labels:
         """The labels of these rows."""
-        return Labels(self.classes[index], self.age_years[index], self.weights[index])
+        soft = {name: probs[index] for name, probs in self.soft.items()}
+        return Labels(self.classes[index], self.age_years[index], self.weights[index], soft)
 
     def to(self, device: torch.device) -> Labels:
         """The labels on a device."""
-        return Labels(self.classes.to(device), self.age_years.to(device), self.weights.to(device))
+        soft = {name: probs.to(device) for name, probs in self.soft.items()}
+        return Labels(self.classes.to(device), self.age_years.to(device), self.weights.to(device), soft)
 
 
 @dataclass(frozen=True)
@@ -45,16 +51,34 @@ class Loss:
         """The weighted mean over the batch of the sum over answers: a scalar. Missing labels count for nothing."""
         if JOINT in logits:
             target = _joint_ids(labels.classes, self.schema)
-            return self._classes(JOINT, logits[JOINT], target=target, weights=labels.weights)
+            hard = self._classes(JOINT, logits[JOINT], target=target, weights=labels.weights)
+            return self._with_teachers(hard, JOINT, logits=logits[JOINT], labels=labels)
         total = logits[next(iter(logits))].new_zeros(())
         for i, attribute in enumerate(self.schema.attributes):
             weight = self.recipe.weights.get(attribute.name, 1.0)
             answer, target = logits[attribute.name], labels.classes[:, i]
             if attribute.edges is None:
-                total = total + weight * self._classes(attribute.name, answer, target=target, weights=labels.weights)
+                hard = self._classes(attribute.name, answer, target=target, weights=labels.weights)
             else:
-                total = total + weight * self._years(attribute.name, answer, band=target, labels=labels)
+                hard = self._years(attribute.name, answer, band=target, labels=labels)
+            total = total + weight * self._with_teachers(hard, attribute.name, logits=answer, labels=labels)
         return total
+
+    def _with_teachers(self, hard: Tensor, name: str, *, logits: Tensor, labels: Labels) -> Tensor:
+        """The loss on labels mixed with the cross-entropy against what teachers answered, where they did.
+
+        Source: Hinton et al. 2015, Distilling the knowledge in a neural network, at temperature 1.
+        """
+        if name not in labels.soft:
+            return hard
+        soft, log_probs = labels.soft[name], logits.float().log_softmax(dim=1)
+        if soft.shape[1] != log_probs.shape[1]:  # classes of age against years: a class holds the mass of its years
+            bands = year_bands(self.schema).to(log_probs)
+            log_probs = (log_probs[:, None, :] + (bands + 1e-30).log()).logsumexp(dim=2)
+        is_known = ~soft.isnan().any(dim=1)
+        each = -(soft.nan_to_num() * log_probs).sum(dim=1)
+        share = self.recipe.teachers_share
+        return (1 - share) * hard + share * _weighted_mean(each, labels.weights, is_known=is_known)
 
     def _classes(self, name: str, logits: Tensor, *, target: Tensor, weights: Tensor) -> Tensor:
         each = F.cross_entropy(

@@ -91,6 +91,7 @@ def make_data(
     *,
     device: torch.device,
     resident: Literal["auto", "off"] = "auto",
+    soft: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> Data:
     """The manifest's labels as tensors beside its photos' pixels, row by row."""
     splits = manifest.table["split"].to_numpy()
@@ -98,6 +99,7 @@ def make_data(
         torch.from_numpy(manifest.classes),
         torch.from_numpy(manifest.ages.astype(np.float32)),
         torch.from_numpy(manifest.table["label_weight"].fill_null(1.0).to_numpy().astype(np.float32)),
+        {name: torch.from_numpy(probs) for name, probs in (soft or {}).items()},
     )
     train_rows, val_rows = (np.flatnonzero(splits == name).astype(np.int64) for name in ("train", "val"))
     kept = resident == "auto" and device.type == "cuda" and fits_on(device, images.nbytes)

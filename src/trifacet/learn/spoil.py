@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
 from trifacet.core.errors import error, pick
@@ -54,7 +55,9 @@ class Spoiler:
                 images[place] = put_occluder(images[place], self.points[row], rng=rng).image
             if lost < self.recipe.degrade:
                 images[place] = degrade(images[place], rng=rng)
-        return images, replace(labels, classes=classes)
+        changed = (classes != labels.classes).any(dim=1)
+        soft = {name: probs.masked_fill(changed[:, None], torch.nan) for name, probs in labels.soft.items()}
+        return images, replace(labels, classes=classes, soft=soft)  # of what was drawn the teachers know nothing
 
 
 def make_spoiler(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -57,14 +57,15 @@ def train(
     *,
     images: npt.NDArray[np.uint8],
     init: Callable[[Net], None] | None = None,
+    soft: Mapping[str, npt.NDArray[np.float32]] | None = None,
     on_tick: OnTick = lambda _: None,
     is_profiled: bool = False,
 ) -> Run:
     """The run with weights/best and weights/last: trained from the start, or from its newest checkpoint.
 
     images: (N, h, w, 3) uint8, the manifest's photos in row order. init: puts other starting weights into the net.
-    is_profiled: times each part of a step exactly, on a GPU too, and measures what a step keeps in memory.
-    The status stays `running`: a run is finished when its predictions and its decision rule are there too.
+    soft: what teachers answer, by attribute. is_profiled: times each part of a step exactly, on a GPU too, and measures
+    what a step keeps in memory. The status stays `running`: a run is finished when its predictions and rule are there.
 
     Raises:
         RunError: TRI403, TRI404, TRI405 the loss is no number, TRI406. MachineError: TRI900, TRI902.
@@ -74,7 +75,7 @@ def train(
     device = choose_device(recipe.train.device)
     torch.manual_seed(seed)
     net = _build(manifest.schema, recipe, init=init, device=device)
-    data = make_data(manifest, images, device=device, resident=recipe.train.resident)
+    data = make_data(manifest, images, device=device, resident=recipe.train.resident, soft=soft)
     sample = data.inputs(data.train_rows[: recipe.train.batch_size]).float()
     pace = choose_pace(net, sample, recipe=recipe.train, recorded=run.info.machine)
     about = {**describe_device(device, recipe.train.amp), **pace.describe()}

@@ -1,0 +1,95 @@
+"""Runs that teach another one: what they answer about the photos it is trained on, found once and kept in the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from trifacet.core.errors import error
+from trifacet.core.files import sha256_file
+from trifacet.core.manifest import Manifest, read_manifest
+from trifacet.core.predictions import Predictions, read_predictions, write_predictions
+from trifacet.core.recipe import Recipe
+from trifacet.core.run import Run, open_finished_run, save_run
+from trifacet.core.schema import FloatArray, require_same_schema
+from trifacet.opening import Progress, open_inputs, telling, with_faces
+from trifacet.prediction import predict_inputs
+
+TEACHERS = "teachers"  # the name that their answers have among a run's predictions
+
+
+def open_teachers(recipe: Recipe, manifest: Manifest) -> list[Run]:
+    """The runs in `loss.teachers`, fit to teach about these photos.
+
+    Raises:
+        RunError: TRI400, TRI401 no finished run; TRI409, trained on photos of val or test. PredictionsError: TRI301.
+    """
+    teachers = [open_finished_run(Path(path)) for path in recipe.loss.teachers]
+    for teacher in teachers:
+        require_same_schema(teacher.info.label_schema, manifest.schema, where=str(teacher.path))
+        _check_unseen(teacher, manifest)
+    return teachers
+
+
+def taught(run: Run, manifest: Manifest, *, progress: Progress) -> tuple[Run, dict[str, FloatArray]]:
+    """The run and its teachers' mean answers by attribute: (N, classes or years) in the manifest's order.
+
+    They speak of the training photos alone; the rest is NaN. `joint` holds the joint probabilities. They are asked once
+    and their answers kept in the run, so that a resumed training learns from the same ones. Empty without teachers.
+    """
+    if not run.info.recipe.loss.teachers:
+        return run, {}
+    path = run.predictions_path(TEACHERS)
+    if not path.exists():
+        teachers = open_teachers(run.info.recipe, manifest)
+        told = {f"teacher_{i}_weights": sha256_file(t.weights_path()) for i, t in enumerate(teachers)}
+        run = save_run(run, inputs={**run.info.inputs, **told})
+        write_predictions(path, _mean([_answers(t, manifest.split("train"), progress=progress) for t in teachers]))
+    answers = read_predictions(path)
+    place = {photo_id: i for i, photo_id in enumerate(manifest.photo_ids)}
+    rows = [place[photo_id] for photo_id in answers.ids]
+    age = manifest.schema.age
+    parts: dict[str, FloatArray] = {**answers.marginals, "joint": answers.probs}
+    if age is not None and answers.age_probs is not None:
+        parts[age.name] = answers.age_probs
+    return run, {name: _spread(part, rows, n_photos=len(manifest)) for name, part in parts.items()}
+
+
+def _mean(answers: list[Predictions]) -> Predictions:
+    years = [a.age_probs for a in answers if a.age_probs is not None]
+    return replace(
+        answers[0],
+        probs=np.mean([a.probs for a in answers], axis=0),
+        age_probs=np.mean(years, axis=0) if len(years) == len(answers) else None,
+    )
+
+
+def _spread(part: FloatArray, rows: Sequence[int], *, n_photos: int) -> FloatArray:
+    whole = np.full((n_photos, part.shape[1]), np.nan, dtype=np.float32)
+    whole[rows] = part
+    return whole
+
+
+def _answers(teacher: Run, manifest: Manifest, *, progress: Progress) -> Predictions:
+    from trifacet.learn.predictor import open_model
+
+    manifest = with_faces(manifest, teacher.info.recipe, progress=progress)
+    model = open_model(teacher)
+    inputs = open_inputs(manifest, model.geometry, progress=progress)
+    told = telling(progress, f"asking {teacher.info.name}")
+    return predict_inputs(
+        model, manifest.photo_ids, inputs=inputs, rows=np.arange(len(manifest), dtype=np.int64), progress=told
+    )
+
+
+def _check_unseen(teacher: Run, manifest: Manifest) -> None:
+    """Refuses a teacher that was trained on photos of this run's val or test: it would whisper. Raises TRI409."""
+    seen = set(read_manifest(teacher.manifest_path).split("train").table["sha256"])
+    held_back = manifest.split("val", "test").table["sha256"]
+    n = sum(sha256 in seen for sha256 in held_back)
+    if n:
+        got = f"{n:,} of {len(held_back):,} photos"
+        raise error("TRI409", "this teacher was trained on photos of val or test", where=str(teacher.path), got=got)
