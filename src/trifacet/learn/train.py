@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,8 +79,7 @@ def train(
     data = make_data(manifest, images, device=device, resident=recipe.train.resident, soft=soft)
     sample = data.inputs(data.train_rows[: recipe.train.batch_size]).float()
     pace = choose_pace(net, sample, recipe=recipe.train, recorded=run.info.machine)
-    about = {**describe_device(device, recipe.train.amp), **pace.describe()}
-    run = save_run(run, status="running", machine={**run.info.machine, **about})
+    run = _begun(run, describe_device(device, recipe.train.amp) | pace.describe())
     checkpoint = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
     progress = checkpoint.progress if checkpoint else FRESH
     run = _told_passed_over(run, checkpoint)
@@ -110,8 +110,8 @@ def train(
             phase = all_phase(net, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
             progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
     save_weights(run.weights_path("last"), net, about=weights_about(run))
-    peaks = peak_memory(device)
-    return save_run(run, best=progress.best, seconds=clock.seconds, machine={**run.info.machine, **peaks})
+    machine = run.info.machine | peak_memory(device)
+    return save_run(run, best=progress.best, seconds=clock.seconds, machine=machine)
 
 
 @dataclass(frozen=True)
@@ -235,6 +235,11 @@ def _finite(loss: float, what: str, *, run: Run) -> float:
     if not math.isfinite(loss):
         raise error("TRI405", f"{what} is {loss}", where=str(run.path))
     return loss
+
+
+def _begun(run: Run, machine: Mapping[str, Any]) -> Run:
+    """The run as it is being trained, with what it is trained on."""
+    return save_run(run, status="running", machine={**run.info.machine, **machine})
 
 
 def _with_kept_for_backward(run: Run, net: Net, *, data: Data) -> Run:
