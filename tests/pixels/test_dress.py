@@ -84,3 +84,12 @@ def test_every_occluder_is_drawn_and_leaves_the_face_bare() -> None:
     assert {m.what for m in made} == {"scarf", "cup", "hand", "phone", "strands"}
     assert {m.shows for m in made} == {"not_worn"}
     assert all((m.image != photo).any() for m in made)
+
+
+def test_a_beard_leaves_eyes_and_a_mouth_that_is_no_mask() -> None:
+    made = [put_occluder(plain(), points(), rng=np.random.default_rng(i), may_be_bearded=True) for i in range(60)]
+    bearded = [m.image for m in made if m.what == "beard"]
+    assert bearded
+    eye, cheek = FRONT[0].round().astype(int), (FRONT[3] + (22, 4)).round().astype(int)
+    assert all((image[eye[1], eye[0]] == 150).all() for image in bearded)
+    assert np.mean([(image[cheek[1], cheek[0]] != 150).any() for image in bearded]) > 0.8

@@ -52,12 +52,18 @@ class Spoiler:
                 column = self.schema.names.index(MASK)
                 classes[place, column] = self.schema.attributes[column].classes.index(dressed.shows)
             elif row in self.points and hidden < self.recipe.occluders:
-                images[place] = put_occluder(images[place], self.points[row], rng=rng).image
+                bearded = self._may_be_bearded(classes[place].tolist())
+                images[place] = put_occluder(images[place], self.points[row], rng=rng, may_be_bearded=bearded).image
             if lost < self.recipe.degrade:
                 images[place] = degrade(images[place], rng=rng)
         changed = (classes != labels.classes).any(dim=1)
         soft = {name: probs.masked_fill(changed[:, None], torch.nan) for name, probs in labels.soft.items()}
         return images, replace(labels, classes=classes, soft=soft)  # of what was drawn the teachers know nothing
+
+    def _may_be_bearded(self, classes: list[int]) -> bool:
+        """Whether the labels say male: a beard on anybody else would teach a wrong gender."""
+        names = zip(self.schema.attributes, classes, strict=True)
+        return any(a.name == "gender" and c >= 0 and a.classes[c] == "male" for a, c in names)
 
 
 def make_spoiler(

@@ -36,7 +36,10 @@ BULGE = 0.75  # of a head whose ears lie .95 behind its eyes; flatter, because t
 STEEPEST = math.radians(55)  # a face turned further shows one eye only, and its points are guesses
 
 # Ways to wear a mask wrongly and their shares: more under the chin than people do, because there networks err.
-WAYS: dict[str, float] = {"nose_out": 0.5, "mouth_out": 0.2, "under_chin": 0.25, "one_ear": 0.05}
+WAYS: dict[str, float] = {"nose_out": 0.42, "mouth_out": 0.18, "under_chin": 0.2, "on_neck": 0.15, "one_ear": 0.05}
+
+
+HAIR: tuple[Rgb, ...] = ((40, 30, 26), (70, 50, 38), (110, 76, 50), (196, 160, 110), (150, 146, 142), (215, 212, 208))
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,10 @@ def put_mask(
     return Dressed(drawn, f"{kind} {way}", "worn" if way == "worn" else "incorrect")
 
 
-def put_occluder(image: ImageArray, points: FaceArray, *, rng: np.random.Generator) -> Dressed:
-    """A bare face with something before it that is no mask."""
+def put_occluder(
+    image: ImageArray, points: FaceArray, *, rng: np.random.Generator, may_be_bearded: bool = False
+) -> Dressed:
+    """A bare face with something before it that is no mask; or with a beard, on those who may have one."""
     view = view_of(points)
     rgb = occluders.COLOURS[int(rng.integers(len(occluders.COLOURS)))]
     skin, side = _skin(image, view), float(rng.choice([-1, 1]))
@@ -95,9 +100,11 @@ def put_occluder(image: ImageArray, points: FaceArray, *, rng: np.random.Generat
         "phone": lambda pen, rgb: occluders.draw_phone(pen, rgb, skin=skin, x=side * 0.6, y=y - 0.2, side=side),
         "strands": lambda pen, rgb: occluders.draw_strands(pen, rgb, side=side, wide=float(rng.uniform(0.2, 0.7))),
     }
+    if may_be_bearded:
+        things["beard"] = lambda pen, rgb: occluders.draw_beard(pen, rgb, rng=rng)
     what = list(things)[int(rng.integers(len(things)))]
-    if what == "strands":
-        rgb = ((40, 30, 26), (110, 76, 50), (196, 160, 110), (150, 146, 142))[int(rng.integers(4))]
+    if what in ("strands", "beard"):
+        rgb = HAIR[int(rng.integers(len(HAIR)))]
     return Dressed(_drawn(image, view, rgb=rgb, draw=things[what], rng=rng), what, "not_worn")
 
 

@@ -71,6 +71,7 @@ WRONG_WAYS: dict[str, tuple[float, float, float]] = {
     "mouth_out": (0.22, 0.67, 1.22),
     "under_chin": (0.08, 0.84, 1.34),
     "one_ear": (0.02, 0.08, 1.08),
+    "on_neck": (0.0, 1.04, 1.5),
 }
 
 

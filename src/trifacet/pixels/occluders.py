@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from trifacet.pixels import masks
 from trifacet.pixels.shapes import Pen, Rgb, curve, mirrored, moved, oval, shade, tint
 
@@ -103,6 +105,24 @@ def draw_phone(pen: Pen, rgb: Rgb, *, skin: Rgb, x: float, y: float, side: float
     pen.fill(body, shade(rgb, 0.5))
     pen.fill([(px * 0.92 + x * 0.08, py * 0.96 + y * 0.04) for px, py in body], rgb)
     pen.fill(oval((x - 0.15, y - 0.38), 0.05), (24, 24, 28))
+
+
+BEARD = ((-0.66, 0.25), (-0.5, 0.42), (-0.24, 0.47), (0.0, 0.43), (0.24, 0.47), (0.5, 0.42), (0.66, 0.25))
+
+
+def draw_beard(pen: Pen, rgb: Rgb, *, rng: np.random.Generator) -> None:
+    """Draws a beard of some length over cheeks, lip and chin, the mouth left free."""
+    long, thick = float(rng.uniform(1.02, 1.35)), float(rng.uniform(0.35, 0.9))
+    low = [(0.6, 0.7), (0.36, 0.7 * long + 0.22), (0.0, long), (-0.36, 0.7 * long + 0.22), (-0.6, 0.7)]
+    outline = curve([*BEARD, *low], closed=True)
+    lip = oval((0.0, 0.56), (0.2, 0.055))
+    pen.soft(outline, shade(rgb, 0.2), alpha=thick, blur=0.05)
+    x, y = rng.uniform(-0.62, 0.62, 130), rng.uniform(0.34, long, 130)
+    is_within = (y > 0.42 + 0.1 * np.cos(6 * x)) & (np.abs(x) < 0.68 - 0.5 * np.maximum(y - 0.7, 0)) & (y < long)
+    for u, v in zip(x[is_within].tolist(), y[is_within].tolist(), strict=True):
+        tone = tint(rgb, 0.25) if rng.random() < 0.4 else shade(rgb, 0.4)
+        pen.stroke([(u, v), (u * 1.02, v + 0.05), (u * 1.05, v + 0.11)], tone, width=0.025, alpha=thick)
+    pen.soft(lip, (150, 84, 80), alpha=0.85, blur=0.02)
 
 
 def draw_strands(pen: Pen, rgb: Rgb, *, side: float, wide: float) -> None:
