@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trifacet.core.manifest import Crop
+from trifacet.core.manifest import CROP_SCALE, Crop
 from trifacet.data.drawn.person import draw_person
 from trifacet.data.drawn.scene import PHOTO_NAMES, draw_photo
-from trifacet.pixels.faces import CROP_SCALE, Face, n_faces
+from trifacet.pixels.faces import Face, n_faces
 from trifacet.pixels.preprocess import Geometry, fit
 
 pytest.importorskip("openvino", reason="the extra [faces] is not installed")

@@ -121,3 +121,14 @@ def test_an_enlarged_crop_is_smooth() -> None:
     row = fit(photo, FACE, crop=Crop(25, 25, 35, 35)).astype(int)[20, :, 0]
     assert (np.diff(row) >= 0).all()
     assert (row[0], row[-1]) == (0, 200)
+
+
+def test_a_wider_square_shows_more_around_the_face() -> None:
+    photo = noise(200, 200)
+    crop = Crop(80, 80, 120, 120)
+    wide = fit(photo, Geometry(80, 80, "face", face_scale=2.5), crop=crop)
+    assert np.array_equal(wide, photo[60:140, 60:140])
+    assert np.array_equal(fit(photo, FACE, crop=crop), photo[80:120, 80:120])
+    keys = [Geometry(8, 8, crop, face_scale=scale).describe() for crop in ("face", "none") for scale in (1.25, 2.0)]
+    assert keys[0] != keys[1]
+    assert keys[2] == keys[3]  # where no face is cut, its scale makes no other cache

@@ -48,6 +48,7 @@ KIND = TableKind(
 )
 
 
+CROP_SCALE = 1.25  # side of the squares in the crop columns, in sides of the face's box; docs/log.md, 2026-11-22
 CROP_COLUMNS = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px", "crop_angle_deg")
 
 
@@ -60,6 +61,12 @@ class Crop:
     x1_px: float
     y1_px: float
     angle_deg: float = 0.0
+
+    def scaled(self, factor: float) -> Crop:
+        """The square about the same centre with sides `factor` times as long."""
+        x, y = (self.x0_px + self.x1_px) / 2, (self.y0_px + self.y1_px) / 2
+        half_x, half_y = (self.x1_px - self.x0_px) / 2 * factor, (self.y1_px - self.y0_px) / 2 * factor
+        return Crop(x - half_x, y - half_y, x + half_x, y + half_y, self.angle_deg)
 
 
 @dataclass(frozen=True)

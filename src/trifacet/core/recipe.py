@@ -29,6 +29,9 @@ class DataSection(Section):
     crop: Literal["face", "middle_square", "none"] = Field(
         "middle_square", description="what part of the photo is used; face: upright, needs the extra [faces]"
     )
+    face_scale: Annotated[float, Field(ge=0.5, le=4)] = Field(
+        1.25, description="side of the square of crop: face, in sides of the face's box"
+    )
 
 
 class ModelSection(Section):

@@ -43,7 +43,7 @@ BATCH = 64  # photos a forward pass
 
 def geometry_of(recipe: Recipe) -> Geometry:
     """The input's size and crop that a recipe asks for."""
-    return Geometry(*recipe.data.image_size, crop=recipe.data.crop)
+    return Geometry(*recipe.data.image_size, crop=recipe.data.crop, face_scale=recipe.data.face_scale)
 
 
 @dataclass(frozen=True, eq=False)

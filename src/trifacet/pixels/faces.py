@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from trifacet.core.errors import error
-from trifacet.core.manifest import Crop
+from trifacet.core.manifest import CROP_SCALE, Crop
 from trifacet.core.predictions import ImageArray
 
 FloatArray = npt.NDArray[np.float32]
@@ -31,7 +31,6 @@ MIN_SCORE = 0.5  # where a candidate begins, as in MediaPipe
 LAST_MIN_SCORE = 0.4  # accepted when no padding gave better: 99.0 % of real photos; field figures in docs/log.md
 PADDINGS = (0.0, 0.15, 0.30)  # of the longer side, tried in turn: faces that fill the frame are found when it is wider
 MIN_OVERLAP = 0.3  # candidates that overlap by more are one face, their mean by score; as in MediaPipe
-CROP_SCALE = 1.25  # side of the crop, in sides of the finder's box; dated entry 2026-11-22 of docs/log.md
 SEVERAL_SHARE = 0.25  # a second face counts when its box has this share of the first one's area
 
 

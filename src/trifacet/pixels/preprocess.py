@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from trifacet.core.manifest import Crop
+from trifacet.core.manifest import CROP_SCALE, Crop
 from trifacet.core.predictions import ImageArray
 
 PREPROCESS_VERSION = 1  # raise it when the pixels of `fit` change, so that old caches are not taken for new ones
@@ -21,16 +21,21 @@ class Geometry:
     """Size in pixels of the network's input, and which part of the photo it shows.
 
     crop: `face`, the upright square around the face, the middle square where none is known; `middle_square`, the
-    largest centred square (of a 3:4 photo the rows 12.5 % to 87.5 %); `none`, all of it.
+    largest centred square (of a 3:4 photo the rows 12.5 % to 87.5 %); `none`, all of it. face_scale: the side of the
+    square around the face, in sides of the face's box.
     """
 
     height_px: int
     width_px: int
     crop: Literal["face", "middle_square", "none"] = "none"
+    face_scale: float = CROP_SCALE
 
     def describe(self) -> dict[str, Any]:
         """What a cache is keyed by, as plain values."""
-        return {**asdict(self), "version": PREPROCESS_VERSION}
+        told = asdict(self)
+        if self.crop != "face":
+            del told["face_scale"]
+        return {**told, "version": PREPROCESS_VERSION}
 
 
 def fit(image: ImageArray, geometry: Geometry, *, crop: Crop | None = None) -> ImageArray:
@@ -43,7 +48,7 @@ def fit(image: ImageArray, geometry: Geometry, *, crop: Crop | None = None) -> I
         raise ValueError(f"expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
     size = (geometry.width_px, geometry.height_px)
     if geometry.crop == "face" and crop is not None:
-        return _cut(image, crop, size=size)
+        return _cut(image, crop.scaled(geometry.face_scale / CROP_SCALE), size=size)
     height, width = image.shape[:2]
     box: tuple[float, float, float, float] = (0, 0, width, height)
     if geometry.crop != "none":
