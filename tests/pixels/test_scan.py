@@ -149,7 +149,7 @@ def test_progress_ends_at_the_number_of_files(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     found = [Found(f"{i}.png", tmp_path / f"{i}.png", "ignored", "x") for i in range(150)]
     list(scan_files(found, workers=1, progress=lambda done, total: told.append((done, total))))
-    assert told == [(64, 150), (128, 150), (150, 150)]
+    assert told == [*((n, 150) for n in range(16, 150, 16)), (150, 150)]
 
 
 class CountedPath(type(Path())):  # type: ignore[misc]
@@ -168,4 +168,4 @@ def test_few_files_are_in_flight(tmp_path: Path) -> None:
     scans = scan_files([Found(str(i), path) for i in range(10_000)], workers=2)
     assert next(scans).status == "ok"
     scans.close()
-    assert 1 <= CountedPath.opened <= 128
+    assert 1 <= CountedPath.opened <= 160  # of 10,000
