@@ -189,8 +189,8 @@ def scan_files(
 ) -> Iterator[Scan]:
     """One Scan per file, in the order given, made by `workers` threads (default: one more than the cores to use).
 
-    Decoders let go of Python's lock, so threads scale; while one waits to have it back, the one more has its core (three
-    on two cores took .31 ms a photo of 384x512, two .35). At most a few dozen files a worker are in flight.
+    Decoders let go of Python's lock, so threads scale; while one waits to have it back, the one more has its core. At
+    most a few dozen files a worker are in flight.
     """
     workers, done = workers or available_cores() + 1, 0
     tasks = (files[i : i + _TASK] for i in range(0, len(files), _TASK))
