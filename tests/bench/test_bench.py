@@ -69,8 +69,9 @@ def test_predicting_is_measured_beside_the_official_script_and_a_peer_folder(dra
     figures = run_bench("predict", *options, folder=tmp_path)
     assert {f.n for f in figures} == {5}
     assert [f.name for f in figures if f.must == 3] == [
-        "trifacet predict : official inference, own photos",
-        "trifacet predict : the peer's inference.py, own photos",
+        f"trifacet predict{fast} : {peer}, own photos"
+        for fast in ("", " --fast")
+        for peer in ("official inference", "the peer's inference.py")
     ]
 
 

@@ -15,6 +15,7 @@ from trifacet.core.files import sha256_file
 from trifacet.core.predictions import DecisionRule, Predictor, argmax_rule, write_decision
 from trifacet.core.run import Run, save_run
 from trifacet.core.schema import DEFAULT_SCHEMA
+from trifacet.learn.device import has_fast_bf16
 from trifacet.learn.predictor import load_model, open_model
 from trifacet.learn.train import train
 
@@ -70,6 +71,17 @@ def test_flipping_is_the_mean_of_a_photo_and_its_mirror_image(finished: Run) -> 
     assert np.allclose(both_years, (years + mirrored_years) / 2, atol=1e-6)
     assert np.abs(both - one).max() > 1e-4
     assert load_model(finished.path, device="cpu").tta == finished.info.recipe.decide.tta == "flip"
+
+
+def test_fast_answers_are_rounded_where_the_hardware_rounds_and_say_so(finished: Run) -> None:
+    exact, fast = (load_model(finished.path, device="cpu", is_fast=is_fast) for is_fast in (False, True))
+    rounds = has_fast_bf16(torch.device("cpu"))
+    assert "precision" not in exact.made_by
+    assert fast.made_by.get("precision") == ("bfloat16" if rounds else None)
+    inputs = np.stack([exact.prepare(image) for image in photos(8)])
+    difference = np.abs(exact.probs(inputs)[0] - fast.probs(inputs)[0]).max()
+    assert difference < 0.05
+    assert (difference > 0) == rounds
 
 
 def test_no_images_are_no_predictions(finished: Run) -> None:

@@ -30,6 +30,12 @@ def open_rule(text: str) -> DecisionRule | Literal["argmax"] | None:
     return None if not text else "argmax" if text == "argmax" else read_decision(Path(text))
 
 
+FastOption = Annotated[
+    bool,
+    typer.Option("--fast", help="bfloat16 where the machine computes it: half the time, answers a little rounded."),
+]
+
+
 def predict(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")] = None,
     data: Annotated[
@@ -43,6 +49,7 @@ def predict(
     tta: Annotated[
         str, typer.Option(metavar="flip|none", help="flip (mirror image averaged in) or none; default the recipe's.")
     ] = "",
+    fast: FastOption = False,
     decision: DecisionOption = "",
     split: Annotated[
         list[str] | None, typer.Option(metavar="SPLIT", help="Only these splits of a manifest; may be repeated.")
@@ -75,7 +82,7 @@ def predict(
     from trifacet.learn.predictor import load_model
 
     pictures = False if no_pictures else None
-    loaded = load_model(run, device=device, tta=tta or None, pictures=pictures)  # type: ignore[arg-type]
+    loaded = load_model(run, device=device, tta=tta or None, pictures=pictures, is_fast=fast)  # type: ignore[arg-type]
     with render.bars() as bars:
         made = stages.predict(
             loaded, data, out=out, rule=rule, splits=split or [], page=page, progress=bars.told, tell=render.warn

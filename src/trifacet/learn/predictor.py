@@ -29,7 +29,7 @@ from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, open_finished_run
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.backbones import load_weights
-from trifacet.learn.device import choose_device
+from trifacet.learn.device import choose_device, has_fast_bf16
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, answer_probs, build_net
 from trifacet.learn.trunks import fold_norm
@@ -38,6 +38,7 @@ from trifacet.pixels.faces import FaceFinder
 from trifacet.pixels.preprocess import Geometry, fit
 
 Tta = Literal["none", "flip"]
+BFLOAT16 = {"precision": "bfloat16"}  # what answers say that were not computed in float32
 BATCH = 64  # photos a forward pass
 
 
@@ -205,15 +206,20 @@ def load_init(run: Run) -> Callable[[Net], None]:
     return put
 
 
-def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None, pictures: bool | None = None) -> Model:
+def open_model(
+    run: Run, *, device: str = "auto", tta: Tta | None = None, pictures: bool | None = None, is_fast: bool = False
+) -> Model:
     """The best weights of a run as a predictor, whatever the run's status; argmax where no rule is fitted yet.
 
-    tta, pictures: None takes the recipe's. Raises RunError TRI403.
+    tta, pictures: None takes the recipe's. is_fast: bfloat16 where the hardware computes it; else, and everywhere
+    else, answers are computed in float32. Raises RunError TRI403.
     """
     chosen = choose_device(device)
     weights = run.weights_path("best")
     net = load_run_net(run)
     fold_norm(net)
+    is_rounded = is_fast and has_fast_bf16(chosen)
+    net.amp = "auto" if is_rounded else "off"
     has_rule = run.decision_path.exists()
     return Model(
         net=net.to(chosen, memory_format=torch.channels_last),  # type: ignore[call-overload]
@@ -222,7 +228,7 @@ def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None, pictur
         geometry=geometry_of(run.info.recipe),
         device=chosen,
         tta=tta or run.info.recipe.decide.tta,
-        made_by={"run": run.info.name, "weights": sha256_file(weights)},
+        made_by={"run": run.info.name, "weights": sha256_file(weights), **(BFLOAT16 if is_rounded else {})},
         backbone=run.info.recipe.model.backbone,
         stamps=run.info.stamps,
         manifest_path=run.manifest_path,
@@ -232,13 +238,19 @@ def open_model(run: Run, *, device: str = "auto", tta: Tta | None = None, pictur
 
 
 def load_model(
-    path: str | Path, *, device: str = "auto", tta: Tta | None = None, pictures: bool | None = None
+    path: str | Path,
+    *,
+    device: str = "auto",
+    tta: Tta | None = None,
+    pictures: bool | None = None,
+    is_fast: bool = False,
 ) -> Model:
     """The model in a finished run directory, ready to `predict(images)`; None takes the recipe's setting.
 
-    pictures: whether a page of its answers shows photos.
+    pictures: whether a page of its answers shows photos. is_fast: bfloat16 where the hardware computes it, in half the
+    time; probabilities move by a few hundredths at most (docs/log.md, 2026-11-22).
 
     Raises:
         RunError: TRI400 no run, TRI401 not finished, TRI403 its weights are damaged.
     """
-    return open_model(open_finished_run(Path(path)), device=device, tta=tta, pictures=pictures)
+    return open_model(open_finished_run(Path(path)), device=device, tta=tta, pictures=pictures, is_fast=is_fast)
