@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -24,7 +24,7 @@ DEFAULT: Layout = "channels_last"  # the faster one of most networks: median 1.1
 MIN_GAIN = 1.25  # a smaller one is within what the same step differs by from try to try on a machine that is shared
 MANY_THREADS = 8  # from here on half of them may be faster: two may share a core
 SHORTEST_SECONDS = 0.02  # a step that is quicker has nothing to gain, and its timing is noise
-N_PHOTOS, N_TRIES = 16, 3
+N_PHOTOS, N_TRIES = 16, 4
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Pace:
 
     n_threads: int
     memory_format: Layout
-    tried_ms: dict[str, float] = field(default_factory=dict)
+    tried_ms: dict[str, float] = field(default_factory=dict, hash=False)
 
     def describe(self) -> dict[str, Any]:
         """As plain values, for run.json."""
@@ -52,35 +52,37 @@ def choose_pace(net: nn.Module, photos: Tensor, *, recipe: TrainSection, recorde
     most = torch.get_num_threads()
     threads = recipe.threads if recipe.threads != "auto" else most
     pace = Pace(threads, DEFAULT if recipe.memory_format == "auto" else recipe.memory_format)
-    tried: dict[str, float] = {}
-
-    def seconds(n_threads: int, layout: Layout) -> float:
-        taken = _seconds(net, photos[:N_PHOTOS], n_threads=n_threads, layout=layout)
-        tried[f"{layout}, {n_threads} threads"] = round(1000 * taken, 1)
-        return taken
-
-    layouts = [layout for layout in LAYOUTS if recipe.memory_format == "auto" and layout != pace.memory_format]
-    is_open = recipe.threads == "auto" and photos.device.type == "cpu"
-    fewer = [most // 2] if is_open and most >= MANY_THREADS else []
-    if not layouts and not fewer:
+    ways = [pace]
+    if recipe.memory_format == "auto":
+        ways += [Pace(threads, layout) for layout in LAYOUTS if layout != DEFAULT]
+    if recipe.threads == "auto" and photos.device.type == "cpu" and most >= MANY_THREADS:
+        ways += [Pace(most // 2, way.memory_format) for way in tuple(ways)]
+    if len(ways) == 1:
         return pace
-    best = seconds(pace.n_threads, pace.memory_format)
-    if best >= SHORTEST_SECONDS:
-        for layout in layouts:
-            if (taken := seconds(threads, layout)) * MIN_GAIN < best:
-                pace, best = Pace(threads, layout), taken
-        for n in fewer:
-            if (taken := seconds(n, pace.memory_format)) * MIN_GAIN < best:
-                pace, best = Pace(n, pace.memory_format), taken
-    return Pace(pace.n_threads, pace.memory_format, tried)
+    seconds = _try(net, photos[:N_PHOTOS], ways=ways)
+    tried = {f"{way.memory_format}, {way.n_threads} threads": round(1000 * s, 1) for way, s in seconds.items()}
+    best = min(seconds, key=lambda way: seconds[way])
+    chosen = best if seconds[best] * MIN_GAIN < seconds[pace] else pace
+    return Pace(chosen.n_threads, chosen.memory_format, tried)
 
 
-def _seconds(net: nn.Module, photos: Tensor, *, n_threads: int, layout: Layout) -> float:
-    """The best of a few training steps, the optimiser left out, of a copy of the network; the first does not count."""
-    with _threads(n_threads), torch.random.fork_rng(devices=[]):
-        copied = copy.deepcopy(net).train().to(memory_format=LAYOUTS[layout])
-        taken = [_one_step(copied, photos) for _ in range(1 + N_TRIES)]
-    return min(taken[1:])
+def _try(net: nn.Module, photos: Tensor, *, ways: Sequence[Pace]) -> dict[Pace, float]:
+    """The best seconds of a training step, the optimiser left out, each way; a quick first way is tried alone.
+
+    The ways take turns, so that a busy moment hits them all; the first turn, which prepares kernels, does not count.
+    """
+    with torch.random.fork_rng(devices=[]):
+        copies = {way: copy.deepcopy(net).train().to(memory_format=LAYOUTS[way.memory_format]) for way in ways}
+
+        def step(way: Pace) -> float:
+            with _threads(way.n_threads):
+                return _one_step(copies[way], photos)
+
+        first = [step(ways[0]) for _ in range(3)]
+        if min(first[1:]) < SHORTEST_SECONDS:
+            return {ways[0]: min(first[1:])}
+        turns = [{way: step(way) for way in ways} for _ in range(1 + N_TRIES)]
+    return {way: min(turn[way] for turn in turns[1:]) for way in ways}
 
 
 def _one_step(net: nn.Module, photos: Tensor) -> float:
