@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.core.tiny import manifest
-from trifacet.core.errors import RunError
-from trifacet.core.manifest import Manifest
+from trifacet.core.errors import ConfigError, RunError
+from trifacet.core.manifest import Manifest, with_schema
 from trifacet.core.recipe import Recipe
 from trifacet.core.schema import encode_multi_class
-from trifacet.opening import ready_to_train
+from trifacet.opening import open_recipe, ready_to_train
 
 WORN, UNKNOWN = ("worn", "male", "under_30"), (None, None, None)
 SPLIT = ["train", "train", "val", "val"]
@@ -74,6 +74,48 @@ main()
     assert told.stderr == (
         "TRI600 this needs the extra [train], got no torch, timm. Install it with `pip install 'trifacet[train]'`; "
         "`trifacet doctor` shows what is there.\n"
+    )
+
+
+@pytest.mark.parametrize("key", ["masks", "occluders"])
+def test_drawing_on_faces_needs_classes_that_a_drawing_can_have(key: str) -> None:
+    pytest.importorskip("openvino", reason="the extra [faces] is not installed")
+    asked = Recipe.model_validate({"augment": {key: 0.2}})
+    made = manifest([WORN] * 4, split=SPLIT)
+    assert len(ready_to_train(made, asked)) == 4
+    genders = with_schema(made, made.schema.model_copy(update={"attributes": made.schema.attributes[1:]}))
+    with pytest.raises(ConfigError) as told:
+        ready_to_train(genders, asked)
+    assert str(told.value) == (
+        f"TRI101 augment.{key}: drawing on faces needs an attribute 'mask' with the classes worn, incorrect, not_worn, "
+        "got none. Leave out augment.masks and augment.occluders."
+    )
+
+
+def test_drawing_on_faces_without_its_extra_is_refused_before_anything_is_trained() -> None:
+    code = """
+import sys
+sys.modules["openvino"] = None
+from tests.core.tiny import manifest
+from trifacet.core.errors import MissingExtraError
+from trifacet.core.recipe import Recipe
+from trifacet.opening import open_recipe, ready_to_train
+made = manifest([("worn", "male", "under_30")] * 4, split=["train", "train", "val", "val"])
+try:
+    ready_to_train(made, Recipe.model_validate({"augment": {"masks": 0.2}}))
+except MissingExtraError as told:
+    print(told)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.startswith("TRI600 this needs the extra [faces], got no openvino.")
+
+
+def test_an_unknown_kind_of_mask_is_a_mistake_in_the_recipe() -> None:
+    with pytest.raises(ConfigError) as told:
+        open_recipe("quick", ["augment.mask_kinds=[kf94, n59]"])
+    assert str(told.value) == (
+        "TRI101 1 mistake in the recipe:\n  augment.mask_kinds (--set): no kind of mask 'n59'. Did you mean 'n95'?\n"
+        "Correct each line."
     )
 
 

@@ -39,9 +39,11 @@ from trifacet.data.split import split
 from trifacet.decision import training_priors
 from trifacet.learn.backbones import check_backbone
 from trifacet.pixels.cache import open_cache
-from trifacet.pixels.faces import require_faces
+from trifacet.pixels.dress import MASK, MASK_STATES
+from trifacet.pixels.faces import no_face_stamp, require_faces
+from trifacet.pixels.masks import check_kinds
 from trifacet.pixels.preprocess import Geometry
-from trifacet.prediction import Photo, no_face_stamp
+from trifacet.prediction import Photo
 
 if TYPE_CHECKING:
     from trifacet.learn.models import Net
@@ -49,6 +51,9 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]  # what is being done, photos done, photos in all
 
 TRAIN_PACKAGES = ("torch", "torchvision", "timm", "tensorboard")
+
+
+CHECKS = {"model.backbone": check_backbone, "augment.mask_kinds": check_kinds}  # names that only a room knows
 
 
 def quiet(*_: object) -> None:
@@ -82,7 +87,7 @@ def open_recipe(name: str | Path | Resolved[Recipe] = "quick", sets: Sequence[st
     if path.suffix not in (".yaml", ".yml", ".json"):
         do = "See `trifacet recipes`; a file ends in .yaml or .json."
         path = pick(recipe_paths(), str(name), what="recipe", do=do)
-    return resolve(Recipe, [read_layer(path), set_layer(sets)], checks={"model.backbone": check_backbone})
+    return resolve(Recipe, [read_layer(path), set_layer(sets)], checks=CHECKS)
 
 
 def open_data(data: Path | str | Manifest, *, reading: Reading | None = None, progress: Progress = quiet) -> Manifest:
@@ -108,7 +113,7 @@ def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
     """The manifest as training needs it: the recipe's schema, kept photos, a split, train and val not empty.
 
     Raises:
-        ConfigError: TRI103. ManifestError: TRI200, TRI251. RunError: TRI404.
+        ConfigError: TRI101, TRI103. ManifestError: TRI200, TRI251. RunError: TRI404. MissingExtraError: TRI600.
     """
     if recipe.label_schema is not None:
         manifest = with_schema(manifest, _recipe_schema(recipe.label_schema, manifest.schema))
@@ -124,7 +129,21 @@ def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
         if recipe.model.head == "joint" and not known.all(axis=1).any():
             do = "Use model.head: per_attribute, which learns from the labels there are."
             raise error("TRI404", f"the split '{name}' has no photo with every label", where="model.head: joint", do=do)
+    _check_masks(manifest.schema, recipe)
     return manifest
+
+
+def _check_masks(schema: LabelSchema, recipe: Recipe) -> None:
+    """Refuses to draw on faces where nobody could be found or no label would fit. Raises TRI101, TRI600."""
+    asked = [name for name in ("masks", "occluders") if getattr(recipe.augment, name)]
+    if not asked:
+        return
+    require_faces()
+    known = {a.name: a.classes for a in schema.attributes}.get(MASK, ())
+    if not set(MASK_STATES) <= set(known):
+        do = "Leave out augment.masks and augment.occluders."
+        what = f"drawing on faces needs an attribute '{MASK}' with the classes {', '.join(MASK_STATES)}"
+        raise error("TRI101", what, where=f"augment.{asked[0]}", got=", ".join(known) or "none", do=do)
 
 
 def _without_unlabelled(manifest: Manifest) -> Manifest:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from trifacet.core.manifest import Crop, merged_stamps
 from trifacet.core.predictions import Float32Array, ImageArray, Predictions, Predictor
 from trifacet.pixels.decode import Undecodable, decode
+from trifacet.pixels.faces import no_face_stamp
 from trifacet.pixels.scan import available_cores
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
@@ -48,24 +49,45 @@ def predict_files(
     progress: Progress | None = None,
 ) -> Predictions:
     """Predictions for photos on disk, in their order; one that cannot be read has its status in `errors`."""
+    faceless: list[None] = []
 
-    faceless: list[str] = []
-
-    def load(batch: Sequence[Photo]) -> Loaded:
-        return [_load(model, photo, faceless=faceless) for photo in batch]
+    def load(photo: Photo) -> ImageArray | str:
+        return photo.status or _load(model, photo.path, crop=photo.crop, faceless=faceless)
 
     ids = [photo.photo_id for photo in photos]
-    batches = _parts(photos, BATCH)
-    made = _predict(model, ids, batches=batches, load=load, workers=workers, progress=progress)
-    made = replace(made, stamps=stamps)
-    told = no_face_stamp(len(faceless), len(photos))
-    return replace(made, stamps=merged_stamps(made.stamps, told))
+    made = _predict(model, ids, batches=_parts(photos, BATCH), load=_each(load), workers=workers, progress=progress)
+    return replace(made, stamps=merged_stamps(stamps, no_face_stamp(len(faceless), len(photos))))
 
 
-def no_face_stamp(n_faceless: int, n_photos: int) -> tuple[str, ...]:
-    """What is said with every score when faces are cut and some photos show none; else nothing."""
-    told = f"no face was found in {n_faceless:,} of {n_photos:,} photos: the middle square was shown instead"
-    return (told,) if n_faceless else ()
+def predict_images(
+    model: Predictor, images: Sequence[str | Path | ImageArray], *, stamps: tuple[str, ...] = ()
+) -> Predictions:
+    """Predictions for photos on disk, called by their paths, and upright RGB arrays, called by their places.
+
+    Raises:
+        TypeError: something else than paths and such arrays. ValueError: a path stands twice.
+    """
+    _check_images(images)
+    faceless: list[None] = []
+    ids = [str(image) if isinstance(image, str | Path) else str(i) for i, image in enumerate(images)]
+    load = _each(lambda image: _load(model, image, faceless=faceless))
+    made = _predict(model, ids, batches=_parts(images, BATCH), load=load)
+    return replace(made, stamps=merged_stamps(stamps, no_face_stamp(len(faceless), len(images))))
+
+
+def _check_images(images: Sequence[object]) -> None:
+    """Refuses what is neither a path nor an RGB array. Raises TypeError."""
+    expected = "paths (str or Path) or upright RGB arrays (H, W, 3) uint8"
+    if isinstance(images, str | Path):
+        raise TypeError(f"expected a list of {expected}, got one path; write [{str(images)!r}]")
+    for i, image in enumerate(images):
+        if isinstance(image, np.ndarray):
+            is_rgb = image.ndim == 3 and image.shape[2] == 3 and image.size and image.dtype == np.uint8
+            got = "" if is_rgb else f"an array {image.shape} {image.dtype}"
+        else:
+            got = "" if isinstance(image, str | Path) else type(image).__name__
+        if got:
+            raise TypeError(f"expected {expected}, got {got} at {i}")
 
 
 def predict_inputs(
@@ -90,7 +112,7 @@ def _predict(
     batches: Iterable[Any],
     load: Callable[[Any], Loaded],
     workers: int | None = None,
-    progress: Progress | None,
+    progress: Progress | None = None,
 ) -> Predictions:
     schema = model.schema
     probs = np.full((len(ids), schema.n_joint), np.nan, dtype=np.float32)
@@ -129,20 +151,24 @@ def _predict(
     )
 
 
-def _load(model: Predictor, photo: Photo, *, faceless: list[str]) -> ImageArray | str:
-    """The prepared input of a photo, or the status that says why there is none; without a face it joins `faceless`."""
-    if photo.status is not None:
-        return photo.status
+def _load(
+    model: Predictor, image: str | Path | ImageArray, *, crop: Crop | None = None, faceless: list[None]
+) -> ImageArray | str:
+    """The prepared input of a photo, or the status that says why there is none; one without a face is counted."""
     try:
-        image = decode(photo.path.read_bytes())
-        crop = photo.crop or model.locate(image)
+        pixels = decode(Path(image).read_bytes()) if isinstance(image, str | Path) else image
+        crop = crop or model.locate(pixels)
         if crop is None and model.is_cutting_faces:
-            faceless.append(photo.photo_id)
-        return model.prepare(image, crop)
+            faceless.append(None)
+        return model.prepare(pixels, crop)
     except OSError as problem:
         return f"unreadable: {problem.strerror}"
     except Undecodable as problem:
         return problem.status
+
+
+def _each(load: Callable[[Any], ImageArray | str]) -> Callable[[Sequence[Any]], Loaded]:
+    return lambda batch: [load(item) for item in batch]
 
 
 def _parts(items: Any, size: int) -> Iterator[Any]:

@@ -169,7 +169,7 @@ def test_nothing_is_cut_or_dark_on_paper(browser: Browser, pages: dict[str, Path
 
 
 @pytest.mark.parametrize("n_people", [60, 600])  # counts of two and of three digits
-def test_no_matrix_scrolls_on_a_desktop(browser: Browser, tmp_path: Path, n_people: int) -> None:
+def test_no_table_scrolls_on_a_desktop(browser: Browser, tmp_path: Path, n_people: int) -> None:
     (tmp_path / "report.html").write_text(evaluation_report({"test": scored(n_people)}, title="t"), encoding="utf-8")
     page, _ = opened(browser, tmp_path / "report.html", width=1100, scheme="light")
     beyond = """() => [...document.querySelectorAll('.scroll')].filter(e => e.querySelector('.confusion'))
@@ -180,6 +180,10 @@ def test_no_matrix_scrolls_on_a_desktop(browser: Browser, tmp_path: Path, n_peop
             found = page.evaluate(beyond)
             assert len(found) == 4
             assert [pair for pair in found if pair[0] > 0] == [], width
+            every = page.evaluate(
+                "() => [...document.querySelectorAll('.scroll')].map(e => e.scrollWidth - e.clientWidth)"
+            )
+            assert width < 1100 or max(every) <= 0, width
     finally:
         page.close()
 

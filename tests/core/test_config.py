@@ -106,6 +106,11 @@ def test_a_rooms_own_check_joins_the_mistakes_but_not_twice() -> None:
             "model.is_frozen trains the head alone: set train.epochs to 0.",
             id="frozen",
         ),
+        pytest.param(
+            ["train.epochs=0", "model.is_frozen=true", "augment.masks=0.2"],
+            "augment.masks changes what the whole net sees: the head alone never sees it.",
+            id="masks for a head alone",
+        ),
         pytest.param(["train.epochs=0"], "train.epochs is 0: set model.is_frozen to train the head alone.", id="head"),
     ],
 )

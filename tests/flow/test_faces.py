@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.flow.command import TINY, done, trifacet
+from trifacet import load_model
 from trifacet.core.manifest import CROP_COLUMNS, read_manifest
 from trifacet.core.predictions import read_predictions
 from trifacet.core.run import open_run
@@ -86,6 +87,7 @@ def test_training_and_prediction_are_shown_the_same_squares(world: World, tmp_pa
     done("predict", looks.path, blank, "--out", tmp_path / "blank.parquet")
     told = "no face was found in 1 of 1 photos: the middle square was shown instead"
     assert told in read_predictions(tmp_path / "blank.parquet").stamps
+    assert told in load_model(looks.path).predict([blank / "nobody.png"]).stamps
 
 
 def test_a_photo_that_changed_is_named(world: World, tmp_path: Path) -> None:
@@ -100,3 +102,11 @@ def test_a_photo_that_changed_is_named(world: World, tmp_path: Path) -> None:
         said.err.split()
     )
     assert not (tmp_path / "f.parquet").exists()
+
+
+def test_the_picture_of_inputs_shows_what_is_drawn_on_them(world: World, tmp_path: Path) -> None:
+    for name, sets in {"plain": (), "masked": ("--set", "augment.masks=1")}.items():
+        done("train", "--data", world.faces, "--out", tmp_path / name, *TINY, "--set", "data.crop=face", *sets)
+    plain, masked = (np.asarray(Image.open(tmp_path / n / "pictures/inputs.png")) for n in ("plain", "masked"))
+    assert plain.shape == masked.shape
+    assert (plain != masked).any()

@@ -74,6 +74,11 @@ def test_what_is_asked_for_or_recorded_is_not_tried() -> None:
     assert choose_pace(net, PHOTOS, recipe=TrainSection(), recorded=recorded) == Pace(5, "contiguous", {"x": 1.0})
 
 
+def test_for_a_head_alone_nothing_is_tried() -> None:
+    pace = choose_pace(Sleepy(n_threads=1), PHOTOS, recipe=TrainSection(epochs=0), recorded={})
+    assert pace == Pace(MOST, "channels_last")
+
+
 def test_trying_changes_neither_the_network_nor_the_randomness() -> None:
     net = build_net(DEFAULT_SCHEMA, tiny.recipe(base=tiny.FACES).model)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}

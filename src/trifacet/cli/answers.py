@@ -13,7 +13,8 @@ from trifacet.cli.data import EdgesOption, SchemaOption, open_schema
 from trifacet.core.errors import error
 
 if TYPE_CHECKING:
-    from trifacet.core.predictions import DecisionRule
+    from trifacet.core.predictions import DecisionRule, Predictions
+    from trifacet.learn.predictor import Model
     from trifacet.submission import Submission
 
 PREDICTIONS = "predictions.parquet"
@@ -28,6 +29,25 @@ def open_rule(text: str) -> DecisionRule | Literal["argmax"] | None:
     from trifacet.core.predictions import read_decision
 
     return None if not text else "argmax" if text == "argmax" else read_decision(Path(text))
+
+
+def _tell_fast(model: Model, is_asked: bool) -> None:
+    """Says where --fast changes nothing."""
+    from trifacet.cli import render
+
+    if is_asked and "precision" not in model.made_by:
+        render.warn(f"--fast: {model.device} does not compute bfloat16 in hardware here; answers are float32 as ever")
+
+
+def _tell_unread(made: Predictions) -> None:
+    """Names photos that have no answer, and says what goes with every answer."""
+    from trifacet.cli import render
+
+    unread = [f"{i} ({e})" for i, e in zip(made.ids, made.errors, strict=True) if e]
+    if unread:
+        render.warn(f"{len(unread):,} photos could not be read: {', '.join(unread[:5])}")
+    for stamp in made.stamps:
+        render.warn(stamp)
 
 
 FastOption = Annotated[
@@ -83,6 +103,7 @@ def predict(
 
     pictures = False if no_pictures else None
     loaded = load_model(run, device=device, tta=tta or None, pictures=pictures, is_fast=fast)  # type: ignore[arg-type]
+    _tell_fast(loaded, fast)
     with render.bars() as bars:
         made = stages.predict(
             loaded, data, out=out, rule=rule, splits=split or [], page=page, progress=bars.told, tell=render.warn
@@ -91,11 +112,7 @@ def predict(
         render.warn(f"{out} is for reading; evaluate and submit want a .parquet, with the probabilities")
     n_read = int(made.is_read.sum())
     render.say(f"{n_read:,} photos answered in [bold]{out}[/]" + (f", a page in [bold]{page}[/]" if page else ""))
-    if n_read < len(made):
-        unread = [f"{i} ({e})" for i, e in zip(made.ids, made.errors, strict=True) if e]
-        render.warn(f"{len(unread):,} photos could not be read: {', '.join(unread[:5])}")
-    for stamp in made.stamps:
-        render.warn(stamp)
+    _tell_unread(made)
 
 
 def decide(

@@ -169,4 +169,7 @@ class Recipe(Section):
             raise ValueError("model.is_frozen trains the head alone: set train.epochs to 0")
         if not self.model.is_frozen and not self.train.epochs:
             raise ValueError("train.epochs is 0: set model.is_frozen to train the head alone")
+        drawn = [name for name in ("masks", "occluders", "degrade") if getattr(self.augment, name)]
+        if drawn and not self.train.epochs:
+            raise ValueError(f"augment.{drawn[0]} changes what the whole net sees: the head alone never sees it")
         return self

@@ -57,7 +57,7 @@ def choose_pace(net: nn.Module, photos: Tensor, *, recipe: TrainSection, recorde
         ways += [Pace(threads, layout) for layout in LAYOUTS if layout != DEFAULT]
     if recipe.threads == "auto" and photos.device.type == "cpu" and most >= MANY_THREADS:
         ways += [Pace(most // 2, way.memory_format) for way in tuple(ways)]
-    if len(ways) == 1:
+    if len(ways) == 1 or not recipe.epochs:  # a head alone learns from features that are computed once
         return pace
     seconds = _try(net, photos[:N_PHOTOS], ways=ways)
     tried = {f"{way.memory_format}, {way.n_threads} threads": round(1000 * s, 1) for way, s in seconds.items()}

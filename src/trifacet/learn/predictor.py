@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -33,9 +32,9 @@ from trifacet.learn.device import choose_device, has_fast_bf16
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, answer_probs, build_net
 from trifacet.learn.trunks import fold_norm
-from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.faces import FaceFinder
 from trifacet.pixels.preprocess import Geometry, fit
+from trifacet.prediction import predict_images
 
 Tta = Literal["none", "flip"]
 BFLOAT16 = {"precision": "bfloat16"}  # what answers say that were not computed in float32
@@ -125,54 +124,7 @@ class Model:
         Raises:
             TypeError: something else than paths and such images. ValueError: a path stands twice.
         """
-        _check_images(images)
-        ids = [str(image) if isinstance(image, str | Path) else str(i) for i, image in enumerate(images)]
-        probs = np.full((len(ids), self.schema.n_joint), np.nan, dtype=np.float32)
-        years, errors = None, list[str | None]()
-        for start in range(0, len(ids), BATCH):
-            inputs = [self._open(image) for image in images[start : start + BATCH]]
-            errors += [i if isinstance(i, str) else None for i in inputs]
-            rows = [start + k for k, i in enumerate(inputs) if not isinstance(i, str)]
-            if rows:
-                probs[rows], by_year = self.probs(np.stack([i for i in inputs if not isinstance(i, str)]))
-                if by_year is not None:
-                    years = np.full((len(ids), by_year.shape[1]), np.nan, np.float32) if years is None else years
-                    years[rows] = by_year
-        return Predictions(
-            ids=ids,
-            probs=probs,
-            age_probs=years,
-            errors=errors,
-            schema=self.schema,
-            made_by=self.made_by,
-            decision=self.decision,
-            stamps=self.stamps,
-        )
-
-    def _open(self, image: str | Path | ImageArray) -> ImageArray | str:
-        """The prepared input of an image, or the status that says why there is none."""
-        try:
-            pixels = decode(Path(image).read_bytes()) if isinstance(image, str | Path) else image
-            return self.prepare(pixels, self.locate(pixels))
-        except OSError as problem:
-            return f"unreadable: {problem.strerror}"
-        except Undecodable as problem:
-            return problem.status
-
-
-def _check_images(images: Sequence[object]) -> None:
-    """Refuses what is neither a path nor an RGB array. Raises TypeError."""
-    expected = "paths (str or Path) or upright RGB arrays (H, W, 3) uint8"
-    if isinstance(images, str | Path):
-        raise TypeError(f"expected a list of {expected}, got one path; write [{str(images)!r}]")
-    for i, image in enumerate(images):
-        if isinstance(image, np.ndarray):
-            is_rgb = image.ndim == 3 and image.shape[2] == 3 and image.size and image.dtype == np.uint8
-            got = "" if is_rgb else f"an array {image.shape} {image.dtype}"
-        else:
-            got = "" if isinstance(image, str | Path) else type(image).__name__
-        if got:
-            raise TypeError(f"expected {expected}, got {got} at {i}")
+        return predict_images(self, images, stamps=self.stamps)
 
 
 def load_run_net(run: Run, which: Literal["best", "last"] = "best") -> Net:

@@ -17,6 +17,7 @@ from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import to_tensor
 from trifacet.learn.losses import Labels, make_loss
 from trifacet.learn.models import build_net
+from trifacet.learn.spoil import make_spoiler
 from trifacet.pages.contact import image_grid
 
 N_SHOWN = 24  # six columns of four: readable on a laptop
@@ -68,12 +69,20 @@ def dry_run(manifest: Manifest, images: npt.NDArray[np.uint8], *, recipe: Recipe
 
 
 def input_grid(manifest: Manifest, images: npt.NDArray[np.uint8], *, recipe: Recipe, seed: int) -> ImageArray:
-    """A grid of the first photos as augmentation shows them to the network, with their labels under them."""
-    shown = np.asarray(images[:N_SHOWN])
+    """A grid of the first photos as the network is shown them in an epoch, with their labels under them."""
+    shown, classes = np.asarray(images[:N_SHOWN]), manifest.classes[:N_SHOWN].astype(np.int64)
+    rows = np.arange(len(shown), dtype=np.int64)
+    spoiler = make_spoiler(
+        recipe.augment, manifest.schema, images=shown, classes=classes, rows=rows, seed=seed, on_photos=lambda _: None
+    )
+    if spoiler:
+        known = Labels(torch.from_numpy(classes), torch.zeros(len(rows)), torch.ones(len(rows)))
+        shown, labels = spoiler.spoil(shown, known, rows=rows, epoch=0)
+        classes = labels.classes.numpy()
     draws = torch.from_numpy(draw(seed, 0, n_photos=len(shown)))
     seen = augment(to_tensor(shown, torch.device("cpu")), draws, ranges=recipe.augment)
     pixels = seen.round().byte().permute(0, 2, 3, 1).numpy()
-    return image_grid(pixels, _captions(manifest.classes[: len(shown)], manifest.schema), columns=6)
+    return image_grid(pixels, _captions(classes, manifest.schema), columns=6)
 
 
 def answer_grid(

@@ -14,18 +14,16 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from trifacet.core.errors import error, pick
 from trifacet.core.predictions import ImageArray
 from trifacet.core.recipe import AugmentSection
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.losses import Labels
-from trifacet.pixels.dress import FaceArray, put_mask, put_occluder
+from trifacet.pixels.dress import MASK, FaceArray, put_mask, put_occluder
 from trifacet.pixels.faces import FaceFinder
 from trifacet.pixels.masks import MASK_KINDS
 
 Rows = npt.NDArray[np.int64]
 
-MASK, STATES = "mask", ("worn", "incorrect", "not_worn")
 STREAM = 77  # keeps these draws apart from those of order, dropout and augmentation
 SMALLEST_SHARE, QUALITIES = 1 / 3, (15, 80)  # of a side that is kept; of a JPEG
 
@@ -76,17 +74,15 @@ def make_spoiler(
     seed: int,
     on_photos: Callable[[int], None],
 ) -> Spoiler | None:
-    """The spoiler of a recipe for the training rows `rows`, None where it spoils nothing. Bare faces are looked for.
+    """The spoiler of a recipe for the rows `rows`, None where it spoils nothing. Bare faces are looked for.
 
-    Raises:
-        ConfigError: TRI100, no such kind of mask; TRI101, labels without worn, incorrect and not_worn.
-        MissingExtraError: TRI600.
+    For masks and occluders `schema` has the attribute `mask` with the classes of `MASK_STATES`. Raises TRI600.
     """
     if not (recipe.masks or recipe.occluders or recipe.degrade):
         return None
     points: dict[int, FaceArray] = {}
     if recipe.masks or recipe.occluders:
-        column = _mask_column(schema, recipe)
+        column = schema.names.index(MASK)
         bare = schema.attributes[column].classes.index("not_worn")
         finder, is_bare = FaceFinder(), classes[rows, column] == bare
         on_photos(int((~is_bare).sum()))
@@ -96,17 +92,6 @@ def make_spoiler(
                 points[row] = faces[0].points
             on_photos(1)
     return Spoiler(recipe, schema, seed, points)
-
-
-def _mask_column(schema: LabelSchema, recipe: AugmentSection) -> int:
-    for kind in recipe.mask_kinds:
-        pick(MASK_KINDS, kind, what="kind of mask", where="augment.mask_kinds")
-    known = {a.name: a.classes for a in schema.attributes}.get(MASK, ())
-    if not set(STATES) <= set(known):
-        do = "Leave out augment.masks and augment.occluders."
-        what = f"drawing masks needs an attribute '{MASK}' with the classes {', '.join(STATES)}"
-        raise error("TRI101", what, where="augment.masks", got=", ".join(known) or "none", do=do)
-    return schema.names.index(MASK)
 
 
 def degrade(image: ImageArray, *, rng: np.random.Generator) -> ImageArray:

@@ -21,6 +21,8 @@ from trifacet.pixels.shapes import SUPERSAMPLE, Pen, Rgb, View
 
 FaceArray = npt.NDArray[np.float32]
 
+MASK, MASK_STATES = "mask", ("worn", "incorrect", "not_worn")  # the attribute that a drawing changes, and its classes
+
 # The six points on a head, in face units (94 mm: the pupils are 63 mm apart); z points at the camera, 0 at the eyes.
 HEAD = np.array(
     [

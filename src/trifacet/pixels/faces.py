@@ -178,3 +178,9 @@ def _overlaps(box: FloatArray, boxes: FloatArray) -> FloatArray:
 def n_faces(faces: Sequence[Face]) -> int:
     """How many faces count: those at least a quarter as large as the largest."""
     return sum(face.area >= SEVERAL_SHARE * faces[0].area for face in faces)
+
+
+def no_face_stamp(n_faceless: int, n_photos: int) -> tuple[str, ...]:
+    """What is said with every score when faces are cut and some photos show none; else nothing."""
+    told = f"no face was found in {n_faceless:,} of {n_photos:,} photos: the middle square was shown instead"
+    return (told,) if n_faceless else ()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trifacet.core.errors import nearest
 from trifacet.pixels.shapes import Area, Path, Pen, Points, Rgb, curve, mirrored, mix, moved, oval, shade, tint
 
 WHITE, SKY, BLACK, GREY = (243.0, 244.0, 244.0), (170.0, 208.0, 230.0), (52.0, 52.0, 58.0), (150.0, 156.0, 164.0)
@@ -53,6 +54,15 @@ MASK_KINDS: dict[str, Design] = {
     "patterned": Design(_SEWN, _CLOTHS, "seam", ("dots", "stripes", "checks", "flowers")),
     "sponge": Design(_SPONGE, (BLACK, GREY, SAND, BEIGE, ROSE, TEAL), "smooth"),
 }
+
+
+def check_kinds(names: Sequence[str]) -> str | None:
+    """What is wrong with a list of kinds of mask, or None."""
+    for name in names:
+        if name not in MASK_KINDS:
+            near = nearest(name, list(MASK_KINDS))
+            return f"no kind of mask '{name}'. " + (f"Did you mean '{near}'?" if near else f"{', '.join(MASK_KINDS)}.")
+    return None
 
 
 @dataclass(frozen=True)
