@@ -20,7 +20,13 @@ from trifacet.learn.checkpoint import read_checkpoint
 from trifacet.learn.train import train
 
 N_KILLS, N_POINTS, N_INSIDE = 30, 20, 15
-SETS = ("train.checkpoint_seconds=0", "train.batch_size=4", "train.epochs=12", "train.head_batch_size=8")
+SETS = (
+    "train.checkpoint_seconds=0",
+    "train.batch_size=4",
+    "train.epochs=12",
+    "train.head_batch_size=8",
+    "augment.mixup=0.4",
+)
 PATIENCE_SECONDS = 120
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, ["src", os.environ.get("PYTHONPATH")]))}
 GO_ON = """

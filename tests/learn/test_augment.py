@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trifacet.core.recipe import AugmentSection
-from trifacet.learn.augment import N_DRAWS, augment, draw
+from trifacet.learn.augment import N_DRAWS, augment, blend, draw
 
 NOTHING = AugmentSection(
     flip=0, scale=0, shift=0, rotate_deg=0, brightness=0, contrast=0, saturation=0, channel_gain=0, noise=0
@@ -161,3 +161,9 @@ def test_a_rectangle_of_one_colour_is_erased_from_the_share_that_was_asked_for()
 def test_the_first_draws_are_those_of_older_versions() -> None:
     old = np.random.Generator(np.random.Philox(key=[3, 7])).uniform(-1, 1, (50, 15)).astype(np.float32)
     assert np.array_equal(draw(3, 7, n_photos=50)[:, :15], old)
+
+
+def test_each_photo_is_blended_with_the_next() -> None:
+    photos = torch.tensor([0.0, 100.0, 200.0])[:, None, None, None].expand(3, 3, 2, 2)
+    assert blend(photos, share=0.75)[:, 0, 0, 0].tolist() == [25.0, 125.0, 150.0]
+    assert torch.equal(blend(photos, share=1.0), photos)

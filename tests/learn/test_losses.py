@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from trifacet.core.errors import ConfigError
 from trifacet.core.recipe import LossSection
 from trifacet.core.schema import DEFAULT_SCHEMA, Attribute, LabelSchema
-from trifacet.learn.losses import Labels, Loss, make_loss
+from trifacet.learn.losses import Labels, Loss, blended, make_loss
 
 MASK = Attribute(name="mask", classes=("worn", "incorrect", "not_worn"))
 AGE = Attribute(name="age", classes=("young", "old"), edges=(2.0,))
@@ -81,6 +81,16 @@ def test_a_known_class_costs_the_logarithm_of_its_years_mass() -> None:
     probs = torch.tensor([[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]])
     ours = loss(ONLY_AGE)({"age": probs.log()}, labels([[0], [1], [-1]]))
     assert float(ours) == pytest.approx(-(math.log(0.3) + math.log(0.7)) / 2)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_a_share_of_the_age_loss_may_be_that_of_the_class(share: float) -> None:
+    logits = {"age": noise(1, 4)}
+    year = float(loss(ONLY_AGE)(logits, labels([[1]], years=[3.0])))
+    band = float(loss(ONLY_AGE)(logits, labels([[1]])))
+    ours = loss(ONLY_AGE, age_band_share=share)(logits, labels([[1]], years=[3.0]))
+    assert float(ours) == pytest.approx((1 - share) * year + share * band)
+    assert float(loss(ONLY_AGE, age_band_share=share)(logits, labels([[1]]))) == pytest.approx(band)
 
 
 def test_years_classes_and_missing_ages_share_a_batch() -> None:
@@ -171,3 +181,11 @@ def test_a_teacher_without_years_is_compared_by_the_mass_of_each_class() -> None
     mass = torch.stack([logits.softmax(1)[:, bands == band].sum(1) for band in range(3)], dim=1)
     value = loss(schema, teachers_share=1.0)({"age": logits}, labels)
     assert value == pytest.approx(float(-(soft * mass.log()).sum(1).mean()), abs=1e-5)
+
+
+def test_blended_photos_share_the_losses_of_both_labels() -> None:
+    logits, own, following = {"mask": noise(3, 3)}, [[0], [1], [2]], [[1], [2], [0]]
+    one, other = (loss(ONLY_MASK)(logits, labels(classes)) for classes in (own, following))
+    ours = blended(loss(ONLY_MASK), logits, labels=labels(own), share=0.25)
+    assert torch.allclose(ours, 0.25 * one + 0.75 * other)
+    assert torch.equal(blended(loss(ONLY_MASK), logits, labels=labels(own), share=1.0), one)

@@ -156,6 +156,9 @@ def test_the_same_seed_is_the_same_run_and_another_is_not(tmp_path: Path) -> Non
     first = weights("a")
     assert weights("b") == first
     assert weights("c", "train.seed=1") != first
+    blended = weights("d", "augment.mixup=0.4")
+    assert blended != first
+    assert weights("e", "augment.mixup=0.4") == blended
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ class LossSection(Section):
     teachers: tuple[str, ...] = Field((), description="finished runs whose mean answer is learned from too")
     teachers_share: Share = Field(0.5, description="of the loss: 0 the labels alone, 1 the teachers alone")
     age_sigma_years: NotNegative = Field(2.0, description="width of the age target around the labelled year")
+    age_band_share: Share = Field(0.0, description="of the age loss: 0 the labelled year, 1 the class that it lies in")
 
 
 class AugmentSection(Section):
@@ -77,6 +78,7 @@ class AugmentSection(Section):
     noise: Annotated[float, Field(ge=0, le=128)] = Field(0.0, description="largest standard deviation, of 255")
     turn: Annotated[float, Field(ge=0, lt=0.5)] = Field(0.0, description="warp as of a head turned aside, .45 far")
     erase: Share = Field(0.0, description="probability of a rectangle of one colour over 2 to 20 % of the photo")
+    mixup: NotNegative = Field(0.0, description="blend pairs of photos and their losses by Beta(mixup, mixup)")
     degrade: Share = Field(0.0, description="probability of lost resolution (up to 3 times) and JPEG marks")
     masks: Share = Field(0.0, description="probability that a bare face gets a drawn mask; needs the extra [faces]")
     mask_kinds: tuple[str, ...] = Field((), description="kinds of mask that are drawn; empty: all")
@@ -169,7 +171,7 @@ class Recipe(Section):
             raise ValueError("model.is_frozen trains the head alone: set train.epochs to 0")
         if not self.model.is_frozen and not self.train.epochs:
             raise ValueError("train.epochs is 0: set model.is_frozen to train the head alone")
-        drawn = [name for name in ("masks", "occluders", "degrade") if getattr(self.augment, name)]
+        drawn = [name for name in ("masks", "occluders", "degrade", "mixup") if getattr(self.augment, name)]
         if drawn and not self.train.epochs:
             raise ValueError(f"augment.{drawn[0]} changes what the whole net sees: the head alone never sees it")
         return self

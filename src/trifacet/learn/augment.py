@@ -33,6 +33,14 @@ def augment(images: Tensor, draws: Tensor, *, ranges: AugmentSection) -> Tensor:
     return photos.clamp_(0, 255)
 
 
+def blend(photos: Tensor, *, share: float) -> Tensor:
+    """Each photo blended with the next of its batch, `share` of itself; the first follows the last.
+
+    Source: Zhang et al. 2018, mixup: Beyond empirical risk minimization.
+    """
+    return photos if share == 1 else share * photos + (1 - share) * photos.roll(-1, dims=0)
+
+
 def _move(photos: Tensor, draws: Tensor, *, bend: Tensor, ranges: AugmentSection) -> Tensor:
     """Mirrored, zoomed, shifted and rotated about the centre; what comes in from outside repeats the border.
 

@@ -87,7 +87,9 @@ class Loss:
         return _weighted_mean(each, weights * self._rarity(name, target), is_known=target != MISSING)
 
     def _years(self, name: str, logits: Tensor, *, band: Tensor, labels: Labels) -> Tensor:
-        """Cross-entropy against a Gaussian around the labelled year; where only the class is known, -log of its mass.
+        """Cross-entropy against a Gaussian around the labelled year, mixed with -log of the mass of its class.
+
+        Where only the class is known its mass counts alone.
 
         Source: Gao et al. 2017, Deep label distribution learning with label ambiguity.
         """
@@ -102,13 +104,22 @@ class Loss:
         by_year = -(target * log_probs).sum(dim=1)
         bands = year_bands(self.schema).to(log_probs)[band.clamp_min(0)]
         by_band = -(log_probs + (bands + 1e-30).log()).logsumexp(dim=1)
-        each = torch.where(has_years, by_year, by_band)
+        share = self.recipe.age_band_share
+        each = torch.where(has_years, (1 - share) * by_year + share * by_band, by_band)
         return _weighted_mean(each, labels.weights * self._rarity(name, band), is_known=has_years | (band != MISSING))
 
     def _rarity(self, name: str, target: Tensor) -> Tensor | float:
         if name not in self.class_weights:
             return 1.0
         return self.class_weights[name].to(target.device)[target.clamp_min(0)]
+
+
+def blended(loss: Loss, logits: Mapping[str, Tensor], *, labels: Labels, share: float) -> Tensor:
+    """The loss on blended photos: `share` of that on the labels, the rest of that on the next photo's (`blend`)."""
+    if share == 1:
+        return loss(logits, labels)
+    following = labels.rows(torch.arange(len(labels.classes), device=labels.classes.device).roll(-1))
+    return share * loss(logits, labels) + (1 - share) * loss(logits, following)
 
 
 def make_loss(schema: LabelSchema, recipe: LossSection, *, classes: IntArray) -> Loss:

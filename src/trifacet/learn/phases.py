@@ -70,7 +70,7 @@ class Phase:
 
     parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights. load: an epoch's inputs
     and labels of these examples, on the device. view: an epoch's augmentation of the inputs of these examples.
-    answer_val: logits of every val photo, in `val_rows` order.
+    answer_val: logits of every val photo, in `val_rows` order. mixup: alpha of the shares in which photos are blended.
     """
 
     name: PhaseName
@@ -83,6 +83,7 @@ class Phase:
     load: Callable[[int], Callable[[Rows], tuple[Tensor, Labels]]]
     view: Callable[[int], Callable[[Tensor, Rows], Tensor]]
     answer_val: Callable[[], Logits]
+    mixup: float = 0.0
 
 
 def make_data(
@@ -187,6 +188,7 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
         load=load,
         view=view,
         answer_val=answer_val,
+        mixup=recipe.augment.mixup,
     )
 
 

@@ -19,11 +19,12 @@ from trifacet.core.manifest import Manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
 from trifacet.core.schema import LabelSchema
+from trifacet.learn.augment import blend
 from trifacet.learn.checkpoint import Checkpoint, EpochSoFar, Keeper, Progress, read_checkpoint, save_weights
 from trifacet.learn.clock import Clock, bytes_kept_for_backward, peak_memory
 from trifacet.learn.device import choose_device, describe_device, memory_guard
 from trifacet.learn.features import batches
-from trifacet.learn.losses import Loss, make_loss
+from trifacet.learn.losses import Loss, blended, make_loss
 from trifacet.learn.models import Net, build_net
 from trifacet.learn.optim import Ema, lr_schedule, make_optimizer
 from trifacet.learn.pace import choose_pace, compile_backbone, paced
@@ -153,13 +154,15 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
             for examples, (inputs, labels) in clock.waiting("wait", ahead(rest, phase.load(epoch))):
                 with course.stop.held():
                     step = epoch * steps_per_epoch + so_far.n_steps
-                    torch.manual_seed(int(_random(seed, phase.name, at=epoch, step=step).integers(2**63)))
+                    random = _random(seed, phase.name, at=epoch, step=step)
+                    torch.manual_seed(int(random.integers(2**63)))
+                    share = float(random.beta(phase.mixup, phase.mixup)) if phase.mixup else 1.0
                     for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                         group["lr"] = peak * rate(step)
                     with clock.part("augment"):
-                        seen = change(inputs, examples)
+                        seen = blend(change(inputs, examples), share=share)
                     with clock.part("forward"):
-                        value = course.loss(phase.module(seen), labels)
+                        value = blended(course.loss, phase.module(seen), labels=labels, share=share)
                     with clock.part("backward"):
                         optimizer.zero_grad(set_to_none=True)
                         value.backward()  # type: ignore[no-untyped-call]
@@ -291,7 +294,7 @@ def _check_size(net: Net, recipe: Recipe) -> None:
 
 
 def _random(seed: int, phase: str, *, at: int, step: int = -1) -> np.random.Generator:
-    """The randomness of an epoch's order, or of one of its steps (dropout): a function of these numbers alone."""
+    """The randomness of an epoch's order, or of one of its steps (dropout, mixup): a function of these alone."""
     return np.random.default_rng([seed, phase == "all", at, step + 1])
 
 
