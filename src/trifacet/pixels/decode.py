@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from simplejpeg import decode_jpeg, decode_jpeg_header
 
 from trifacet.core.predictions import ImageArray
 
@@ -116,34 +117,43 @@ def decode(content: bytes) -> ImageArray:
 def upright_size(content: bytes) -> tuple[int, int]:
     """(height, width) in pixels of what `decode` gives, and every error that it would raise, sooner.
 
-    Of an ordinary JPEG the whole stream is read, but an eighth of its resolution computed: half the time or less.
+    Of an ordinary JPEG the whole stream is read, but an eighth of its resolution computed: a third of the time.
 
     Raises:
         Undecodable: as `decode` does.
     """
-    if _is_scalable_jpeg(content):
+    markers = _jpeg_markers(content)
+    if markers[-1:] in _SCALABLE:
         try:
-            with _OPENERS["jpeg"](io.BytesIO(content)) as image:
-                _refuse_large(image)
-                width, height = image.size
-                image.draft(None, (1, 1))
-                image.load()
-                return (width, height) if _turn(image) in _ON_ITS_SIDE else (height, width)
+            height, width, _, _ = decode_jpeg_header(content)
+            if height * width <= MAX_PIXELS:
+                is_on_its_side = _METADATA in markers and _is_on_its_side(content)
+                decode_jpeg(content, min_height=1, min_width=1, min_factor=8)
+                return (width, height) if is_on_its_side else (height, width)
         except Exception:  # noqa: BLE001 - whatever it is, the full decode below judges and explains it
             pass
     height, width, _ = decode(content).shape
     return height, width
 
 
-def _is_scalable_jpeg(content: bytes) -> bool:
-    """Whether the frame of a JPEG is baseline or progressive: a lossless one has no lower resolution."""
-    at = 2
+def _jpeg_markers(content: bytes) -> bytes:
+    """The second bytes of a JPEG's markers up to its frame (0xC0-0xCF), or as far as they follow one another."""
+    at, markers = 2, bytearray()
     while content[at : at + 1] == b"\xff" and at + 4 <= len(content):
         marker = content[at + 1]
+        markers.append(marker)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame; not tables or an extension
-            return marker <= 0xC2
+            break
         at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    return False
+    return bytes(markers)
+
+
+_METADATA, _SCALABLE = b"\xe1", (b"\xc0", b"\xc1", b"\xc2")  # EXIF or XMP; a lossless frame has no lower resolution
+
+
+def _is_on_its_side(content: bytes) -> bool:
+    with _OPENERS["jpeg"](io.BytesIO(content)) as image:
+        return _turn(image) in _ON_ITS_SIDE
 
 
 def _refuse_large(image: Image.Image) -> None:
