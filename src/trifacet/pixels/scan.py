@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from trifacet.core.files import sha256_bytes
 from trifacet.pixels.decode import Undecodable, image_format, upright_size
@@ -35,7 +35,7 @@ _AHEAD = 4  # tasks a worker may have waiting: bounds what is in flight, and no 
 _TASK = 16  # files handed over at once: a hand-over costs as much as a tenth of a small photo
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 _SYSTEM_FOLDERS = {"@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "system volume information"}
-_SIDECARS = {".json", ".jsonl", ".xmp", ".xml", ".aae", ".txt", ".md", ".csv", ".tsv", ".parquet", ".yaml", ".yml"}
+_SIDECARS = (".json", ".jsonl", ".xmp", ".xml", ".aae", ".txt", ".md", ".csv", ".tsv", ".parquet", ".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -75,57 +75,50 @@ def find_files(root: Path, *, is_following_links: bool = False, besides: Path | 
     """
     home = root.resolve()
     found: list[Found] = []
-    folders = [root]
+    folders = [(root, "", "")]  # each with its path below root, and why all in it is ignored
     while folders:  # no recursion: a hostile tree may be deeper than Python's stack
-        folder = folders.pop()
+        folder, below, why_ignored = folders.pop()
         try:
             with os.scandir(folder) as listing:
                 entries = list(listing)
         except OSError as problem:
-            shown = _text(folder.relative_to(root).as_posix())
-            found.append(Found(shown, folder, "unreadable", f"the folder cannot be listed ({problem.strerror})"))
+            reason = f"the folder cannot be listed ({problem.strerror})"
+            found.append(Found(_text(below) or ".", folder, "unreadable", reason))
             continue
         for entry in entries:
-            path = folder / entry.name
-            if path == besides:
+            path, inside = folder / entry.name, f"{below}/{entry.name}" if below else entry.name
+            if besides is not None and entry.name == besides.name and path == besides:
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(path)
-            else:
+            if not entry.is_dir(follow_symlinks=False):
                 reason = _why_not_followed(path, home, is_followed=is_following_links) if entry.is_symlink() else ""
-                found.append(_look(path, root=root, why_not_followed=reason))
+                ignored = why_ignored or _why_file_ignored(entry.name)
+                found.append(_look(path, inside, ignored=ignored, not_followed=reason))
+            else:
+                folders.append((path, inside, why_ignored or _why_folder_ignored(entry.name)))
     return sorted(found, key=lambda f: f.path)
 
 
-def _look(path: Path, *, root: Path, why_not_followed: str) -> Found:
-    relative = path.relative_to(root)
-    shown = _text(relative.as_posix())
-    if reason := _why_ignored(relative.parts):
-        return Found(shown, path, "ignored", reason)
-    if why_not_followed:
-        return Found(shown, path, "unreadable", why_not_followed)
-    if not _is_utf8(relative):
+def _look(path: Path, inside: str, *, ignored: str, not_followed: str) -> Found:
+    shown = _text(inside)
+    if ignored:
+        return Found(shown, path, "ignored", ignored)
+    if not_followed:
+        return Found(shown, path, "unreadable", not_followed)
+    if shown != inside:
         return Found(shown, path, "unreadable", "the name is not valid UTF-8: rename the file")
     return Found(shown, path)
 
 
-def _is_utf8(path: Path) -> bool:
-    try:
-        return bool(str(path).encode())
-    except UnicodeEncodeError:
-        return False
+def _why_folder_ignored(name: str) -> str:
+    return f"inside {_text(name)}" if name.startswith(".") or name.lower() in _SYSTEM_FOLDERS else ""
 
 
-def _why_ignored(parts: Sequence[str]) -> str:
-    for folder in parts[:-1]:
-        if folder.startswith(".") or folder.lower() in _SYSTEM_FOLDERS:
-            return f"inside {_text(folder)}"
-    name = parts[-1]
+def _why_file_ignored(name: str) -> str:
     if name.startswith("._"):
         return "leftover of macOS"
     if name.startswith(".") or name.lower() in _SYSTEM_FILES:
         return "hidden or system file"
-    if PurePosixPath(name).suffix.lower() in _SIDECARS:
+    if name.lower().endswith(_SIDECARS):
         return "sidecar or table"
     return ""
 
