@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.learn import tiny
-from trifacet.core.recipe import Recipe
+from trifacet.core.recipe import AugmentSection, Recipe
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, build_net
-from trifacet.learn.phases import Data, Phase, all_phase, head_phase, make_data, put_norm_back
+from trifacet.learn.phases import Data, Phase, adapt_norm, all_phase, head_phase, make_data, put_norm_back
 
 CPU = torch.device("cpu")
 
@@ -150,3 +150,35 @@ def test_norm_is_left_alone_where_it_is_not_asked_for_or_not_there() -> None:
         put_norm_back(net, data, recipe=tiny.recipe(sets, base=base), seed=0)
         assert net.state_dict().keys() == before.keys()
         assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_norms_of_other_backbones_are_fitted_to_the_photos_before_the_head() -> None:
+    torch.manual_seed(0)
+    sets = ("model.backbone=timm/resnet10t", "model.pretrained=false")
+    net, data = opened(sets, base=tiny.SMALL, side=48)
+    weights = {name: tensor.clone() for name, tensor in net.named_parameters()}
+    momenta = [m.momentum for m in net.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    photos = data.inputs(data.train_rows).float()
+
+    def gap() -> float:
+        """How far features of running statistics are from those of a batch's own, which training uses."""
+        copied = copy.deepcopy(net)
+        with torch.no_grad():
+            running, own = copied.eval().features(photos), copied.train().features(photos)
+        return float((running - own).norm() / own.norm())
+
+    assert gap() > 0.5
+    still = [f"augment.{name}=0" for name in AugmentSection.model_fields if name != "mask_kinds"]
+    adapt_norm(net, data, recipe=tiny.recipe((*sets, *still, "train.batch_size=64")), seed=0)
+    assert gap() < 0.05
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in net.named_parameters())
+    assert [m.momentum for m in net.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)] == momenta
+
+
+@pytest.mark.parametrize("key", ["train.epochs=0", "train.head_epochs=0"])
+def test_norms_stay_where_the_head_is_not_trained_before_the_whole_net(key: str) -> None:
+    sets = ("model.backbone=timm/resnet10t", "model.pretrained=false", "model.is_frozen=true")
+    net, data = opened(sets[:2], base=tiny.SMALL, side=48)
+    before = copy.deepcopy(net.state_dict())
+    adapt_norm(net, data, recipe=tiny.recipe((*sets[: 2 + (key == "train.epochs=0")], key)), seed=0)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())

@@ -31,6 +31,7 @@ from trifacet.learn.spoil import make_spoiler
 from trifacet.learn.trunks import FaceTrunk, has_fitted_norm, with_norm
 
 N_NORM_PHOTOS = 257  # photos that the re-inserted norms are fitted on; dated entry 2026-11-21 of docs/log.md
+N_ADAPT_PHOTOS = 1_024  # that the norms of other backbones see: some 16 batches, a few seconds
 NORM_EPOCH = 1_000_003  # the augmentation those photos are seen in: no epoch of training reaches it
 
 RESIDENT_SHARE = 0.4  # the rest is for the network, what a step keeps, and other programs
@@ -190,6 +191,32 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
         answer_val=answer_val,
         mixup=recipe.augment.mixup,
     )
+
+
+@torch.no_grad()
+def adapt_norm(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
+    """Re-estimates the running statistics of a backbone's batch norms on augmented training photos.
+
+    Where the whole net is trained after its head, so that the head learns from the features which training will show
+    it: those of ImageNet's statistics are others. Face backbones have their own way (`put_norm_back`).
+
+    Source: Li et al. 2018, Adaptive batch normalization for practical domain adaptation.
+    """
+    norms = [m for m in net.backbone.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
+    if isinstance(net.backbone, FaceTrunk) or not norms or not (recipe.train.epochs and recipe.train.head_epochs):
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+    net.train()
+    rows = np.random.default_rng(seed).permutation(data.train_rows)[:N_ADAPT_PHOTOS]
+    view, done = augmented(recipe.augment, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows)), 0
+    for part in batches(rows, recipe.train.batch_size):
+        net.features(view(data.inputs(part), slice(done, done + len(part))))
+        done += len(part)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def put_norm_back(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:

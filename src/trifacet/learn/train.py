@@ -28,7 +28,7 @@ from trifacet.learn.losses import Loss, blended, make_loss
 from trifacet.learn.models import Net, build_net
 from trifacet.learn.optim import Ema, lr_schedule, make_optimizer
 from trifacet.learn.pace import choose_pace, compile_backbone, paced
-from trifacet.learn.phases import Data, Phase, all_phase, head_phase, make_data, put_norm_back
+from trifacet.learn.phases import Data, Phase, adapt_norm, all_phase, head_phase, make_data, put_norm_back
 from trifacet.learn.prefetch import ahead
 from trifacet.learn.stop import Stop
 from trifacet.learn.track import Tracker, cut_metrics, open_trackers
@@ -90,6 +90,8 @@ def train(
     tracking, guard = open_trackers(run, recipe.track, step=progress.step), memory_guard(recipe.train.batch_size)
     with tracking as trackers, Stop() as stop, guard, paced(net, pace):
         course = _Course(run, data, loss, trackers, on_tick, clock, stop)
+        if progress.phase == "head":
+            adapt_norm(net, data, recipe=recipe, seed=seed)
         if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
             count = _counter(on_tick, "features", n_photos=len(data.train_rows) * n_views + len(data.val_rows))
@@ -99,20 +101,18 @@ def train(
             net.head.load_state_dict(checkpoint.module | checkpoint.average)  # its phase is over: no features again
         if recipe.train.epochs:
             resumed = checkpoint if checkpoint and checkpoint.progress.phase == "all" else None
-            if not resumed:
+            if progress.phase == "head":
                 put_norm_back(net, data, recipe=recipe, seed=seed)
+                progress = progress.model_copy(update={"phase": "all", "next_epoch": 0})
             if recipe.train.compile:
                 compile_backbone(net, sample)
-            if progress.phase == "head":
-                progress = progress.model_copy(update={"phase": "all", "next_epoch": 0})
             if is_profiled:
                 run = _with_kept_for_backward(run, net, data=data)
             count = _counter(on_tick, "faces", n_photos=len(data.train_rows))
             phase = all_phase(net, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
             progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
     save_weights(run.weights_path("last"), net, about=weights_about(run))
-    machine = run.info.machine | peak_memory(device)
-    return save_run(run, best=progress.best, seconds=clock.seconds, machine=machine)
+    return save_run(run, best=progress.best, seconds=clock.seconds, machine=run.info.machine | peak_memory(device))
 
 
 @dataclass(frozen=True)
