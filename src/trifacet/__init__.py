@@ -142,7 +142,13 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version("trifacet")
     if name not in _HOMES:
         raise AttributeError(f"module 'trifacet' has no attribute {name!r}")
-    return getattr(import_module(f"trifacet.{_HOMES[name]}"), name)
+    try:
+        return getattr(import_module(f"trifacet.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as problem:
+        if problem.name not in ("torch", "torchvision", "timm"):
+            raise
+        error = import_module("trifacet.core.errors").error
+        raise error("TRI600", "this needs the extra [train]", got=f"no {problem.name}") from None
 
 
 def __dir__() -> list[str]:

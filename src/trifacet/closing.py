@@ -131,7 +131,7 @@ def compared(paths: Sequence[Path], on: str = "") -> tuple[list[Compared], str]:
         scores = evaluate(read_predictions(path), read_truth(run.manifest_path))
         name = run.info.name if are_named_apart else str(run.path)
         n_folds = read_manifest(run.manifest_path).table["fold"].drop_nulls().n_unique()
-        made.append(Compared(name, run.info, scores, run.weights_path().stat().st_size, n_folds))
+        made.append(Compared(name, run.info, scores, run.weights_path().stat().st_size, n_folds, split))
     return made, split
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 GRID = 6  # cells along each side of a map: one holds an eye, or the mouth, of a face that fills the picture
 N_MAPPED, PLACES = 200, 9  # photos of a mean map, and how many of the 36 cells are covered in each
-MAP_SECONDS = 10.0  # or a twentieth of the training, where that is longer: both are little beside what went before
+MAP_SECONDS = 20.0  # or a twentieth of the training, where that is longer: both are little beside what went before
 FAINTEST = 0.05  # a fall of the probability that still does not glow fully: nothing should look like much
 
 

@@ -148,12 +148,20 @@ def train(
     manifest = ready_to_train(open_data(data, progress=progress), resolved.settings)
     manifest = with_faces(manifest, resolved.settings, progress=progress)
     start = start_from(Path(init)) if init else None
-    open_teachers(resolved.settings, manifest)  # before anything is written
+    _check(manifest, resolved.settings, start=start)
     run = new_run(Path(out), resolved, manifest=manifest)
     if init:
         told = {"init": str(Path(init).absolute()), "init_weights": sha256_file(open_run(Path(init)).weights_path())}
         run = save_run(run, inputs={**run.info.inputs, **told})
     return _train(run, manifest, start=start, told=Told(progress, on_tick, profile))
+
+
+def _check(manifest: Manifest, recipe: Recipe, *, start: Callable[[Net], None] | None) -> None:
+    """Refuses, before anything is written, what training would stop at."""
+    from trifacet.learn.train import check_training
+
+    open_teachers(recipe, manifest)
+    check_training(manifest.schema, recipe, init=start)
 
 
 def resume(
@@ -201,18 +209,22 @@ def _train(run: Run, manifest: Manifest, *, start: Callable[[Net], None] | None,
             raise
 
 
-def dry_run(recipe: Resolved[Recipe], data: Manifest, *, progress: Progress = quiet) -> DryRun:
+def dry_run(
+    recipe: Resolved[Recipe], data: Manifest, *, init: Path | str | None = None, progress: Progress = quiet
+) -> DryRun:
     """One batch through the network a recipe describes: shapes, sizes, and a picture of what it sees."""
     require_train()
     from trifacet.learn.predictor import geometry_of
     from trifacet.learn.preview import dry_run as one_batch
 
-    rows = ready_to_train(data, recipe.settings).split("train")
+    manifest, start = ready_to_train(data, recipe.settings), start_from(Path(init)) if init else None
+    _check(manifest, recipe.settings, start=start)
+    rows = manifest.split("train")
     rows = rows.where(pl.int_range(pl.len()) % max(1, len(rows) // recipe.settings.train.batch_size) == 0)
     rows = with_faces(rows, recipe.settings, progress=progress)
     inputs = open_inputs(rows, geometry_of(recipe.settings), progress=progress)
     seed = recipe.settings.train.seed
-    return one_batch(rows, inputs, recipe=recipe.settings, seed=0 if seed == "random" else seed)
+    return one_batch(rows, inputs, recipe=recipe.settings, seed=0 if seed == "random" else seed, init=start)
 
 
 def predict(

@@ -108,11 +108,16 @@ CASES = {
         4,
         "TRI202 ROOT/nothing.parquet: no such folder or manifest. Check the path.",
     ),
+    "a name beside a place": Case(
+        "train --data ROOT/good --out ROOT/run --name run",
+        3,
+        "TRI104 --name: goes instead of --out: one of them names the run. See --help.",
+    ),
     "a photo for a manifest": Case(
         "train --data ROOT/good/images/000000_male_Asian_20/mask1.jpg --out ROOT/run",
         4,
         "TRI202 ROOT/good/images/000000_male_Asian_20/mask1.jpg: not a manifest file, got a file that is not "
-        "Parquet. Pass the right file; update trifacet when the format is newer.",
+        "Parquet. Photos are passed as a folder; a table goes through `trifacet ingest` first.",
     ),
     "a folder for a manifest": Case(
         "split ROOT/good --out ROOT/s.parquet",

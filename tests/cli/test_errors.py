@@ -52,6 +52,30 @@ def test_weights_that_the_hub_does_not_give_are_never_replaced_by_random_ones(ba
     assert not (bad / "dry.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        pytest.param(
+            "data.image_size=[32,32]", "TRI101 data.image_size: 'face_resnet29' needs at least 103", id="size"
+        ),
+        pytest.param("train.device=tpux", "TRI104 train.device: this device cannot be used, got 'tpux'", id="device"),
+        pytest.param("loss.weights={msak: 1}", "TRI100 loss.weights: no attribute 'msak'. Did you mean", id="weights"),
+        pytest.param("loss.teachers=[nobody]", "TRI400 nobody", id="teachers"),
+    ],
+)
+@pytest.mark.parametrize("is_dry", [False, True])
+def test_what_training_would_stop_at_is_told_before_a_run_begins(
+    bad: Path, wrong: str, told: str, is_dry: bool
+) -> None:
+    before = files_in(bad)
+    dry = ("--dry-run",) if is_dry else ()
+    said = trifacet("train", "--data", bad / "good", "--out", bad / "run", *dry, "--set", wrong)
+    assert said.status != 0
+    assert f"\n{told}" in f"\n{said.err}"
+    assert "--resume" not in said.err
+    assert files_in(bad) == before
+
+
 def test_a_command_that_does_not_exist_is_answered_with_the_nearest() -> None:
     said = trifacet("trian")
     assert said.status == 2

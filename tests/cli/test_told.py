@@ -58,13 +58,13 @@ def test_a_finished_run_says_why_its_table_differs_from_its_log(trained: Said, w
     run = Run(run.path, run.info.model_copy(update={"best": Best(epoch=15, macro_f1=0.658)}))
     assert why_other_than_logged(run, {"value": 0.642}) == (
         "epoch 15 had 0.658 on val by the most probable class; the table is with the mirrored photo averaged in and "
-        "the fitted decision rule"
+        "the run's decision rule"
     )
     assert why_other_than_logged(run, {"value": 0.6581}) == ""
     assert why_other_than_logged(run, None) == ""
     plain = run.info.recipe.model_copy(update={"decide": DecideSection(tta="none", fit="auto")})
     run = Run(run.path, run.info.model_copy(update={"recipe": plain}))
-    assert why_other_than_logged(run, {"value": 0.642}).endswith("; the table is with the fitted decision rule")
+    assert why_other_than_logged(run, {"value": 0.642}).endswith("; the table is with the run's decision rule")
 
 
 def test_where_no_photo_has_every_label_the_attributes_are_told(world: World, tmp_path: Path) -> None:

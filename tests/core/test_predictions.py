@@ -276,7 +276,7 @@ def test_answers_without_years_have_an_empty_column() -> None:
 def test_predictions_are_shown_in_a_line() -> None:
     made = certain([5, 0], errors=[None, "truncated"])
     assert repr(made) == "Predictions(2 photos, 1 of them not read, 18 classes, no years, argmax)"
-    fitted = DecisionRule(label_schema=DEFAULT_SCHEMA, fitted_on="val", n_photos=7)
+    fitted = DecisionRule(label_schema=DEFAULT_SCHEMA, fitted_on="val", n_photos=7, temperature={"age": 1.2})
     years = np.full((1, 101), 1 / 101, dtype=np.float32)
     shown = repr(replace(certain([5]), age_probs=years, decision=fitted))
     assert shown == "Predictions(1 photos, 18 classes, years, rule fitted on val)"

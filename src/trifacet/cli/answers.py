@@ -10,7 +10,8 @@ import typer
 
 from trifacet.cli import official
 from trifacet.cli.data import EdgesOption, SchemaOption, open_schema
-from trifacet.core.errors import error
+from trifacet.core.errors import error, first_few
+from trifacet.core.files import check_suffix
 
 if TYPE_CHECKING:
     from trifacet.core.predictions import DecisionRule, Predictions
@@ -45,7 +46,7 @@ def _tell_unread(made: Predictions) -> None:
 
     unread = [f"{i} ({e})" for i, e in zip(made.ids, made.errors, strict=True) if e]
     if unread:
-        render.warn(f"{len(unread):,} photos could not be read: {', '.join(unread[:5])}")
+        render.warn(f"{len(unread):,} photos could not be read: {first_few(unread)}")
     for stamp in made.stamps:
         render.warn(stamp)
 
@@ -88,12 +89,13 @@ def predict(
     """
     from trifacet import stages
     from trifacet.cli import render
-    from trifacet.core.files import check_suffix
     from trifacet.opening import require_train
 
     if tta not in ("", "none", "flip"):
         raise error("TRI104", "must be flip or none", where="--tta", got=f"'{tta}'")
-    run = official.newest_run(official.needed(run, official.MODEL, what="RUN"))
+    asked = official.needed(run, official.MODEL, what="RUN")
+    if (run := official.newest_run(asked)) != asked:
+        render.say(f"the newest finished run of {asked}: [bold]{run}[/]")
     data = official.needed(data, official.EVAL, what="DATA")
     out = out or official.place(official.OUTPUT, PREDICTIONS) or Path(PREDICTIONS)
     check_suffix(out, ".parquet", ".csv", what="predictions")
@@ -167,6 +169,8 @@ def evaluate(
     predictions = official.needed(predictions, official.OUTPUT, "output.csv", what="PREDICTIONS")
     truth = official.needed(truth, official.TRUTH, "gt.csv", what="--truth")
     by_row = by_row or is_official
+    if report:
+        check_suffix(report, ".html", what="a page")
     made = stages.evaluate(predictions, truth, schema=asked, rule=rule, by_row=by_row, subset=subset, report=report)
     if as_json or is_official:
         typer.echo(json.dumps(official.official_json(made) if is_official else made.as_json(), indent=2))
@@ -188,6 +192,8 @@ def compare(
     from trifacet.cli import render
     from trifacet.report import compare as report
 
+    if out:
+        check_suffix(out, ".html", what="a page")
     made = stages.compare(runs, on=on, out=out)
     words = {"run", "machine", "that is", "setting", *(run.name for run in made)}
 
@@ -195,7 +201,7 @@ def compare(
         named = [column if column in words else f"#{column}" for column in columns]
         render.show(title, named, [["-" if cell is None else cell for cell in row] for row in rows])
 
-    show("Scores", report.SCORE_COLUMNS, report.score_rows(made))
+    show(f"Scores on {made[0].measured_on}", report.SCORE_COLUMNS, report.score_rows(made))
     show("\nWhat they took", report.COST_COLUMNS, report.cost_rows(made))
     show(f"\nCompared with {made[0].name}", report.GAIN_COLUMNS, report.gain_rows(made))
     differences = report.recipe_differences([run.info for run in made])

@@ -11,6 +11,7 @@ from trifacet.cli.command import Command, Group
 from trifacet.core.errors import error, first_few
 
 if TYPE_CHECKING:
+    from trifacet.core.manifest import Manifest
     from trifacet.core.schema import LabelSchema
     from trifacet.data.ingest import Ingested
 
@@ -77,7 +78,9 @@ def ingest(
     ] = False,
     unpack: UnpackOption = None,
     follow_links: Annotated[bool, typer.Option("--follow-links", help="Read links that leave the folder.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Threads that read files; default one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Threads that read files; default one more than the cores.")
+    ] = None,
 ) -> None:
     """Photos to a checked manifest. Every file ends with exactly one status; nothing is moved or changed.
 
@@ -210,12 +213,19 @@ def clear(
     render.say(f"{(clear_cache(key) if key else clear_caches()) / 1e9:.2f} GB freed")
 
 
+def _people(manifest: Manifest) -> str:
+    """`50 people`, `people unknown`, or `50 people and 350 photos of nobody knows whom`."""
+    known = manifest.table["person_id"].filter(manifest.table["person_id"] != "")
+    n_unknown = len(manifest) - len(known)
+    people = f"{known.n_unique():,} people"
+    return people if not n_unknown else "people unknown" if known.is_empty() else f"{people} and {n_unknown:,} unknown"
+
+
 def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
     from trifacet.cli import render
     from trifacet.core.manifest import PERSONS_UNKNOWN
 
     manifest = found.manifest
-    people = "people unknown" if manifest.n_persons is None else f"{manifest.n_persons:,} people"
     rows = [(status, f"{n:,}") for status, n in found.counts.items() if n]
     rows += [("missing (a label without a file)", f"{found.n_missing:,}")] if found.n_missing else []
     render.show(f"{found.n_files:,} files", ("status", "#files"), rows)
@@ -224,7 +234,7 @@ def _tell_ingested(found: Ingested, out: Path, rejects: Path) -> None:
         shares = ", ".join(f"{name} {counts.get(name, 0):,}" for name in (*attribute.classes, None) if counts.get(name))
         render.say(f"{attribute.name}: {shares.replace('None', 'not known')}")
     beside = f", rejects in {rejects}" if found.rejects.height else ""
-    render.say(f"{len(manifest):,} photos of {people} in [bold]{out}[/]{beside}")
+    render.say(f"{len(manifest):,} photos of {_people(manifest)} in [bold]{out}[/]{beside}")
     is_labelled = bool((manifest.classes >= 0).any())  # photos without labels have no sides to stand on
     for note in (*(s for s in manifest.stamps if is_labelled or s != PERSONS_UNKNOWN), *found.notes):
         render.warn(note)

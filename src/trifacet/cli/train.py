@@ -63,6 +63,7 @@ def train(
     elif (data := data or official.place(official.TRAIN)) is None:
         raise _no_data(recipe)
     else:
+        place = _place(out, name=name, recipe=recipe or "quick")
         resolved = open_recipe(recipe or "quick", [*(sets or []), *["report.pictures=false"] * no_pictures])
         if init:
             open_run(init)  # before a folder of photos is ingested for nothing
@@ -70,17 +71,22 @@ def train(
             found = open_data(data, progress=bars.told)
         manifest = ready_to_train(found, resolved.settings)
         if is_dry:
-            _tell_dry_run(stages.dry_run(resolved, manifest), out, shows=resolved.settings.report.pictures)
+            _tell_dry_run(stages.dry_run(resolved, manifest, init=init), out, shows=resolved.settings.report.pictures)
             return
         if found.table["split"].is_null().all():
             _tell_split(manifest)
-        place = out or official.run_place(name, recipe or "quick")
         with _resumable(place), render.bars(is_logged=True) as bars:
             run = stages.train(
                 resolved, data=manifest, out=place, init=init, progress=bars.told, on_tick=bars.ticked, profile=profile
             )
     official.write_beside(run)
     _tell_run(run, is_profiled=profile)
+
+
+def _place(out: Path | None, *, name: str, recipe: str) -> Path:
+    if out and name:
+        raise error("TRI104", "goes instead of --out: one of them names the run", where="--name")
+    return out or official.run_place(name, recipe)
 
 
 def _no_data(recipe: str | None) -> TrifacetError:
@@ -199,7 +205,7 @@ def why_other_than_logged(run: Run, figure: dict[str, float] | None) -> str:
     best, decide = run.info.best, run.info.recipe.decide
     if best is None or figure is None or f"{best.macro_f1:.3f}" == f"{figure['value']:.3f}":
         return ""
-    added = ["the mirrored photo averaged in"] * (decide.tta == "flip") + ["the fitted decision rule"] * (
+    added = ["the mirrored photo averaged in"] * (decide.tta == "flip") + ["the run's decision rule"] * (
         decide.fit == "auto"
     )
     logged = f"epoch {best.epoch} had {best.macro_f1:.3f} on val by the most probable class"

@@ -178,7 +178,12 @@ def _explain(kind: type[BaseModel], problem: ErrorDetails, *, origins: Mapping[s
         meant = " or ".join(f"'{k}'" for k in elsewhere) or (f"'{near}'" if near else "")
         return f"{_placed(key, origins)}: no such key." + (f" Did you mean {meant}?" if meant else "")
     got = problem["input"]
-    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = (
+        problem["msg"]
+        .removeprefix("Value error, ")
+        .replace("Input should be", "must be")
+        .replace("a valid tuple", "a list")
+    )
     if not parts:  # settings that contradict each other: the message names them
         return f"{message}."
     near = None

@@ -117,11 +117,11 @@ class Predictions:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        unread = len(self) - int(self.is_read.sum())
-        parts = [f"{len(self):,} photos", f"{unread:,} of them not read"] if unread else [f"{len(self):,} photos"]
-        parts += [f"{self.schema.n_joint} classes", "years" if self.age_probs is not None else "no years"]
-        rule = self.decision
-        parts.append("argmax" if rule is None or not rule.n_photos else f"rule fitted on {rule.fitted_on}")
+        rule, n = self.decision or argmax_rule(self.schema), len(self) - int(self.is_read.sum())
+        is_plain = {*rule.tau.values()} <= {0.0} and {*rule.temperature.values()} <= {1.0}
+        told = "argmax" if is_plain else f"rule fitted on {rule.fitted_on}"
+        parts = [f"{len(self):,} photos", *[f"{n:,} of them not read"] * bool(n), f"{self.schema.n_joint} classes"]
+        parts += ["no years" if self.age_probs is None else "years", told]
         return f"Predictions({', '.join(parts)})"
 
     @property

@@ -81,7 +81,9 @@ class AugmentSection(Section):
     mixup: NotNegative = Field(0.0, description="blend pairs of photos and their losses by Beta(mixup, mixup)")
     degrade: Share = Field(0.0, description="probability of lost resolution (up to 3 times) and JPEG marks")
     masks: Share = Field(0.0, description="probability that a bare face gets a drawn mask; needs the extra [faces]")
-    mask_kinds: tuple[str, ...] = Field((), description="kinds of mask that are drawn; empty: all")
+    mask_kinds: tuple[str, ...] = Field(
+        (), description="of surgical, surgical_black, kf94, n95, cloth, patterned, sponge; empty: all"
+    )
     occluders: Share = Field(0.0, description="probability that a bare face gets a hand, cup, phone, scarf or hair")
 
 

@@ -84,7 +84,9 @@ def read_table(
         got = "a file without trifacet's metadata" if isinstance(problem, KeyError) else str(problem).splitlines()[0]
         if isinstance(problem, pl.exceptions.PolarsError) and not _is_parquet(path):
             got = "a file that is not Parquet"
-        raise error("TRI202", f"not a {kind.name} file", where=str(path), got=got) from None
+        is_other = path.suffix.lower() in (".csv", ".tsv", ".xlsx", ".jpg", ".jpeg", ".png", ".webp")
+        do = "Photos are passed as a folder; a table goes through `trifacet ingest` first." if is_other else ""
+        raise error("TRI202", f"not a {kind.name} file", where=str(path), got=got, do=do) from None
     if found != kind.name:
         raise error("TRI202", f"expected a {kind.name} file", where=str(path), got=f"a {found} file")
     if made is None:

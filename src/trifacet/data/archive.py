@@ -213,15 +213,15 @@ def _recorded(folder: Path, archive: Path, *, sha256: str) -> Source:
     """The source that `folder` is, if it still holds what unpacking the archive put there. Raises TRI229."""
     path = _record_path(folder)
     record = read_json(path, code="TRI229") if path.exists() else {}
-    found = "" if folder.is_dir() and not folder.is_symlink() else "it is no folder"
+    found = "" if folder.is_dir() and not folder.is_symlink() else "no folder"
     if not found and record.get("sha256") != sha256:
         found = (
-            f"it was unpacked from another {record.get('archive', 'archive')}"
+            f"unpacked from another {record.get('archive', 'archive')}"
             if record
-            else "it was not unpacked from it"
+            else "a folder that was not unpacked from it"
         )
     if not found and (have := _weight(folder)) != (record["n_files"], record["n_bytes"]):
-        found = f"it holds {have[0]:,} files of {have[1]:,} bytes, not {record['n_files']:,} of {record['n_bytes']:,}"
+        found = f"{have[0]:,} files of {have[1]:,} bytes, not {record['n_files']:,} of {record['n_bytes']:,}"
     if found:
         raise error("TRI229", f"the place to unpack {archive.name} is taken", where=folder, got=found)
     aside = tuple(Found(f["path"], folder, f["status"], f["reason"]) for f in record["set_aside"])

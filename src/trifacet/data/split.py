@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from trifacet.core.errors import error
+from trifacet.core.errors import error, first_few
 from trifacet.core.manifest import LEAK, PERSONS_UNKNOWN, SPLITS, Manifest, check_manifest, merged_stamps
 from trifacet.core.schema import MISSING
 
@@ -176,4 +176,4 @@ def _deal(groups: Sequence[_Group], shares: Sequence[float], *, seed: str) -> di
 def _refuse_empty(parts: Iterable[object], filled: Iterable[object], *, got: str, what: str) -> None:
     there = set(filled)
     if empty := [str(p) for p in parts if p not in there]:
-        raise error("TRI251", f"{what} {', '.join(empty)} would be empty", got=got)
+        raise error("TRI251", f"{what} {first_few(empty)} would be empty", got=got)

@@ -151,7 +151,8 @@ def load_init(run: Run) -> Callable[[Net], None]:
         lacking = [k for k in own if k.startswith("backbone.") and k not in fits and ".norm." not in k]
         lacking += [k for k in weights if k.startswith("backbone.") and k not in own]
         if lacking:
-            got = f"{len(lacking)} tensors on one side only, first '{lacking[0]}'"
+            is_norm = all(".norm." in name for name in lacking)
+            got = f"{len(lacking)} tensors on one side only, first '{lacking[0]}'" + "; model.norm differs" * is_norm
             raise error("TRI403", "this run has another backbone", where=str(run.path), got=got)
         net.load_state_dict({**own, **fits})
 

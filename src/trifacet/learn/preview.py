@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from trifacet.core.schema import MISSING, IntArray, LabelSchema
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import to_tensor
 from trifacet.learn.losses import Labels, make_loss
-from trifacet.learn.models import build_net
+from trifacet.learn.models import Net, build_net
 from trifacet.learn.spoil import make_spoiler
 from trifacet.pages.contact import image_grid
 
@@ -36,7 +37,14 @@ class DryRun:
     picture: ImageArray
 
 
-def dry_run(manifest: Manifest, images: npt.NDArray[np.uint8], *, recipe: Recipe, seed: int) -> DryRun:
+def dry_run(
+    manifest: Manifest,
+    images: npt.NDArray[np.uint8],
+    *,
+    recipe: Recipe,
+    seed: int,
+    init: Callable[[Net], None] | None = None,
+) -> DryRun:
     """What the first training batch looks like and what comes out; `images` (N, h, w, 3) uint8 of N chosen rows.
 
     Raises:
@@ -44,6 +52,8 @@ def dry_run(manifest: Manifest, images: npt.NDArray[np.uint8], *, recipe: Recipe
     """
     torch.manual_seed(seed)
     net = build_net(manifest.schema, recipe.model)
+    if init:
+        init(net)
     batch = np.asarray(images[: recipe.train.batch_size])
     photos = augment(
         to_tensor(batch, torch.device("cpu")),

@@ -284,6 +284,17 @@ def _build(schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] |
     return net.to(device)
 
 
+def check_training(schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] | None = None) -> None:
+    """Refuses, before anything is written, what training would stop at before its first step.
+
+    Raises:
+        ConfigError: TRI100, TRI101, TRI104, TRI105. RunError: TRI403.
+    """
+    choose_device(recipe.train.device)
+    _build(schema, recipe, init=init, device=torch.device("cpu"))
+    make_loss(schema, recipe.loss, classes=np.zeros((0, len(schema.attributes)), dtype=np.int64))
+
+
 def _check_size(net: Net, recipe: Recipe) -> None:
     """Refuses photos too small for the backbone. Raises ConfigError TRI101."""
     smallest = getattr(net.backbone, "min_size", 0)

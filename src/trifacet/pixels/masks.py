@@ -61,7 +61,9 @@ def check_kinds(names: Sequence[str]) -> str | None:
     for name in names:
         if name not in MASK_KINDS:
             near = nearest(name, list(MASK_KINDS))
-            return f"no kind of mask '{name}'. " + (f"Did you mean '{near}'?" if near else f"{', '.join(MASK_KINDS)}.")
+            return f"no kind of mask '{name}'. " + (
+                f"Did you mean '{near}'?" if near else f"Known: {', '.join(MASK_KINDS)}."
+            )
     return None
 
 

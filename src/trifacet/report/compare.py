@@ -31,6 +31,7 @@ class Compared:
     evaluation: Evaluation
     n_bytes: int
     n_folds: int = 0
+    measured_on: str = "val"
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,15 @@ def recipe_differences(infos: Sequence[RunInfo]) -> list[tuple[str, list[Any]]]:
     return [(key, values) for key, values in rows if any(value != values[0] for value in values)]
 
 
-SCORE_COLUMNS = ("run", "macro F1", "accuracy", "age error", "photos", "people")
+SCORE_COLUMNS = ("run", "classes", "macro F1", "accuracy", "age error", "photos", "people")
 
 
 def score_rows(runs: Sequence[Compared]) -> list[list[object]]:
-    """A row a run: name, macro F1, accuracy, age error in years, photos and people it was measured on."""
+    """A row a run: name, joint classes, macro F1, accuracy, age error in years, photos and people."""
     return [
         [
             run.name,
+            run.evaluation.schema.n_joint,
             (joint := run.evaluation.joint) and joint.macro_f1,
             joint and joint.accuracy,
             (age := run.evaluation.age) and html.Number(f"{age.mae_years:.1f}"),

@@ -54,7 +54,8 @@ def reliability(material: Material) -> html.Section | None:
 
 def _on(measured_on: str, evaluation: Evaluation) -> str:
     """What a row of diagrams was measured on, and whether the temperatures were fitted there."""
-    is_fitted = evaluation.decision is not None and evaluation.decision.fitted_on == measured_on
+    rule = evaluation.decision
+    is_fitted = rule is not None and rule.fitted_on == measured_on and any(t != 1 for t in rule.temperature.values())
     return f"On {measured_on}" + (", where the temperatures were fitted" if is_fitted else "")
 
 

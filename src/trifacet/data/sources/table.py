@@ -52,7 +52,7 @@ def header(path: Path) -> list[str]:
 
 def require_columns(table: pl.DataFrame, wanted: Iterable[str], *, where: Path) -> None:
     """Refuses a table without a wanted column, and names the nearest one it has. Raises ManifestError TRI222."""
-    lacking = [name for name in wanted if name not in table.columns]
+    lacking = list(dict.fromkeys(name for name in wanted if name not in table.columns))
     if not lacking:
         return
     near = nearest(lacking[0], table.columns)
