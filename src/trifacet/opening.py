@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ from trifacet.data.sources import Reading
 from trifacet.data.split import split
 from trifacet.decision import training_priors
 from trifacet.learn.backbones import check_backbone
+from trifacet.learn.terms import check_age_terms, check_terms
 from trifacet.pixels.cache import open_cache
 from trifacet.pixels.dress import MASK, MASK_STATES
 from trifacet.pixels.faces import no_face_stamp, require_faces
@@ -53,7 +54,12 @@ Progress = Callable[[str, int, int], None]  # what is being done, photos done, p
 TRAIN_PACKAGES = ("torch", "torchvision", "timm", "tensorboard")
 
 
-CHECKS = {"model.backbone": check_backbone, "augment.mask_kinds": check_kinds}  # names that only a room knows
+CHECKS: dict[str, Callable[[Any], str | None]] = {  # names that only a room knows
+    "model.backbone": check_backbone,
+    "loss.terms": check_terms,
+    "loss.age_terms": check_age_terms,
+    "augment.mask_kinds": check_kinds,
+}
 
 
 def quiet(*_: object) -> None:

@@ -29,6 +29,7 @@ print(json.dumps([status, sorted(sys.modules)]), file=sys.stderr)
         pytest.param(["--version"], HEAVY, id="--version"),
         pytest.param(["config", "show", "quick"], TORCH, id="config show"),
         pytest.param(["backbones"], TORCH, id="backbones"),
+        pytest.param(["losses"], TORCH, id="losses"),
     ],
 )
 def test_asking_imports_nothing_heavy(words: list[str], unwanted: set[str]) -> None:

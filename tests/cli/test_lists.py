@@ -8,6 +8,7 @@ import pytest
 
 from tests.flow.command import done
 from trifacet.learn.backbones import BACKBONES
+from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
 from trifacet.opening import recipe_paths
 
 
@@ -16,6 +17,7 @@ from trifacet.opening import recipe_paths
     [
         pytest.param(["recipes"], ["instant", "quick", "the default"], id="recipes"),
         pytest.param(["backbones"], [*BACKBONES, "timm/NAME", "module:function"], id="backbones"),
+        pytest.param(["losses"], [*CLASS_TERMS, *YEAR_TERMS, "module:function"], id="losses"),
         pytest.param(["backbones", "--timm", "resnet18"], ["timm/resnet18"], id="timm"),
     ],
 )

@@ -26,6 +26,8 @@ SETS = (
     "train.epochs=12",
     "train.head_batch_size=8",
     "augment.mixup=0.4",
+    "loss.terms={cross_entropy: 1, macro_f1: 1}",
+    "loss.balance=uncertainty",
 )
 PATIENCE_SECONDS = 120
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, ["src", os.environ.get("PYTHONPATH")]))}

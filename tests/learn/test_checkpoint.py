@@ -117,7 +117,7 @@ def test_the_modules_own_tensors_are_kept_even_while_it_shows_their_average(tmp_
         net[0].weight += 1
     own, mean = net[0].weight.detach().clone(), average.state()["0.weight"].clone()
     average.show()  # as while val is answered, when somebody asks to stop
-    Keeper(run, net, optimizer=optimizer, average=average).save(progress(1))
+    Keeper(run, net, loss=torch.nn.Identity(), optimizer=optimizer, average=average).save(progress(1))
     found = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
     assert found is not None
     assert torch.equal(found.module["0.weight"], own)

@@ -28,8 +28,10 @@ def noise(n: int, size: int) -> torch.Tensor:
     return torch.randn(n, size, generator=torch.Generator().manual_seed(0))
 
 
-def loss(schema: LabelSchema, class_weights: dict | None = None, **recipe) -> Loss:
-    return Loss(schema, LossSection(**recipe), class_weights or {})
+def loss(schema: LabelSchema, rarity: dict | None = None, **recipe) -> Loss:
+    sizes = {**dict(zip(schema.names, schema.sizes, strict=True)), "joint": schema.n_joint}
+    counts = {name: torch.ones(n) for name, n in sizes.items()}
+    return Loss(schema, LossSection(**recipe), counts=counts, rarity=rarity or {})
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -83,14 +85,22 @@ def test_a_known_class_costs_the_logarithm_of_its_years_mass() -> None:
     assert float(ours) == pytest.approx(-(math.log(0.3) + math.log(0.7)) / 2)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_a_share_of_the_age_loss_may_be_that_of_the_class(share: float) -> None:
-    logits = {"age": noise(1, 4)}
-    year = float(loss(ONLY_AGE)(logits, labels([[1]], years=[3.0])))
-    band = float(loss(ONLY_AGE)(logits, labels([[1]])))
-    ours = loss(ONLY_AGE, age_band_share=share)(logits, labels([[1]], years=[3.0]))
-    assert float(ours) == pytest.approx((1 - share) * year + share * band)
-    assert float(loss(ONLY_AGE, age_band_share=share)(logits, labels([[1]]))) == pytest.approx(band)
+def test_terms_on_years_and_on_their_classes_are_summed_with_their_weights() -> None:
+    logits, rows = {"age": noise(3, 4)}, labels([[1], [0], [1]], years=[3.0, 0.5, NAN])
+    year, mean, band = (
+        float(loss(ONLY_AGE, age_terms={name: 1})(logits, rows)) for name in ("years", "mean", "cross_entropy")
+    )
+    ours = loss(ONLY_AGE, age_terms={"years": 0.5, "mean": 2, "cross_entropy": 3})(logits, rows)
+    assert float(ours) == pytest.approx(0.5 * year + 2 * mean + 3 * band)
+    mass = logits["age"].softmax(1) @ torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    assert band == pytest.approx(float(F.nll_loss(mass.log(), torch.tensor([1, 0, 1]))), abs=1e-6)
+
+
+def test_a_network_that_answers_age_classes_alone_has_their_cross_entropy() -> None:
+    logits, rows = {"age": noise(3, 2)}, labels([[1], [0], [-1]], years=[3.0, 0.5, NAN])
+    expected = F.cross_entropy(logits["age"], torch.tensor([1, 0, -1]), ignore_index=-1)
+    assert torch.allclose(loss(ONLY_AGE)(logits, rows), expected)
+    assert torch.allclose(loss(ONLY_AGE, age_terms={"years": 1, "cross_entropy": 2})(logits, rows), 3 * expected)
 
 
 def test_years_classes_and_missing_ages_share_a_batch() -> None:
@@ -136,21 +146,57 @@ def test_joint_answers_need_every_label() -> None:
     assert torch.allclose(ours, F.cross_entropy(logits, torch.tensor([1, 4, -1]), ignore_index=-1))
 
 
+CLASSES = np.array([[0, 0]] * 6 + [[1, 1]] * 2 + [[-1, 0]])  # mask 6, 2, 0; age 7, 2
+
+
+def rarity(told) -> dict[str, torch.Tensor]:
+    return dict(make_loss(BOTH, LossSection(class_weights=told, effective_beta=0.5), classes=CLASSES).rarity)
+
+
 def test_class_weights_come_from_how_rare_a_class_is() -> None:
-    classes = np.array([[0, 0]] * 6 + [[1, 1]] * 2 + [[-1, 0]])  # mask 6, 2, 0; age 7, 2
-    balanced = make_loss(BOTH, LossSection(class_weights="balanced"), classes=classes).class_weights
+    balanced = rarity("balanced")
     assert torch.allclose(balanced["mask"], torch.tensor([8 / 18, 8 / 6, 0]))
     assert torch.allclose(balanced["age"], torch.tensor([9 / 14, 9 / 4]))
     assert torch.allclose(balanced["joint"], torch.tensor([8 / 36, 0, 0, 8 / 12, 0, 0]))
-    rooted = make_loss(BOTH, LossSection(class_weights="square_root"), classes=classes).class_weights
-    assert torch.allclose(rooted["mask"], balanced["mask"].sqrt())
-    one = make_loss(BOTH, LossSection(class_weights={BOTH.names[0]: "balanced"}), classes=classes).class_weights
-    assert list(one) == [BOTH.names[0]]
-    assert torch.equal(one[BOTH.names[0]], balanced[BOTH.names[0]])
-    with pytest.raises(ConfigError) as told:
-        make_loss(BOTH, LossSection(class_weights={"aeg": "balanced"}), classes=classes)
-    assert str(told.value).startswith("TRI100 loss.class_weights: no attribute 'aeg'")
-    assert make_loss(BOTH, LossSection(), classes=classes).class_weights == {}
+    assert torch.allclose(rarity("square_root")["mask"], balanced["mask"].sqrt())
+    one = rarity({"mask": "balanced"})
+    assert list(one) == ["mask"]
+    assert torch.equal(one["mask"], balanced["mask"])
+    assert rarity("none") == {}
+    effective = torch.tensor([0.5 / (1 - 0.5**6), 0.5 / (1 - 0.5**2), 0])
+    assert torch.allclose(rarity("effective")["mask"], effective / effective[:2].mean())
+
+
+def test_class_weights_may_be_given_one_a_class() -> None:
+    assert rarity({"age": [1, 3]})["age"].tolist() == [1, 3]
+    for told in ([1, 2, 3], [0, 0]):
+        with pytest.raises(ConfigError) as caught:
+            rarity({"age": told})
+        what = "'age' has 2 classes, and needs as many weights, not all 0"
+        assert str(caught.value).startswith(f"TRI101 loss.class_weights: {what}, got {[float(w) for w in told]}.")
+    with pytest.raises(ConfigError) as caught:
+        rarity({"aeg": "balanced"})
+    assert str(caught.value).startswith("TRI100 loss.class_weights: no attribute 'aeg'")
+
+
+def test_class_weights_may_wait_until_a_share_of_training_is_done() -> None:
+    logits, rows, weights = {"mask": noise(3, 3)}, labels([[0], [1], [2]]), {"mask": torch.tensor([1.0, 5.0, 0.0])}
+    late = loss(ONLY_MASK, weights, reweight_from=0.5)
+    assert torch.equal(late(logits, rows, progress=0.49), loss(ONLY_MASK)(logits, rows))
+    assert torch.equal(late(logits, rows, progress=0.5), loss(ONLY_MASK, weights)(logits, rows))
+
+
+def test_weights_of_attributes_can_be_learned() -> None:
+    answers, rows = {"mask": noise(3, 3), "age": noise(3, 4)}, labels([[0, 1], [1, 0], [2, 1]], years=[3.0, 0.0, 2.0])
+    mask = loss(ONLY_MASK)({"mask": answers["mask"]}, labels([[0], [1], [2]]))
+    age = loss(ONLY_AGE)({"age": answers["age"]}, labels([[1], [0], [1]], years=[3.0, 0.0, 2.0]))
+    learned = loss(BOTH, balance="uncertainty")
+    learned.log_variances["age"].data += 0.6
+    value = learned(answers, rows)
+    assert torch.allclose(value, mask + math.exp(-0.6) * age + 0.3)
+    value.backward()
+    assert learned.log_variances["age"].grad is not None
+    assert float(learned.log_variances["age"].grad) == pytest.approx(0.5 - math.exp(-0.6) * float(age), abs=1e-5)
 
 
 def test_a_weight_for_an_attribute_that_is_not_there_is_named() -> None:

@@ -1,4 +1,4 @@
-"""What there is: `trifacet recipes`, `backbones` and `config show`."""
+"""What there is: `trifacet recipes`, `backbones`, `losses` and `config show`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,17 @@ def backbones(
     if timm:
         found = timm_names(timm)
         render.say(f"{len(found)} of timm with '{timm}': " + ", ".join(f"timm/{name}" for name in found))
+
+
+def losses() -> None:
+    """List what `loss.terms` and `loss.age_terms` may name."""
+    from trifacet.cli import render
+    from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
+
+    known = {"classes": CLASS_TERMS, "years of age": YEAR_TERMS}
+    rows = [(name, of, (t.__doc__ or "").splitlines()[0]) for of, terms in known.items() for name, t in terms.items()]
+    rows.append(("module:function", "classes", "your own: logits (B, C) and class ids (B,) to losses (B,)"))
+    render.show("losses", ("", "of", ""), rows)
 
 
 @config.command(cls=Command)

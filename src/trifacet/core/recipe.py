@@ -11,7 +11,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-Weighing = Literal["none", "balanced", "square_root"]
+Weighing = Literal["none", "balanced", "square_root", "effective"]
 
 
 class Section(BaseModel):
@@ -46,22 +46,40 @@ class ModelSection(Section):
     features: Literal["last", "levels"] = Field("last", description="the last pooled features, or several levels")
     is_frozen: bool = Field(False, description="train the head alone, on features computed once")
     norm: bool = Field(True, description="put batch norm back into a face backbone whose norm was folded")
+    age: Literal["years", "corn", "bands"] = Field(
+        "years", description="a distribution over years, the same as steps from year to year, or age classes alone"
+    )
+    classifier: Literal["linear", "cosine"] = Field("linear", description="cosine: of the angle to each class, no bias")
+    cosine_scale: Positive = Field(16.0, description="what a cosine classifier's cosines are multiplied by")
     hidden: Annotated[int, Field(ge=0, le=8192)] = Field(256, description="width of the head's layer; 0: linear")
     dropout: tuple[Share, Share] = Field((0.3, 0.5), description="before the head's layer, and before its answers")
 
 
 class LossSection(Section):
-    """What is minimised: a weighted sum of one cross-entropy per attribute."""
+    """What is minimised: for each attribute a weighted sum of terms, and their weighted sum. `trifacet losses`."""
 
+    terms: dict[str, NotNegative] = Field({"cross_entropy": 1.0}, description="of classes: term to weight")
+    age_terms: dict[str, NotNegative] = Field({"years": 1.0}, description="of age: terms on years or on its classes")
     weights: dict[str, NotNegative] = Field({}, description="weight per attribute; 1 where not named")
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="mass spread over all classes")
-    class_weights: Weighing | dict[str, Weighing] = Field(
-        "none", description="by inverse frequency, of every attribute or of those named: {mask: balanced}"
+    balance: Literal["fixed", "uncertainty"] = Field(
+        "fixed", description="uncertainty: attributes' weights are learned"
     )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="mass taken from the true class")
+    smoothing: Literal["all", "wrong"] = Field("all", description="classes that get it: all of them, or the wrong ones")
+    class_weights: Weighing | dict[str, Weighing | tuple[NotNegative, ...]] = Field(
+        "none",
+        description="by inverse frequency, of every attribute or of those named: {mask: balanced, age: [1, 1, 3]}",
+    )
+    effective_beta: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="of class_weights: effective")
+    reweight_from: Share = Field(0.0, description="share of training after which class_weights count")
+    focal_gamma: NotNegative = Field(2.0, description="of focal and binary_focal: how much sure answers are discounted")
+    f1_memory: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of macro_f1: share of earlier counts kept")
+    ldam_margin: NotNegative = Field(0.5, description="of ldam: margin of the rarest class, in logits")
+    prior_tau: float = Field(1.0, description="of balanced_softmax: how far training's class shares are taken out")
+    arc_margin_deg: Annotated[float, Field(ge=0, lt=90)] = Field(17.0, description="of arc_face, in degrees")
     teachers: tuple[str, ...] = Field((), description="finished runs whose mean answer is learned from too")
     teachers_share: Share = Field(0.5, description="of the loss: 0 the labels alone, 1 the teachers alone")
     age_sigma_years: NotNegative = Field(2.0, description="width of the age target around the labelled year")
-    age_band_share: Share = Field(0.0, description="of the age loss: 0 the labelled year, 1 the class that it lies in")
 
 
 class AugmentSection(Section):
@@ -173,6 +191,14 @@ class Recipe(Section):
             raise ValueError("model.is_frozen trains the head alone: set train.epochs to 0")
         if not self.model.is_frozen and not self.train.epochs:
             raise ValueError("train.epochs is 0: set model.is_frozen to train the head alone")
+        angular = "arc_face" in (*self.loss.terms, *self.loss.age_terms)
+        if angular and self.model.classifier != "cosine":
+            raise ValueError("loss arc_face turns angles: set model.classifier to cosine")
+        if "arc_face" in self.loss.age_terms and self.model.age != "bands":
+            raise ValueError("loss.age_terms: arc_face needs model.age to be bands, whose classes have angles")
+        moments = [name for name in ("mean", "variance") if name in self.loss.age_terms]
+        if moments and (self.model.age == "bands" or self.model.head == "joint"):
+            raise ValueError(f"loss.age_terms: {moments[0]} is about years, and this network answers none")
         drawn = [name for name in ("masks", "occluders", "degrade", "mixup") if getattr(self.augment, name)]
         if drawn and not self.train.epochs:
             raise ValueError(f"augment.{drawn[0]} changes what the whole net sees: the head alone never sees it")

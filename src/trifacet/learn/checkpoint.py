@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class Progress(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What resuming needs: the progress, and the tensors of the trained module, its average and the optimiser.
+    """What resuming needs: the progress, and the tensors of module, average, optimiser and loss.
 
     `set_aside` names the files that were passed over to find this one.
     """
@@ -77,6 +77,7 @@ class Checkpoint:
     module: dict[str, Tensor]
     average: dict[str, Tensor]
     optimizer: dict[str, Tensor]
+    loss: dict[str, Tensor] = field(default_factory=dict)
     set_aside: tuple[str, ...] = ()
 
 
@@ -92,6 +93,7 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     average: Mapping[str, Tensor] | None = None,
+    loss: nn.Module | None = None,
     run: str = "",
 ) -> Path:
     """Writes the state after a step and deletes all but the newest `KEPT`; the file's path.
@@ -101,6 +103,7 @@ def save_checkpoint(
     """
     tensors = {f"module.{k}": v for k, v in _on_cpu(module.state_dict()).items()}
     tensors |= {f"average.{k}": v for k, v in _on_cpu(average or {}).items()}
+    tensors |= {f"loss.{k}": v for k, v in _on_cpu(loss.state_dict() if loss else {}).items()}
     for index, state in optimizer.state_dict()["state"].items():
         kept = {k: torch.as_tensor(v) for k, v in state.items() if v is not None}  # channels_last, as the weights are
         tensors |= {f"optimizer.{index}.{k}": v.cpu().contiguous() for k, v in kept.items()}
@@ -139,8 +142,17 @@ def read_checkpoint(folder: Path, *, run: str = "") -> Checkpoint | None:
 class Keeper:
     """Writes the checkpoints of one phase, at least `every_seconds` apart where it is asked whether one is due."""
 
-    def __init__(self, run: Run, module: nn.Module, *, optimizer: torch.optim.Optimizer, average: Ema | None) -> None:
-        self._run, self._module, self._optimizer, self._average = run, module, optimizer, average
+    def __init__(
+        self,
+        run: Run,
+        module: nn.Module,
+        *,
+        loss: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: Ema | None,
+    ) -> None:
+        self._run, self._module, self._loss = run, module, loss
+        self._optimizer, self._average = optimizer, average
         self._saved_at = time.monotonic()
         self._saved: Progress | None = None
 
@@ -160,6 +172,7 @@ class Keeper:
             optimizer=self._optimizer,
             progress=progress,
             average=self._average.state() if self._average else None,
+            loss=self._loss,
             run=self._run.info.fingerprint,
         )
         self._saved_at, self._saved = time.monotonic(), progress.at(0)
@@ -167,6 +180,7 @@ class Keeper:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Puts a checkpoint's tensors back into all of them."""
         self._module.load_state_dict(checkpoint.module)
+        self._loss.load_state_dict(checkpoint.loss)
         load_optimizer(self._optimizer, checkpoint.optimizer)
         if self._average:
             self._average.load(checkpoint.average)
@@ -196,11 +210,12 @@ def _parse(content: bytes, *, name: str, run: str) -> Checkpoint | None:
     about = json.loads(header["__metadata__"][METADATA_KEY])
     if about.get("run", "") != run:
         return None
-    parts: dict[str, dict[str, Tensor]] = {"module": {}, "average": {}, "optimizer": {}}
+    parts: dict[str, dict[str, Tensor]] = {"module": {}, "average": {}, "optimizer": {}, "loss": {}}
     for key, tensor in load(content).items():
         part, inner = key.split(".", 1)
         parts[part][inner] = tensor
-    return Checkpoint(Progress.model_validate(about["progress"]), parts["module"], parts["average"], parts["optimizer"])
+    module, average, optimizer, loss = parts.values()
+    return Checkpoint(Progress.model_validate(about["progress"]), module, average, optimizer, loss)
 
 
 def _metadata(about: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What training minimises: one cross-entropy per attribute, age as a distribution over years."""
+"""What training minimises: for each attribute a sum of terms, age as a distribution over years."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from trifacet.core.errors import pick
-from trifacet.core.recipe import LossSection
-from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema
+from trifacet.core.errors import error, pick
+from trifacet.core.recipe import LossSection, ModelSection, Weighing
+from trifacet.core.schema import MISSING, IntArray, LabelSchema
 from trifacet.learn.models import JOINT, year_bands
+from trifacet.learn.terms import YEAR_TERMS as YEARS
+from trifacet.learn.terms import Facts, class_term, cross_entropy
 
 
 @dataclass(frozen=True)
@@ -39,30 +40,98 @@ class Labels:
         return Labels(self.classes.to(device), self.age_years.to(device), self.weights.to(device), soft)
 
 
-@dataclass(frozen=True)
-class Loss:
-    """The loss of a recipe on one schema; `class_weights` holds one (C,) tensor per attribute, and `joint`'s (K,)."""
+class Loss(nn.Module):
+    """The loss of a recipe on one schema: for each answer a weighted sum of terms, summed over answers.
 
-    schema: LabelSchema
-    recipe: LossSection
-    class_weights: Mapping[str, Tensor]
+    counts: how many training photos each class has, (C,) for every attribute and (K,) for `joint`; rarity: what a
+    photo's loss is multiplied by for its class, where classes are weighed; scale: of a cosine classifier's logits.
+    """
 
-    def __call__(self, logits: Mapping[str, Tensor], labels: Labels) -> Tensor:
-        """The weighted mean over the batch of the sum over answers: a scalar. Missing labels count for nothing."""
+    def __init__(
+        self,
+        schema: LabelSchema,
+        recipe: LossSection,
+        *,
+        counts: Mapping[str, Tensor],
+        rarity: Mapping[str, Tensor],
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.schema, self.recipe, self.counts, self.rarity, self.scale = schema, recipe, counts, rarity, scale
+        named = [name for name in (*recipe.terms, *recipe.age_terms) if name not in YEARS]
+        self.class_terms = {name: class_term(name) for name in named}
+        self.class_terms["years"] = cross_entropy  # of age, where the network answers classes alone
+        for name, n in counts.items():
+            self.register_buffer(f"running_{name}", torch.zeros(3, len(n)) if "macro_f1" in named else None)
+        learned = [a.name for a in schema.attributes] if recipe.balance == "uncertainty" else []
+        self.log_variances = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in learned})
+
+    def forward(self, logits: Mapping[str, Tensor], labels: Labels, *, progress: float = 1.0) -> Tensor:
+        """The loss of a batch: a scalar. Missing labels count for nothing. progress: the share of training done.
+
+        Source of learned weights: Kendall et al. 2018, Multi-task learning using uncertainty, eq. 10.
+        """
         if JOINT in logits:
             target = _joint_ids(labels.classes, self.schema)
-            hard = self._classes(JOINT, logits[JOINT], target=target, weights=labels.weights)
-            return self._with_teachers(hard, JOINT, logits=logits[JOINT], labels=labels)
+            return self._answer(JOINT, logits[JOINT], target=target, labels=labels, progress=progress)
         total = logits[next(iter(logits))].new_zeros(())
         for i, attribute in enumerate(self.schema.attributes):
-            weight = self.recipe.weights.get(attribute.name, 1.0)
-            answer, target = logits[attribute.name], labels.classes[:, i]
-            if attribute.edges is None:
-                hard = self._classes(attribute.name, answer, target=target, weights=labels.weights)
-            else:
-                hard = self._years(attribute.name, answer, band=target, labels=labels)
-            total = total + weight * self._with_teachers(hard, attribute.name, logits=answer, labels=labels)
+            name, target = attribute.name, labels.classes[:, i]
+            one = self._answer(name, logits[name], target=target, labels=labels, progress=progress)
+            if name in self.log_variances:
+                log_variance = self.log_variances[name]
+                one = (-log_variance).exp() * one + log_variance / 2
+            total = total + self.recipe.weights.get(name, 1.0) * one
         return total
+
+    def _answer(self, name: str, logits: Tensor, *, target: Tensor, labels: Labels, progress: float) -> Tensor:
+        weights = labels.weights
+        if name in self.rarity and progress >= self.recipe.reweight_from:
+            weights = weights * self.rarity[name].to(target.device)[target.clamp_min(0)]
+        is_age = self.schema.age is not None and name == self.schema.age.name
+        if is_age and logits.shape[1] == len(self.schema.year_grid):
+            hard = self._years(name, logits, target=target, years=labels.age_years, weights=weights)
+        else:
+            terms = self.recipe.age_terms if is_age else self.recipe.terms
+            hard = self._classes(name, logits, target=target, weights=weights, terms=terms)
+        return self._with_teachers(hard, name, logits=logits, labels=labels)
+
+    def _classes(
+        self, name: str, logits: Tensor, *, target: Tensor, weights: Tensor, terms: Mapping[str, float]
+    ) -> Tensor:
+        known, ids = weights * (target != MISSING), target.clamp_min(0)
+        facts = self._facts(name, known)
+        total = logits.new_zeros((), dtype=torch.float32)
+        for term, weight in terms.items():
+            total = total + weight * _weighted_mean(self.class_terms[term](logits, ids, facts=facts), known)
+        return total
+
+    def _facts(self, name: str, weights: Tensor) -> Facts:
+        counts, running = self.counts[name].to(weights.device), getattr(self, f"running_{name}")
+        grid = torch.from_numpy(self.schema.year_grid).to(weights)
+        return Facts(self.recipe, counts, weights, grid, scale=self.scale, running=running)
+
+    def _years(self, name: str, logits: Tensor, *, target: Tensor, years: Tensor, weights: Tensor) -> Tensor:
+        """The terms of age on a distribution over years; where only the class is known, `years` is -log of its mass."""
+        log_probs, whole = logits.float().log_softmax(dim=1), years.nan_to_num().floor()
+        by_class, has_years = self._by_class(log_probs), ~years.isnan()
+        total, facts = log_probs.new_zeros(()), self._facts(name, weights)
+        for term, weight in self.recipe.age_terms.items():
+            if term not in YEARS:
+                one = self._classes(name, by_class, target=target, weights=weights, terms={term: 1.0})
+            else:
+                each, is_known = YEARS[term](log_probs, whole, facts=facts), has_years
+                if term == "years":
+                    of_class = -by_class.gather(1, target.clamp_min(0)[:, None])[:, 0]
+                    each, is_known = torch.where(has_years, each, of_class), has_years | (target != MISSING)
+                one = _weighted_mean(each, weights * is_known)
+            total = total + weight * one
+        return total
+
+    def _by_class(self, log_probs: Tensor) -> Tensor:
+        """Log-probabilities (B, C) of the age classes, of those of years (B, A)."""
+        bands = year_bands(self.schema).to(log_probs)
+        return (log_probs[:, None, :] + (bands + 1e-30).log()).logsumexp(dim=2)
 
     def _with_teachers(self, hard: Tensor, name: str, *, logits: Tensor, labels: Labels) -> Tensor:
         """The loss on labels mixed with the cross-entropy against what teachers answered, where they did.
@@ -72,90 +141,69 @@ class Loss:
         if name not in labels.soft:
             return hard
         soft, log_probs = labels.soft[name], logits.float().log_softmax(dim=1)
-        if soft.shape[1] != log_probs.shape[1]:  # classes of age against years: a class holds the mass of its years
-            bands = year_bands(self.schema).to(log_probs)
-            log_probs = (log_probs[:, None, :] + (bands + 1e-30).log()).logsumexp(dim=2)
+        if soft.shape[1] > log_probs.shape[1]:  # years against classes of age: a class holds the mass of its years
+            soft = soft @ year_bands(self.schema).to(soft).T
+        elif soft.shape[1] < log_probs.shape[1]:
+            log_probs = self._by_class(log_probs)
         is_known = ~soft.isnan().any(dim=1)
         each = -(soft.nan_to_num() * log_probs).sum(dim=1)
         share = self.recipe.teachers_share
-        return (1 - share) * hard + share * _weighted_mean(each, labels.weights, is_known=is_known)
-
-    def _classes(self, name: str, logits: Tensor, *, target: Tensor, weights: Tensor) -> Tensor:
-        each = F.cross_entropy(
-            logits.float(), target, reduction="none", ignore_index=MISSING, label_smoothing=self.recipe.label_smoothing
-        )
-        return _weighted_mean(each, weights * self._rarity(name, target), is_known=target != MISSING)
-
-    def _years(self, name: str, logits: Tensor, *, band: Tensor, labels: Labels) -> Tensor:
-        """Cross-entropy against a Gaussian around the labelled year, mixed with -log of the mass of its class.
-
-        Where only the class is known its mass counts alone.
-
-        Source: Gao et al. 2017, Deep label distribution learning with label ambiguity.
-        """
-        log_probs = logits.float().log_softmax(dim=1)
-        grid = torch.from_numpy(self.schema.year_grid).to(log_probs)
-        has_years = ~labels.age_years.isnan()
-        years = labels.age_years.nan_to_num().floor()
-        width = max(self.recipe.age_sigma_years, 1e-3)
-        target = (-((grid - years[:, None]) ** 2) / (2 * width**2)).softmax(dim=1)
-        smoothing = self.recipe.label_smoothing
-        target = target * (1 - smoothing) + smoothing / len(grid)
-        by_year = -(target * log_probs).sum(dim=1)
-        bands = year_bands(self.schema).to(log_probs)[band.clamp_min(0)]
-        by_band = -(log_probs + (bands + 1e-30).log()).logsumexp(dim=1)
-        share = self.recipe.age_band_share
-        each = torch.where(has_years, (1 - share) * by_year + share * by_band, by_band)
-        return _weighted_mean(each, labels.weights * self._rarity(name, band), is_known=has_years | (band != MISSING))
-
-    def _rarity(self, name: str, target: Tensor) -> Tensor | float:
-        if name not in self.class_weights:
-            return 1.0
-        return self.class_weights[name].to(target.device)[target.clamp_min(0)]
+        return (1 - share) * hard + share * _weighted_mean(each, labels.weights * is_known)
 
 
-def blended(loss: Loss, logits: Mapping[str, Tensor], *, labels: Labels, share: float) -> Tensor:
+def blended(loss: Loss, logits: Mapping[str, Tensor], *, labels: Labels, share: float, progress: float = 1.0) -> Tensor:
     """The loss on blended photos: `share` of that on the labels, the rest of that on the next photo's (`blend`)."""
+    own: Tensor = loss(logits, labels, progress=progress)
     if share == 1:
-        return loss(logits, labels)
+        return own
     following = labels.rows(torch.arange(len(labels.classes), device=labels.classes.device).roll(-1))
-    return share * loss(logits, labels) + (1 - share) * loss(logits, following)
+    other: Tensor = loss(logits, following, progress=progress)
+    return share * own + (1 - share) * other
 
 
-def make_loss(schema: LabelSchema, recipe: LossSection, *, classes: IntArray) -> Loss:
-    """The loss of a recipe; class weights come from the training classes (N, attributes).
+def make_loss(
+    schema: LabelSchema, recipe: LossSection, *, classes: IntArray, model: ModelSection | None = None
+) -> Loss:
+    """The loss of a recipe; counts and class weights come from the training classes (N, attributes).
 
-    `balanced` weighs a class by N / (C n_c), `square_root` by its square root; a class without photos weighs 0.
+    `balanced` weighs a class by N / (C n_c), `square_root` by its square root, `effective` by (1 - b) / (1 - b^n_c)
+    with a mean of 1, b being `effective_beta` (Cui et al. 2019, Class-balanced loss); a class without photos weighs 0.
 
     Raises:
-        ConfigError: TRI100, `loss.weights` or `loss.class_weights` names an attribute that the schema does not have.
+        ConfigError: TRI100, `loss.weights` or `loss.class_weights` names an attribute that the schema does not have;
+        TRI101, not one weight a class; TRI105, an own term that cannot be imported.
     """
     told, attributes = recipe.class_weights, {a.name: a for a in schema.attributes}
     for key, named in {"loss.weights": recipe.weights, "loss.class_weights": told}.items():
         for name in named if isinstance(named, dict) else ():
             pick(attributes, name, what="attribute", where=key)
-    columns = {a.name: (classes[:, i], len(a.classes)) for i, a in enumerate(schema.attributes)}
-    columns[JOINT] = (schema.encode(classes), schema.n_joint)
-    ways = {name: told if isinstance(told, str) else told.get(name, "none") for name in columns}
-    weights = {
-        name: torch.from_numpy(_rarity(ids, n, power=POWERS[ways[name]]))
-        for name, (ids, n) in columns.items()
-        if ways[name] != "none"
-    }
-    return Loss(schema, recipe, weights)
+    ids = {a.name: (classes[:, i], len(a.classes)) for i, a in enumerate(schema.attributes)}
+    ids[JOINT] = (schema.encode(classes), schema.n_joint)
+    counts = {name: np.bincount(column[column != MISSING], minlength=n) for name, (column, n) in ids.items()}
+    ways = {name: told.get(name, "none") if isinstance(told, dict) else told for name in counts}
+    rarity = {name: _rarity(counts[name], way, recipe=recipe, name=name) for name, way in ways.items() if way != "none"}
+    scale = model.cosine_scale if model and model.classifier == "cosine" else 1.0
+    as_tensors = {name: torch.from_numpy(n.astype(np.float32)) for name, n in counts.items()}
+    return Loss(schema, recipe, counts=as_tensors, rarity=rarity, scale=scale)
 
 
-POWERS = {"balanced": 1.0, "square_root": 0.5}
+def _rarity(counts: IntArray, way: Weighing | tuple[float, ...], *, recipe: LossSection, name: str) -> Tensor:
+    """What a photo of each class is multiplied by, (C,)."""
+    if isinstance(way, tuple):
+        if len(way) != len(counts) or not any(way):
+            what = f"'{name}' has {len(counts)} classes, and needs as many weights, not all 0"
+            raise error("TRI101", what, where="loss.class_weights", got=list(way))
+        return torch.tensor(way, dtype=torch.float32)
+    n = np.maximum(counts, 1)
+    if way == "effective":
+        weights = (1 - recipe.effective_beta) / (1 - recipe.effective_beta**n)
+        weights = weights / max(weights[counts > 0].mean(), 1e-12) if counts.any() else weights
+    else:
+        weights = (counts.sum() / (len(counts) * n)) ** (0.5 if way == "square_root" else 1.0)
+    return torch.from_numpy(np.where(counts > 0, weights, 0).astype(np.float32))
 
 
-def _rarity(ids: IntArray, n_classes: int, *, power: float) -> FloatArray:
-    counts = np.bincount(ids[ids != MISSING], minlength=n_classes).astype(np.float32)
-    rarity = counts.sum() / (n_classes * np.maximum(counts, 1))
-    return np.where(counts > 0, rarity**power, 0).astype(np.float32)
-
-
-def _weighted_mean(each: Tensor, weights: Tensor, *, is_known: Tensor) -> Tensor:
-    weights = weights * is_known
+def _weighted_mean(each: Tensor, weights: Tensor) -> Tensor:
     return (each * weights).sum() / weights.sum().clamp_min(1e-12)
 
 

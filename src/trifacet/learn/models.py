@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trifacet.core.errors import error
@@ -18,7 +20,9 @@ JOINT = "joint"  # the answer's name in a head that knows the joint classes only
 
 
 class Head(nn.Module):
-    """Features to logits: standardise, dropout, one hidden layer, dropout, and a linear answer per name.
+    """Features to logits: standardise, dropout, one hidden layer, dropout, and an answer per name.
+
+    The answer called `steps` is a chain of steps from year to year.
 
     The mean and deviation of the features are set once (`standardise`), so that the layers see unit scale.
     """
@@ -26,7 +30,7 @@ class Head(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, n_features: int, sizes: Mapping[str, int], *, model: ModelSection) -> None:
+    def __init__(self, n_features: int, sizes: Mapping[str, int], *, model: ModelSection, steps: str = "") -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("std", torch.ones(n_features))
@@ -34,7 +38,10 @@ class Head(nn.Module):
         width = model.hidden or n_features
         hidden: list[nn.Module] = [nn.Linear(n_features, width), nn.GELU()] if model.hidden else []
         self.hidden = nn.Sequential(nn.Dropout(before), *hidden, nn.Dropout(after))
-        self.answers = nn.ModuleDict({name: nn.Linear(width, size) for name, size in sizes.items()})
+        self.steps = steps
+        answers = {name: size - (name == steps) for name, size in sizes.items()}
+        make = partial(CosineLinear, scale=model.cosine_scale) if model.classifier == "cosine" else nn.Linear
+        self.answers = nn.ModuleDict({name: make(width, size) for name, size in answers.items()})
 
     def standardise(self, features: Tensor) -> None:
         """Takes over the mean and deviation of these features (N, n_features)."""
@@ -44,7 +51,33 @@ class Head(nn.Module):
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Logits (B, size) per name, of features (B, n_features)."""
         hidden = self.hidden((features - self.mean) / self.std)
-        return {name: answer(hidden) for name, answer in self.answers.items()}
+        logits = {name: answer(hidden) for name, answer in self.answers.items()}
+        return {name: year_log_probs(answer) if name == self.steps else answer for name, answer in logits.items()}
+
+
+class CosineLinear(nn.Module):
+    """Features (B, n) to `scale` times the cosine of their angle to each of `size` directions, (B, size)."""
+
+    def __init__(self, n_features: int, size: int, *, scale: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(size, n_features))
+        nn.init.xavier_uniform_(self.weight)
+        self.scale = scale
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (B, size), from -scale to scale."""
+        return self.scale * F.linear(F.normalize(features), F.normalize(self.weight))
+
+
+def year_log_probs(steps: Tensor) -> Tensor:
+    """Log-probabilities (B, A) of years from the A - 1 logits of going on from each year to a later one.
+
+    Their cross-entropy is the sum of the conditional tasks. Source: Shi et al. 2023, Deep neural networks for rank-
+    consistent ordinal regression based on conditional probabilities (CORN), eq. 3 to 5.
+    """
+    stays, goes = F.logsigmoid(-steps.float()), F.logsigmoid(steps.float())
+    reached = F.pad(goes.cumsum(dim=1), (1, 0))
+    return reached + F.pad(stays, (0, 1))
 
 
 class Net(nn.Module):
@@ -73,7 +106,8 @@ def answer_sizes(schema: LabelSchema, model: ModelSection) -> dict[str, int]:
     """How many numbers each answer of the head has: classes per attribute, years for age; or the joint classes."""
     if model.head == "joint":
         return {JOINT: schema.n_joint}
-    return {a.name: len(schema.year_grid) if a.edges else len(a.classes) for a in schema.attributes}
+    has_years = model.age != "bands"
+    return {a.name: len(schema.year_grid) if a.edges and has_years else len(a.classes) for a in schema.attributes}
 
 
 def build_net(schema: LabelSchema, model: ModelSection) -> Net:
@@ -88,7 +122,9 @@ def build_net(schema: LabelSchema, model: ModelSection) -> Net:
         do = "Use a face backbone, or model.features: last."
         raise error("TRI101", f"'{model.backbone}' has no levels", where="model.features", do=do)
     n_features: Any = backbone.n_level_features if uses_levels else backbone.n_features
-    return Net(backbone, Head(n_features, answer_sizes(schema, model), model=model), uses_levels=uses_levels)
+    steps = schema.age.name if schema.age and model.age == "corn" and model.head != "joint" else ""
+    head = Head(n_features, answer_sizes(schema, model), model=model, steps=steps)
+    return Net(backbone, head, uses_levels=uses_levels)
 
 
 def answer_probs(logits: Mapping[str, Tensor], schema: LabelSchema) -> tuple[Tensor, Tensor | None]:
@@ -102,7 +138,7 @@ def answer_probs(logits: Mapping[str, Tensor], schema: LabelSchema) -> tuple[Ten
     joint: Tensor | None = None
     for attribute in schema.attributes:
         probs = logits[attribute.name].float().softmax(dim=1)
-        if attribute.edges:
+        if attribute.edges and probs.shape[1] == len(schema.year_grid):
             years = probs
             probs = year_bands(schema).to(probs.device) @ probs.T
             probs = probs.T

@@ -64,7 +64,7 @@ def dry_run(
         logits = net.train()(photos)
     classes, ages = manifest.classes[: len(batch)], manifest.ages[: len(batch)].astype(np.float32)
     labels = Labels(torch.from_numpy(classes), torch.from_numpy(ages), torch.ones(len(batch)))
-    loss = make_loss(manifest.schema, recipe.loss, classes=classes)
+    loss = make_loss(manifest.schema, recipe.loss, classes=classes, model=recipe.model)
     even = {name: torch.zeros_like(answer) for name, answer in logits.items()}
     trained = net.head if recipe.model.is_frozen else net
     return DryRun(

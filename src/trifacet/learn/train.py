@@ -85,7 +85,7 @@ def train(
     progress = checkpoint.progress if checkpoint else FRESH
     run = _told_passed_over(run, checkpoint)
     cut_metrics(run.metrics_path, progress.n_records)
-    loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows])
+    loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows], model=recipe.model)
     clock = Clock(device, before=progress.seconds, is_exact=is_profiled)
     tracking, guard = open_trackers(run, recipe.track, step=progress.step), memory_guard(recipe.train.batch_size)
     with tracking as trackers, Stop() as stop, guard, paced(net, pace):
@@ -136,9 +136,10 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
     asked to stop; what follows is a function of its content alone, so a kill repeats some steps to the same bytes.
     """
     run, recipe, seed, clock = course.run, course.run.info.recipe, course.run.info.seed, course.clock
-    optimizer, peaks = make_optimizer(phase.parts, recipe.optim)
+    loss = copy.deepcopy(course.loss).to(course.data.device)  # what it learns and counts is of one phase
+    optimizer, peaks = make_optimizer((*phase.parts, (loss, phase.parts[-1][1])), recipe.optim)
     average = Ema(phase.module, recipe.optim.ema) if recipe.optim.ema else None
-    keeper = Keeper(run, phase.module, optimizer=optimizer, average=average)
+    keeper = Keeper(run, phase.module, loss=loss, optimizer=optimizer, average=average)
     if checkpoint:
         keeper.restore(checkpoint)
     steps_per_epoch = -(-phase.n_examples // phase.batch_size)
@@ -162,7 +163,8 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                     with clock.part("augment"):
                         seen = blend(change(inputs, examples), share=share)
                     with clock.part("forward"):
-                        value = blended(course.loss, phase.module(seen), labels=labels, share=share)
+                        done = step / (steps_per_epoch * phase.n_epochs)
+                        value = blended(loss, phase.module(seen), labels=labels, share=share, progress=done)
                     with clock.part("backward"):
                         optimizer.zero_grad(set_to_none=True)
                         value.backward()  # type: ignore[no-untyped-call]
@@ -180,7 +182,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                     with clock.part("save"):
                         keeper.save(progress.at(clock.seconds))
             with _shown(average, course.stop), clock.part("validate"):
-                figures = validate(net, phase, data=course.data, loss=course.loss, schema=run.info.label_schema)
+                figures = validate(net, phase, data=course.data, loss=loss, schema=run.info.label_schema)
                 _finite(figures["val_loss"], f"the loss on val after step {progress.step}", run=run)
                 best, score = progress.best, figures["val_score"]
                 if phase.selects and (best is None or score > best.macro_f1):
