@@ -38,6 +38,7 @@ from trifacet.data.sources import Reading
 from trifacet.data.split import split
 from trifacet.decision import training_priors
 from trifacet.learn.backbones import check_backbone
+from trifacet.learn.optimizers import check_optimizer
 from trifacet.learn.terms import check_age_terms, check_terms
 from trifacet.pixels.cache import open_cache
 from trifacet.pixels.dress import MASK, MASK_STATES
@@ -58,6 +59,7 @@ CHECKS: dict[str, Callable[[Any], str | None]] = {  # names that only a room kno
     "model.backbone": check_backbone,
     "loss.terms": check_terms,
     "loss.age_terms": check_age_terms,
+    "optim.name": check_optimizer,
     "augment.mask_kinds": check_kinds,
 }
 

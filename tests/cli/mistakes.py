@@ -155,9 +155,9 @@ CASES = {
         3,
         "TRI101 3 mistakes in the recipe:\n"
         "  model.backbon (ROOT/typos.yaml): no such key. Did you mean 'backbone'?\n"
-        "  optim.name (ROOT/typos.yaml): must be 'adamw' or 'sgd', got 'adamm'. Did you mean 'adamw'?\n"
         "  train.epochs (ROOT/typos.yaml): must be a valid integer, unable to parse string as an integer,"
         " got 'many'.\n"
+        "  optim.name (ROOT/typos.yaml): no optimiser 'adamm'. Did you mean 'adam'?\n"
         "Correct each line.",
     ),
     "a recipe that is not there": Case(

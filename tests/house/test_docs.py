@@ -159,7 +159,7 @@ def test_everything_that_the_migration_page_calls_ours_is_there() -> None:
         pytest.param("trifacet.split", False, id="a public name"),
         pytest.param("trifacet.splitt", True, id="no public name"),
         pytest.param("optim.name=sgd", False, id="a setting"),
-        pytest.param("optim.name=adagrad", True, id="a value that it cannot hold"),
+        pytest.param("schedule.name=cosinus", True, id="a value that it cannot hold"),
         pytest.param("optim.nam=sgd", True, id="no setting"),
         pytest.param("TRI101", False, id="a code"),
         pytest.param("weights/best.safetensors", False, id="a file of a run"),

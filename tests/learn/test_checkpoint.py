@@ -11,7 +11,7 @@ from tests.learn import tiny
 from trifacet.core.errors import RunError
 from trifacet.core.run import Best
 from trifacet.learn.checkpoint import Keeper, Progress, load_optimizer, read_checkpoint, save_checkpoint, save_weights
-from trifacet.learn.optim import Ema
+from trifacet.learn.ema import Ema
 
 
 def module(seed: int = 0) -> nn.Module:

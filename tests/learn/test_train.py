@@ -90,6 +90,18 @@ def test_the_best_epoch_is_the_first_with_the_highest_macro_f1_on_val(tmp_path: 
     assert found == pytest.approx(run.info.best.macro_f1)
 
 
+def test_training_ends_when_val_gets_no_better_and_resumes_into_the_same_end(tmp_path: Path) -> None:
+    sets = ("train.epochs=40", "train.patience=2", "optim.lr=1e-8", "optim.head_lr=1e-8")  # nothing is learned
+    run = trained(tmp_path, *sets)
+    epochs = [record for record in read_jsonl(run.metrics_path) if record["phase"] == "all"]
+    assert len(epochs) == 3
+    manifest, images = tiny.photos()
+    weights = run.weights_path("last").read_bytes()
+    again = train(open_run(run.path), manifest, images=images)
+    assert again.weights_path("last").read_bytes() == weights
+    assert len(read_jsonl(run.metrics_path)) == 2 + 3
+
+
 def test_the_head_alone_can_be_trained_and_leaves_the_backbone_as_it_was(tmp_path: Path) -> None:
     run = trained(tmp_path, "train.epochs=0", "model.is_frozen=true", "train.head_epochs=3")
     records = read_jsonl(run.metrics_path)

@@ -108,22 +108,45 @@ class AugmentSection(Section):
 class OptimSection(Section):
     """The optimiser."""
 
-    name: Literal["adamw", "sgd"] = Field("adamw", description="the optimiser")
+    name: str = Field("adamw", description="any of timm's and torch's that keep their state in tensors: sgd, lamb, ...")
     lr: Positive = Field(1e-4, description="peak learning rate of the backbone")
     head_lr: Positive | None = Field(3e-4, description="peak learning rate of the head; null: as the backbone")
     weight_decay: NotNegative = Field(0.02, description="decay of weights, not of biases and norms")
-    momentum: Share = Field(0.9, description="of sgd")
+    momentum: Share = Field(0.9, description="where the optimiser has one")
+    args: dict[str, bool | float | tuple[float, ...]] = Field(
+        {}, description="more of the optimiser's own: {betas: [0.9, 0.95], nesterov: true}"
+    )
     clip_norm: Positive | None = Field(5.0, description="largest norm of the gradient; null: no limit")
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="decay of a running mean of the weights; 0: none")
 
 
 class ScheduleSection(Section):
-    """How the learning rate moves, step by step."""
+    """How the learning rate moves."""
 
-    name: Literal["one_cycle", "cosine", "step", "constant"] = Field("one_cycle", description="its shape")
-    warmup: Share = Field(0.25, description="share of all steps that rise from near 0 to the peak")
-    step_epochs: Annotated[int, Field(ge=1)] = Field(20, description="of `step`: epochs between drops")
-    gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="of `step`: factor of a drop")
+    name: Literal[
+        "one_cycle", "cosine", "restarts", "wsd", "step", "multi_step", "exponential", "plateau", "constant"
+    ] = Field("one_cycle", description="its shape; wsd: up, flat, down; restarts: cosines that begin anew")
+    by_epoch: bool = Field(False, description="move once an epoch, as torch's schedulers do, instead of at every step")
+    warmup: Share = Field(0.25, description="of one_cycle, cosine, wsd: share of all steps that rise to the peak")
+    decay: Share = Field(0.2, description="of wsd: share of all steps that fall")
+    floor: Share = Field(0.0, description="of cosine, restarts, wsd, plateau: lowest rate, as a share of the peak")
+    step_epochs: Annotated[int, Field(ge=1)] = Field(20, description="of step: epochs between drops")
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field((), description="of multi_step: epochs of the drops")
+    gamma: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="factor of a drop; of exponential: an epoch; of restarts: of the peak of each cycle"
+    )
+    patience: Annotated[int, Field(ge=0)] = Field(10, description="of plateau: epochs without a better val score")
+    cycle_epochs: Annotated[int, Field(ge=1)] = Field(20, description="of restarts: the first cycle")
+    cycle_mult: Annotated[float, Field(ge=1)] = Field(1.0, description="of restarts: each cycle to the one before")
+    cycle_warmup: Annotated[int, Field(ge=0)] = Field(5, description="of restarts: epochs that rise, in each cycle")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.name == "restarts" and self.cycle_warmup >= self.cycle_epochs:
+            raise ValueError("schedule.cycle_warmup must be shorter than schedule.cycle_epochs")
+        if self.name == "multi_step" and not self.milestones:
+            raise ValueError("schedule.milestones are needed for multi_step")
+        return self
 
 
 class TrainSection(Section):
@@ -135,6 +158,9 @@ class TrainSection(Section):
     head_batch_size: Annotated[int, Field(ge=1)] = Field(512, description="photos a step of the head alone")
     head_copies: Annotated[int, Field(ge=0, le=64)] = Field(1, description="augmented copies the head alone sees")
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="photos a step")
+    patience: Annotated[int, Field(ge=0)] = Field(
+        0, description="epochs without a better val score that end it; 0: none"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**32)] | Literal["random"] = Field(0, description="or `random`: recorded")
     amp: Literal["auto", "off"] = Field("auto", description="bfloat16 where the GPU or CPU computes it, or off")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")

@@ -19,7 +19,7 @@ from trifacet.core.errors import error
 from trifacet.core.files import sha256_bytes, write_bytes
 from trifacet.core.run import Best, Run
 from trifacet.core.tables import METADATA_KEY
-from trifacet.learn.optim import Ema
+from trifacet.learn.ema import Ema
 
 KEPT = 3  # checkpoints kept: the newest may be the one a failing disk damages
 
@@ -43,7 +43,7 @@ class EpochSoFar(BaseModel):
 class Progress(BaseModel):
     """How far a run has come: the phase, its whole epochs, the steps so far, the best epoch, and the epochs recorded.
 
-    `so_far` is what is done of the epoch `next_epoch`, `seconds` the training until now.
+    `so_far` is what is done of the epoch `next_epoch`, `seconds` the training until now, `scores` val's in this phase.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,15 +55,20 @@ class Progress(BaseModel):
     best: Best | None
     seconds: float
     so_far: EpochSoFar = EpochSoFar()
+    scores: tuple[float, ...] = ()
 
     def at(self, seconds: float) -> Progress:
         """The same, `seconds` of training after the start."""
         return self.model_copy(update={"seconds": seconds})
 
-    def after_epoch(self, best: Best | None) -> Progress:
-        """The epoch at work is whole and recorded."""
+    def after_epoch(self, best: Best | None, *, score: float) -> Progress:
+        """The epoch at work is whole, scored on val and recorded."""
         whole = {"next_epoch": self.next_epoch + 1, "n_records": self.n_records + 1, "so_far": EpochSoFar()}
-        return self.model_copy(update={**whole, "best": best})
+        return self.model_copy(update={**whole, "best": best, "scores": (*self.scores, score)})
+
+    def in_phase(self, name: str) -> Progress:
+        """At the beginning of the next phase."""
+        return self.model_copy(update={"phase": name, "next_epoch": 0, "scores": ()})
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class Checkpoint:
     average: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     loss: dict[str, Tensor] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)  # of the optimiser
     set_aside: tuple[str, ...] = ()
 
 
@@ -104,10 +110,10 @@ def save_checkpoint(
     tensors = {f"module.{k}": v for k, v in _on_cpu(module.state_dict()).items()}
     tensors |= {f"average.{k}": v for k, v in _on_cpu(average or {}).items()}
     tensors |= {f"loss.{k}": v for k, v in _on_cpu(loss.state_dict() if loss else {}).items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        kept = {k: torch.as_tensor(v) for k, v in state.items() if v is not None}  # channels_last, as the weights are
-        tensors |= {f"optimizer.{index}.{k}": v.cpu().contiguous() for k, v in kept.items()}
-    content = save(tensors, metadata=_metadata({"progress": progress.model_dump(mode="json"), "run": run}))
+    moments, numbers = optimizer_state(optimizer)
+    tensors |= {f"optimizer.{name}": tensor.cpu().contiguous() for name, tensor in moments.items()}
+    about = {"progress": progress.model_dump(mode="json"), "run": run, "optimizer": numbers}
+    content = save(tensors, metadata=_metadata(about))
     # Sorts by age: an epoch's end comes after its last step.
     place = f"step_{progress.step:09d}-{progress.n_records:05d}"
     path = folder / f"{place}-{sha256_bytes(content)[:16]}.safetensors"
@@ -181,24 +187,44 @@ class Keeper:
         """Puts a checkpoint's tensors back into all of them."""
         self._module.load_state_dict(checkpoint.module)
         self._loss.load_state_dict(checkpoint.loss)
-        load_optimizer(self._optimizer, checkpoint.optimizer)
+        load_optimizer(self._optimizer, checkpoint.optimizer, numbers=checkpoint.numbers)
         if self._average:
             self._average.load(checkpoint.average)
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts an optimiser's stored tensors (names `index.key`) back, laid out in memory as their parameters are.
+def optimizer_state(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An optimiser's tensors and numbers by `index.key`, those of its groups by `group.index.key`.
+
+    Numbers stay numbers: of a step that came back as a tensor some optimisers would make other powers.
+    """
+    whole = optimizer.state_dict()
+    named = {f"{i}.{key}": value for i, state in whole["state"].items() for key, value in state.items()}
+    named |= {
+        f"group.{i}.{key}": value for i, group in enumerate(whole["param_groups"]) for key, value in group.items()
+    }
+    tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
+    return tensors, {name: value for name, value in named.items() if isinstance(value, bool | int | float)}
+
+
+def load_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], *, numbers: Mapping[str, Any] | None = None
+) -> None:
+    """Puts an optimiser's stored tensors and numbers back, laid out in memory as their parameters are.
 
     A fused step goes through parameter and moments element by element of the memory: strides that differ mix them up.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
+    state: dict[int, dict[str, Any]] = {}
+    stored = {**tensors, **(numbers or {})}
+    for name in [name for name in stored if not name.startswith("group.")]:
         index, key = name.split(".", 1)
-        like = parameters[int(index)]
-        is_moment = tensor.shape == like.shape
-        state.setdefault(int(index), {})[key] = torch.empty_like(like).copy_(tensor) if is_moment else tensor
+        like, value = parameters[int(index)], stored[name]
+        is_moment = isinstance(value, Tensor) and value.shape == like.shape
+        state.setdefault(int(index), {})[key] = torch.empty_like(like).copy_(value) if is_moment else value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    for name in [name for name in stored if name.startswith("group.")]:
+        _, index, key = name.split(".", 2)
+        optimizer.param_groups[int(index)][key] = stored[name]
 
 
 def _parse(content: bytes, *, name: str, run: str) -> Checkpoint | None:
@@ -215,7 +241,8 @@ def _parse(content: bytes, *, name: str, run: str) -> Checkpoint | None:
         part, inner = key.split(".", 1)
         parts[part][inner] = tensor
     module, average, optimizer, loss = parts.values()
-    return Checkpoint(Progress.model_validate(about["progress"]), module, average, optimizer, loss)
+    progress, numbers = Progress.model_validate(about["progress"]), about.get("optimizer", {})
+    return Checkpoint(progress, module, average, optimizer, loss, numbers)
 
 
 def _metadata(about: Mapping[str, Any]) -> dict[str, str]:

@@ -23,13 +23,15 @@ from trifacet.learn.augment import blend
 from trifacet.learn.checkpoint import Checkpoint, EpochSoFar, Keeper, Progress, read_checkpoint, save_weights
 from trifacet.learn.clock import Clock, bytes_kept_for_backward, peak_memory
 from trifacet.learn.device import choose_device, describe_device, memory_guard
+from trifacet.learn.ema import Ema
 from trifacet.learn.features import batches
 from trifacet.learn.losses import Loss, blended, make_loss
 from trifacet.learn.models import Net, build_net
-from trifacet.learn.optim import Ema, lr_schedule, make_optimizer
+from trifacet.learn.optimizers import make_optimizer
 from trifacet.learn.pace import choose_pace, compile_backbone, paced
 from trifacet.learn.phases import Data, Phase, adapt_norm, all_phase, head_phase, make_data, put_norm_back
 from trifacet.learn.prefetch import ahead
+from trifacet.learn.schedule import has_run_out, lr_schedule
 from trifacet.learn.stop import Stop
 from trifacet.learn.track import Tracker, cut_metrics, open_trackers
 from trifacet.learn.validate import validate
@@ -103,7 +105,7 @@ def train(
             resumed = checkpoint if checkpoint and checkpoint.progress.phase == "all" else None
             if progress.phase == "head":
                 put_norm_back(net, data, recipe=recipe, seed=seed)
-                progress = progress.model_copy(update={"phase": "all", "next_epoch": 0})
+                progress = progress.in_phase("all")
             if recipe.train.compile:
                 compile_backbone(net, sample)
             if is_profiled:
@@ -146,6 +148,8 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
     rate = lr_schedule(recipe.schedule, steps_per_epoch * phase.n_epochs, steps_per_epoch=steps_per_epoch)
     try:
         for epoch in range(progress.next_epoch, phase.n_epochs):
+            if phase.selects and has_run_out(progress.scores, patience=recipe.train.patience):
+                break
             so_far, started = progress.so_far, time.perf_counter() - progress.so_far.seconds
             change = phase.view(epoch)
             order = _random(seed, phase.name, at=epoch).permutation(phase.n_examples)
@@ -159,7 +163,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                     torch.manual_seed(int(random.integers(2**63)))
                     share = float(random.beta(phase.mixup, phase.mixup)) if phase.mixup else 1.0
                     for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                        group["lr"] = peak * rate(step)
+                        group["lr"] = peak * rate(step, progress.scores)
                     with clock.part("augment"):
                         seen = blend(change(inputs, examples), share=share)
                     with clock.part("forward"):
@@ -194,14 +198,14 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                 "step": progress.step,
                 "train_loss": so_far.loss_sum / so_far.n_done,
                 **figures,
-                "lr": max(peaks) * rate((epoch + 1) * steps_per_epoch - 1),
+                "lr": max(peaks) * rate((epoch + 1) * steps_per_epoch - 1, progress.scores),
                 "images_per_second": so_far.n_done / so_far.seconds,
                 "seconds": time.perf_counter() - started,
                 **clock.take(),
             }
             for tracker in course.trackers:
                 tracker.record({k: None if v != v else v for k, v in record.items()})
-            progress = progress.after_epoch(best)
+            progress = progress.after_epoch(best, score=score)
             if keeper.is_due():
                 with clock.part("save"):
                     keeper.save(progress.at(clock.seconds))
