@@ -54,8 +54,8 @@ def test_three_typos_are_all_named_with_the_nearest_name_and_their_file(tmp_path
     file = written(tmp_path / "r.yaml", "model: {bakcbone: baseline_cnn}\ntrian: {epochs: 3}\n")
     assert refusal(file, set_layer(["model.head=jiont"])) == (
         "TRI101 3 mistakes in the recipe:\n"
-        f"  model.bakcbone ({file.origin}): no such key. Did you mean 'backbone'?\n"
         "  model.head (--set): must be 'per_attribute' or 'joint', got 'jiont'. Did you mean 'joint'?\n"
+        f"  model.bakcbone ({file.origin}): no such key. Did you mean 'backbone'?\n"
         f"  trian ({file.origin}): no such key. Did you mean 'train'?\n"
         f"{FORM}"
     )
