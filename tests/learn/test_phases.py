@@ -8,11 +8,21 @@ import pytest
 import torch
 
 from tests.learn import tiny
-from trifacet.core.recipe import AugmentSection, Recipe
+from trifacet.core.errors import ConfigError
+from trifacet.core.recipe import AugmentSection, DataSection, LabelMapSection, Recipe
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, build_net
-from trifacet.learn.phases import Data, Phase, adapt_norm, all_phase, head_phase, make_data, put_norm_back
+from trifacet.learn.phases import (
+    Data,
+    Phase,
+    adapt_norm,
+    all_phase,
+    head_phase,
+    make_data,
+    put_norm_back,
+    training_schema,
+)
 
 CPU = torch.device("cpu")
 
@@ -26,7 +36,11 @@ def opened(sets: tuple[str, ...] = (), *, base=tiny.SMALL, side: int = 24) -> tu
 def head(sets: tuple[str, ...] = (), seen: list[int] | None = None):
     net, data = opened(sets)
     told = [] if seen is None else seen
-    return net, data, head_phase(net, data, recipe=tiny.recipe(sets), seed=0, on_photos=told.append)
+    return (
+        net,
+        data,
+        head_phase(net, data, schema=DEFAULT_SCHEMA, recipe=tiny.recipe(sets), seed=0, on_photos=told.append),
+    )
 
 
 def whole(net: Net, data: Data, *, recipe: Recipe, seed: int) -> Phase:
@@ -182,3 +196,42 @@ def test_norms_stay_where_the_head_is_not_trained_before_the_whole_net(key: str)
     before = copy.deepcopy(net.state_dict())
     adapt_norm(net, data, recipe=tiny.recipe((*sets[: 2 + (key == "train.epochs=0")], key)), seed=0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+
+
+def test_an_epoch_draws_what_the_sampler_says() -> None:
+    net, data = opened()
+    recipe = tiny.recipe(("sampler.share=2", "sampler.factors={age: [0, 1, 1]}"))
+    phase = whole(net, data, recipe=recipe, seed=0)
+    order = phase.order(1, np.random.default_rng(0))
+    assert len(order) == phase.n_examples == 2 * 27
+    ages = data.labels_of(data.train_rows[order]).classes[:, 2]
+    assert set(ages.tolist()) == {1, 2}
+
+
+def mapped(label_map: LabelMapSection) -> Recipe:
+    return Recipe(data=DataSection(label_map=label_map))
+
+
+def test_training_alone_moves_its_age_edges_and_drops_ages() -> None:
+    manifest, images = tiny.photos()
+    ages = manifest.ages
+    label_map = LabelMapSection(age_edges=(30, 58), drop_ages=("61-120",))
+    data = make_data(manifest, images, device=CPU, recipe=mapped(label_map))
+    is_train = (manifest.table["split"] == "train").to_numpy()
+    assert data.train_rows.tolist() == np.flatnonzero(is_train & ~(ages >= 61)).tolist()
+    assert len(data.train_rows) < is_train.sum()
+    moved = np.digitize(ages, [30, 58])
+    known = data.labels.classes.numpy()
+    assert np.array_equal(known[data.train_rows, 2], moved[data.train_rows])
+    assert np.array_equal(known[data.val_rows], manifest.classes[data.val_rows])
+    schema = training_schema(DEFAULT_SCHEMA, label_map)
+    assert schema.age is not None
+    assert schema.age.edges == (30, 58)
+    assert schema.age.classes == DEFAULT_SCHEMA.attributes[2].classes
+    for edges in ((58,), (58, 30)):
+        with pytest.raises(ConfigError) as told:
+            training_schema(DEFAULT_SCHEMA, LabelMapSection(age_edges=edges))
+        what = "TRI101 data.label_map.age_edges: 3 age classes need 2 edges that ascend, got"
+        assert str(told.value).startswith(what)
+    with pytest.raises(ConfigError, match=r"TRI101 data\.label_map\.drop_ages: no training photo is left"):
+        make_data(manifest, images, device=CPU, recipe=mapped(LabelMapSection(drop_ages=("0+",))))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -20,6 +22,19 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class LabelMapSection(Section):
+    """What training alone takes the labels for; every score keeps the task's own."""
+
+    age_edges: tuple[float, ...] | None = Field(None, description="years that divide the age classes: [30, 58]")
+    drop_ages: tuple[str, ...] = Field((), description="years that are left out as too hard to tell: [28-29, 57-59]")
+
+    @model_validator(mode="after")
+    def _has_ranges(self) -> Self:
+        for years in self.drop_ages:
+            age_range(years)
+        return self
+
+
 class DataSection(Section):
     """How a photo becomes the network's input."""
 
@@ -29,6 +44,7 @@ class DataSection(Section):
     crop: Literal["face", "middle_square", "none"] = Field(
         "middle_square", description="what part of the photo is used; face: upright, needs the extra [faces]"
     )
+    label_map: LabelMapSection = LabelMapSection()
     face_scale: Annotated[float, Field(ge=0.5, le=4)] = Field(
         1.25, description="side of the square of crop: face, in sides of the face's box"
     )
@@ -80,6 +96,33 @@ class LossSection(Section):
     teachers: tuple[str, ...] = Field((), description="finished runs whose mean answer is learned from too")
     teachers_share: Share = Field(0.5, description="of the loss: 0 the labels alone, 1 the teachers alone")
     age_sigma_years: NotNegative = Field(2.0, description="width of the age target around the labelled year")
+
+
+class SamplerSection(Section):
+    """Which photos an epoch has."""
+
+    name: Literal["natural", "balanced", "square_root", "progressive"] = Field(
+        "natural", description="as they are; classes alike; in between; from as they are to alike over the epochs"
+    )
+    by: str = Field("joint", description="the attribute whose classes are meant, or joint")
+    share: Annotated[float, Field(gt=0, le=100)] = Field(1.0, description="of the photos that an epoch draws; 2: twice")
+    factors: dict[str, tuple[NotNegative, ...]] = Field({}, description="per class, on top of it: {age: [1, 1, 3]}")
+    age_factors: dict[str, NotNegative] = Field({}, description="per years, on top of it: {30-49: 2, 60+: 3}")
+
+    @model_validator(mode="after")
+    def _has_ranges(self) -> Self:
+        for years in self.age_factors:
+            age_range(years)
+        return self
+
+
+def age_range(text: str) -> tuple[float, float]:
+    """The first and last year of `30-49`, `58` or `60+`. Raises ValueError."""
+    found = re.fullmatch(r"(\d+)(?:-(\d+)|(\+))?", text.strip())
+    if not found:
+        raise ValueError(f"years are written 30-49, 58 or 60+, got {text!r}")
+    low = float(found[1])
+    return low, math.inf if found[3] else float(found[2] or low)
 
 
 class AugmentSection(Section):
@@ -201,6 +244,7 @@ class Recipe(Section):
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     loss: LossSection = LossSection()
+    sampler: SamplerSection = SamplerSection()
     augment: AugmentSection = AugmentSection()
     optim: OptimSection = OptimSection()
     schedule: ScheduleSection = ScheduleSection()

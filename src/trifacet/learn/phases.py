@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from trifacet.core.errors import error
 from trifacet.core.manifest import Manifest
-from trifacet.core.recipe import Recipe
+from trifacet.core.recipe import LabelMapSection, Recipe, age_range
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import (
@@ -27,6 +28,7 @@ from trifacet.learn.features import (
 )
 from trifacet.learn.losses import Labels
 from trifacet.learn.models import Net
+from trifacet.learn.sampler import epoch_order, sampling_weights
 from trifacet.learn.spoil import make_spoiler
 from trifacet.learn.trunks import FaceTrunk, has_fitted_norm, with_norm
 
@@ -69,9 +71,10 @@ class Data:
 class Phase:
     """One phase. An epoch has `n_examples`.
 
-    parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights. load: an epoch's inputs
-    and labels of these examples, on the device. view: an epoch's augmentation of the inputs of these examples.
-    answer_val: logits of every val photo, in `val_rows` order. mixup: alpha of the shares in which photos are blended.
+    parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights. order: the examples of
+    an epoch, by these draws. load: an epoch's inputs and labels of these examples, on the device. view: an epoch's
+    augmentation of the inputs of these examples. answer_val: logits of every val photo, in `val_rows` order. mixup:
+    alpha of the shares in which photos are blended.
     """
 
     name: PhaseName
@@ -81,6 +84,7 @@ class Phase:
     n_examples: int
     batch_size: int
     selects: bool
+    order: Callable[[int, np.random.Generator], Rows]
     load: Callable[[int], Callable[[Rows], tuple[Tensor, Labels]]]
     view: Callable[[int], Callable[[Tensor, Rows], Tensor]]
     answer_val: Callable[[], Logits]
@@ -92,21 +96,50 @@ def make_data(
     images: npt.NDArray[np.uint8],
     *,
     device: torch.device,
-    resident: Literal["auto", "off"] = "auto",
+    recipe: Recipe = Recipe(),  # noqa: B008 - frozen
     soft: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> Data:
-    """The manifest's labels as tensors beside its photos' pixels, row by row."""
-    splits = manifest.table["split"].to_numpy()
+    """The manifest's labels as tensors beside its photos' pixels, row by row; training's as `data.label_map` says.
+
+    Raises:
+        ConfigError: TRI101, edges of another number of classes, or no photo left. RunError: TRI404.
+    """
+    splits, classes = manifest.table["split"].to_numpy(), manifest.classes.copy()
+    label_map = recipe.data.label_map
+    is_trained = (splits == "train") & ~_in_ranges(manifest.ages, label_map.drop_ages)
+    if label_map.drop_ages and not is_trained.any():
+        raise error("TRI101", "no training photo is left", where="data.label_map.drop_ages")
+    moved = training_schema(manifest.schema, label_map)
+    if moved.age and moved != manifest.schema:
+        has_years = is_trained & np.isfinite(manifest.ages)
+        classes[has_years, moved.names.index(moved.age.name)] = moved.age.band(manifest.ages[has_years])
     labels = Labels(
-        torch.from_numpy(manifest.classes),
+        torch.from_numpy(classes),
         torch.from_numpy(manifest.ages.astype(np.float32)),
         torch.from_numpy(manifest.table["label_weight"].fill_null(1.0).to_numpy().astype(np.float32)),
         {name: torch.from_numpy(probs) for name, probs in (soft or {}).items()},
     )
-    train_rows, val_rows = (np.flatnonzero(splits == name).astype(np.int64) for name in ("train", "val"))
-    kept = resident == "auto" and device.type == "cuda" and fits_on(device, images.nbytes)
+    train_rows, val_rows = (np.flatnonzero(chosen).astype(np.int64) for chosen in (is_trained, splits == "val"))
+    kept = recipe.train.resident == "auto" and device.type == "cuda" and fits_on(device, images.nbytes)
     on_device = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device) if kept else None
     return Data(images, labels.to(device), train_rows, val_rows, device, on_device)
+
+
+def training_schema(schema: LabelSchema, label_map: LabelMapSection) -> LabelSchema:
+    """The schema with the age edges that training alone has. Raises ConfigError TRI101."""
+    if label_map.age_edges is None or schema.age is None:
+        return schema
+    edges, age = tuple(float(e) for e in label_map.age_edges), schema.age
+    if len(edges) != len(age.classes) - 1 or list(edges) != sorted(set(edges)):
+        what = f"{len(age.classes)} age classes need {len(age.classes) - 1} edges that ascend"
+        raise error("TRI101", what, where="data.label_map.age_edges", got=list(edges))
+    attributes = tuple(a.model_copy(update={"edges": edges}) if a is age else a for a in schema.attributes)
+    return schema.model_copy(update={"attributes": attributes})
+
+
+def _in_ranges(ages: npt.NDArray[np.floating], ranges: Sequence[str]) -> npt.NDArray[np.bool_]:
+    spans = [age_range(text) for text in ranges]
+    return np.array([any(low <= age < high + 1 for low, high in spans) for age in ages], dtype=bool)
 
 
 def fits_on(device: torch.device, n_bytes: int) -> bool:
@@ -114,7 +147,7 @@ def fits_on(device: torch.device, n_bytes: int) -> bool:
     return n_bytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
 
 
-def head_phase(net: Net, data: Data, *, recipe: Recipe, seed: int, on_photos: OnPhotos) -> Phase:
+def head_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed: int, on_photos: OnPhotos) -> Phase:
     """The head alone, on features of the frozen backbone, which are computed here and kept in memory."""
     n = len(data.train_rows)
     views = training_views(recipe.augment, n_copies=recipe.train.head_copies, seed=seed, n_photos=n)
@@ -138,9 +171,10 @@ def head_phase(net: Net, data: Data, *, recipe: Recipe, seed: int, on_photos: On
         module=net.head,
         parts=((net.head, recipe.train.head_lr),),
         n_epochs=recipe.train.head_epochs,
-        n_examples=len(seen),
+        n_examples=_n_drawn(len(seen), recipe),
         batch_size=recipe.train.head_batch_size,
         selects=recipe.train.epochs == 0,
+        order=_order(data, n_views=len(views), schema=schema, recipe=recipe, n_epochs=recipe.train.head_epochs),
         load=lambda _: load,
         view=lambda _: lambda features, _: features,
         answer_val=answer_val,
@@ -183,14 +217,36 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
         module=net,
         parts=((net.backbone, optim.lr), (net.head, optim.head_lr or optim.lr)),
         n_epochs=recipe.train.epochs,
-        n_examples=len(data.train_rows),
+        n_examples=_n_drawn(len(data.train_rows), recipe),
         batch_size=recipe.train.batch_size,
         selects=True,
+        order=_order(data, n_views=1, schema=schema, recipe=recipe, n_epochs=recipe.train.epochs),
         load=load,
         view=view,
         answer_val=answer_val,
         mixup=recipe.augment.mixup,
     )
+
+
+def _n_drawn(n_examples: int, recipe: Recipe) -> int:
+    return max(1, round(recipe.sampler.share * n_examples))
+
+
+def _order(
+    data: Data, *, n_views: int, schema: LabelSchema, recipe: Recipe, n_epochs: int
+) -> Callable[[int, np.random.Generator], Rows]:
+    """What `Phase.order` is: the examples are `n_views` of every training photo."""
+    labels = data.labels_of(data.train_rows).to(torch.device("cpu"))
+    classes, ages = labels.classes.numpy(), labels.age_years.numpy()
+    n_examples = n_views * len(classes)
+
+    def order(epoch: int, rng: np.random.Generator) -> Rows:
+        through = epoch / max(1, n_epochs - 1)
+        weights = sampling_weights(classes, ages, schema=schema, recipe=recipe.sampler, through=through)
+        tiled = None if weights is None else np.tile(weights, n_views)
+        return epoch_order(n_examples, n_drawn=_n_drawn(n_examples, recipe), weights=tiled, rng=rng)
+
+    return order
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from trifacet.core.errors import error
 from trifacet.core.manifest import Manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
-from trifacet.core.schema import LabelSchema
+from trifacet.core.schema import IntArray, LabelSchema
 from trifacet.learn.augment import blend
 from trifacet.learn.checkpoint import Checkpoint, EpochSoFar, Keeper, Progress, read_checkpoint, save_weights
 from trifacet.learn.clock import Clock, bytes_kept_for_backward, peak_memory
@@ -29,7 +29,16 @@ from trifacet.learn.losses import Loss, blended, make_loss
 from trifacet.learn.models import Net, build_net
 from trifacet.learn.optimizers import make_optimizer
 from trifacet.learn.pace import choose_pace, compile_backbone, paced
-from trifacet.learn.phases import Data, Phase, adapt_norm, all_phase, head_phase, make_data, put_norm_back
+from trifacet.learn.phases import (
+    Data,
+    Phase,
+    adapt_norm,
+    all_phase,
+    head_phase,
+    make_data,
+    put_norm_back,
+    training_schema,
+)
 from trifacet.learn.prefetch import ahead
 from trifacet.learn.schedule import has_run_out, lr_schedule
 from trifacet.learn.stop import Stop
@@ -79,7 +88,7 @@ def train(
     device = choose_device(recipe.train.device)
     torch.manual_seed(seed)
     net = _build(manifest.schema, recipe, init=init, device=device)
-    data = make_data(manifest, images, device=device, resident=recipe.train.resident, soft=soft)
+    data = make_data(manifest, images, device=device, recipe=recipe, soft=soft)
     sample = data.inputs(data.train_rows[: recipe.train.batch_size]).float()
     pace = choose_pace(net, sample, recipe=recipe.train, recorded=run.info.machine)
     run = _begun(run, describe_device(device, recipe.train.amp) | pace.describe())
@@ -87,7 +96,7 @@ def train(
     progress = checkpoint.progress if checkpoint else FRESH
     run = _told_passed_over(run, checkpoint)
     cut_metrics(run.metrics_path, progress.n_records)
-    loss = make_loss(manifest.schema, recipe.loss, classes=manifest.classes[data.train_rows], model=recipe.model)
+    loss = _loss(manifest.schema, data.labels_of(data.train_rows).classes.cpu().numpy(), recipe=recipe)
     clock = Clock(device, before=progress.seconds, is_exact=is_profiled)
     tracking, guard = open_trackers(run, recipe.track, step=progress.step), memory_guard(recipe.train.batch_size)
     with tracking as trackers, Stop() as stop, guard, paced(net, pace):
@@ -97,7 +106,7 @@ def train(
         if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
             n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
             count = _counter(on_tick, "features", n_photos=len(data.train_rows) * n_views + len(data.val_rows))
-            phase = head_phase(net, data, recipe=recipe, seed=seed, on_photos=count)
+            phase = head_phase(net, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
             progress = _fit(net, phase, progress=progress, checkpoint=checkpoint, course=course)
         elif checkpoint and progress.phase == "head":
             net.head.load_state_dict(checkpoint.module | checkpoint.average)  # its phase is over: no features again
@@ -152,7 +161,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                 break
             so_far, started = progress.so_far, time.perf_counter() - progress.so_far.seconds
             change = phase.view(epoch)
-            order = _random(seed, phase.name, at=epoch).permutation(phase.n_examples)
+            order = phase.order(epoch, _random(seed, phase.name, at=epoch))
             rest = list(batches(order, phase.batch_size))[so_far.n_steps :]
             net.train(phase.name == "all")
             phase.module.train()
@@ -298,7 +307,11 @@ def check_training(schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net],
     """
     choose_device(recipe.train.device)
     _build(schema, recipe, init=init, device=torch.device("cpu"))
-    make_loss(schema, recipe.loss, classes=np.zeros((0, len(schema.attributes)), dtype=np.int64))
+    _loss(schema, np.zeros((0, len(schema.attributes)), dtype=np.int64), recipe=recipe)
+
+
+def _loss(schema: LabelSchema, classes: IntArray, *, recipe: Recipe) -> Loss:
+    return make_loss(training_schema(schema, recipe.data.label_map), recipe.loss, classes=classes, model=recipe.model)
 
 
 def _check_size(net: Net, recipe: Recipe) -> None:
