@@ -1,4 +1,4 @@
-"""What there is: `trifacet recipes`, `backbones` and `config show`."""
+"""What there is: `trifacet recipes`, `backbones`, `augmentations` and `config show`."""
 
 from __future__ import annotations
 
@@ -43,6 +43,23 @@ def backbones(
     if timm:
         found = timm_names(timm)
         render.say(f"{len(found)} of timm with '{timm}': " + ", ".join(f"timm/{name}" for name in found))
+
+
+def augmentations() -> None:
+    """List what `augment` may do with training photos, and the operations that its policies may name."""
+    from trifacet.cli import render
+    from trifacet.core.config import describe
+    from trifacet.core.policies import OPERATIONS
+    from trifacet.core.recipe import AugmentSection
+
+    defaults = AugmentSection().model_dump(mode="json")
+    rows = [
+        (f"augment.{key}", json.dumps(defaults[key]).strip('"'), about)
+        for key, about in describe(AugmentSection).items()
+    ]
+    render.show("augmentations", ("", "default", ""), rows)
+    render.show("operations of augment.policy and augment.strength", ("", ""), list(OPERATIONS.items()))
+    render.say("[dim]`trifacet train RECIPE --data DATA --dry-run` draws what the network would be shown[/]")
 
 
 @config.command(cls=Command)

@@ -114,12 +114,11 @@ class Loss:
         return self.class_weights[name].to(target.device)[target.clamp_min(0)]
 
 
-def blended(loss: Loss, logits: Mapping[str, Tensor], *, labels: Labels, share: float) -> Tensor:
-    """The loss on blended photos: `share` of that on the labels, the rest of that on the next photo's (`blend`)."""
-    if share == 1:
+def blended(loss: Loss, logits: Mapping[str, Tensor], *, labels: Labels, others: Labels | None, share: float) -> Tensor:
+    """The loss on mixed photos: `share` of that on their own labels, the rest of that on their partners' (`mixed`)."""
+    if others is None:
         return loss(logits, labels)
-    following = labels.rows(torch.arange(len(labels.classes), device=labels.classes.device).roll(-1))
-    return share * loss(logits, labels) + (1 - share) * loss(logits, following)
+    return share * loss(logits, labels) + (1 - share) * loss(logits, others)
 
 
 def make_loss(schema: LabelSchema, recipe: LossSection, *, classes: IntArray) -> Loss:

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from trifacet.core.errors import error
-from trifacet.core.recipe import ModelSection
+from trifacet.core.recipe import DataSection, ModelSection
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.backbones import build_backbone
 from trifacet.learn.device import precision
+from trifacet.learn.inputs import Inputs
 
 JOINT = "joint"  # the answer's name in a head that knows the joint classes only
 
@@ -50,8 +51,9 @@ class Head(nn.Module):
 class Net(nn.Module):
     """Photos to logits: float images (B, 3, H, W) RGB in 0..255 to logits (B, size) per name."""
 
-    def __init__(self, backbone: nn.Module, head: Head, *, uses_levels: bool) -> None:
+    def __init__(self, backbone: nn.Module, head: Head, *, uses_levels: bool, inputs: Inputs | None = None) -> None:
         super().__init__()
+        self.inputs = inputs or Inputs(DataSection())
         self.backbone = backbone
         self.head = head
         self.uses_levels = uses_levels
@@ -59,6 +61,7 @@ class Net(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """What the head reads: (B, n_features) float32."""
+        images = self.inputs(images)
         with precision(images.device, self.amp):
             features: Tensor = self.backbone.level_features(images) if self.uses_levels else self.backbone(images)  # type: ignore[operator]
         return features.float()
@@ -76,8 +79,8 @@ def answer_sizes(schema: LabelSchema, model: ModelSection) -> dict[str, int]:
     return {a.name: len(schema.year_grid) if a.edges else len(a.classes) for a in schema.attributes}
 
 
-def build_net(schema: LabelSchema, model: ModelSection) -> Net:
-    """The network of a recipe, from its starting weights.
+def build_net(schema: LabelSchema, model: ModelSection, *, data: DataSection | None = None) -> Net:
+    """The network of a recipe, from its starting weights. data: which part it takes of a photo, and how it normalises.
 
     Raises:
         ConfigError: TRI100, TRI101, TRI105. RunError: TRI403.
@@ -88,7 +91,8 @@ def build_net(schema: LabelSchema, model: ModelSection) -> Net:
         do = "Use a face backbone, or model.features: last."
         raise error("TRI101", f"'{model.backbone}' has no levels", where="model.features", do=do)
     n_features: Any = backbone.n_level_features if uses_levels else backbone.n_features
-    return Net(backbone, Head(n_features, answer_sizes(schema, model), model=model), uses_levels=uses_levels)
+    head = Head(n_features, answer_sizes(schema, model), model=model)
+    return Net(backbone, head, uses_levels=uses_levels, inputs=Inputs(data or DataSection()))
 
 
 def answer_probs(logits: Mapping[str, Tensor], schema: LabelSchema) -> tuple[Tensor, Tensor | None]:
