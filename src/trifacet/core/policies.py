@@ -30,7 +30,7 @@ OPERATIONS: dict[str, str] = {
     "rotate": "turned about the centre, by up to 45 degrees",
     "zoom": "larger or smaller, by up to 30 %",
     "grid": "columns and rows of thirds made wider and narrower, their borders moved by up to half of one",
-    "elastic": "pulled about smoothly, by a deviation of up to 2 % of the size",
+    "elastic": "pulled about smoothly, by a deviation of up to 1.5 % of the size",
     "optical": "bent as by a lens, corners moved by up to 30 % of their way from the centre",
     "brightness": "a gain of up to 90 % less or more",
     "contrast": "a gain around the photo's mean grey, up to 90 % less or more",
@@ -66,7 +66,7 @@ OLD_OPERATIONS: dict[str, tuple[str, Callable[[Mapping[str, Any]], float]]] = {
     "ShiftScaleRotate": ("shift", lambda told: told["shift_limit"] / 0.45),
     "RandomScale": ("zoom", lambda told: told["scale_limit"] / 0.3),
     "GridDistortion": ("grid", lambda told: told["distort_limit"] / 0.5),
-    "ElasticTransform": ("elastic", lambda told: told["alpha_affine"] / (0.02 * SIZE_PX)),
+    "ElasticTransform": ("elastic", lambda told: told["alpha_affine"] / (0.015 * SIZE_PX)),
 }
 
 

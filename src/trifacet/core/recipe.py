@@ -47,6 +47,11 @@ class DataSection(Section):
     )
 
     @property
+    def window(self) -> tuple[int, int] | None:
+        """[height, width] of the part that is taken out of a photo in storage; None where it is all taken."""
+        return self.image_size if self.random_crop else None
+
+    @property
     def stored_size(self) -> tuple[int, int]:
         """[height, width] in pixels of the crop from which `random_crop` takes the network's input."""
         if self.random_crop is None:

@@ -37,10 +37,10 @@ def draw(seed: int, epoch: int, *, n_photos: int) -> Float32Array:
 def augment(images: Tensor, draws: Tensor, *, ranges: AugmentSection, window: tuple[int, int] | None = None) -> Tensor:
     """Changed photos, float (B, 3, h, w) in 0..255, of uint8 (B, 3, H, W) on any device; draws (B, N_DRAWS).
 
-    window: (h, w) that is taken out of each larger photo at random; None takes all of it.
+    window: (h, w) that is taken out of each photo at random; None takes all of it.
     """
     shares = (draws[:, OWN:] + 1) / 2  # the draws of the third stream in 0..1
-    if window and window != tuple(images.shape[2:]):
+    if window:
         images = _cut(images, shares[:, 4:6], size=window)
     photos = _move(images.float().contiguous(), draws, ranges=ranges)
     _operate_by_key(photos, shares[:, N_OWN:], names=IS_BENT, ranges=ranges)

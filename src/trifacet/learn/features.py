@@ -51,7 +51,7 @@ def augmented(recipe: Recipe, *, seed: int, epoch: int, n_photos: int) -> View:
     """The photos as the augmentation of one epoch shows them."""
     draws = torch.from_numpy(draw(seed, epoch, n_photos=n_photos))
     return lambda photos, part: augment(
-        photos, draws[part].to(photos.device), ranges=recipe.augment, window=recipe.data.image_size
+        photos, draws[part].to(photos.device), ranges=recipe.augment, window=recipe.data.window
     )
 
 

@@ -33,7 +33,7 @@ class Inputs(nn.Module):
 
     def __init__(self, data: DataSection) -> None:
         super().__init__()
-        self.size = data.image_size if data.random_crop else None
+        self.size = data.window
         self.normalize = data.normalize
         self.register_buffer("usual_mean", torch.tensor(USUAL_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("usual_std", torch.tensor(USUAL_STD).view(1, 3, 1, 1), persistent=False)

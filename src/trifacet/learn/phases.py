@@ -174,7 +174,7 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
     def view(epoch: int) -> Callable[[Tensor, Rows], Tensor]:
         draws = torch.from_numpy(draw(seed, epoch, n_photos=len(data.train_rows))).to(data.device)
         return lambda photos, examples: augment(
-            photos, draws[torch.from_numpy(examples)], ranges=recipe.augment, window=recipe.data.image_size
+            photos, draws[torch.from_numpy(examples)], ranges=recipe.augment, window=recipe.data.window
         )
 
     def answer_val() -> Logits:

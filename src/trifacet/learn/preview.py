@@ -97,7 +97,7 @@ def _changed(images: npt.NDArray[np.uint8], *, recipe: Recipe, seed: int) -> tor
     """The photos (N, h, w, 3) uint8 as the first epoch changes them, float (N, 3, H, W)."""
     draws = torch.from_numpy(draw(seed, 0, n_photos=len(images)))
     photos = to_tensor(images, torch.device("cpu"))
-    return augment(photos, draws, ranges=recipe.augment, window=recipe.data.image_size)
+    return augment(photos, draws, ranges=recipe.augment, window=recipe.data.window)
 
 
 def answer_grid(

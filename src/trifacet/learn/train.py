@@ -27,7 +27,7 @@ from trifacet.learn.losses import Loss, blended, make_loss
 from trifacet.learn.mixing import draw_mix, mixed
 from trifacet.learn.models import Net, build_net
 from trifacet.learn.optim import Ema, lr_schedule, make_optimizer
-from trifacet.learn.pace import choose_pace, compile_backbone, paced
+from trifacet.learn.pace import Pace, choose_pace, compile_backbone, paced
 from trifacet.learn.phases import Data, Phase, adapt_norm, all_phase, head_phase, make_data, put_norm_back
 from trifacet.learn.prefetch import ahead
 from trifacet.learn.stop import Stop
@@ -80,8 +80,7 @@ def train(
     data = make_data(manifest, images, device=device, resident=recipe.train.resident, soft=soft)
     sample = data.inputs(data.train_rows[: recipe.train.batch_size]).float()
     pace = choose_pace(net, sample, recipe=recipe.train, recorded=run.info.machine)
-    told = net.inputs.measure(images, data.train_rows)
-    run = _begun(run, describe_device(device, recipe.train.amp) | pace.describe() | told)
+    run = _begun(run, device=device, pace=pace, pixels=net.inputs.measure(images, data.train_rows))
     checkpoint = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
     progress = checkpoint.progress if checkpoint else FRESH
     run = _told_passed_over(run, checkpoint)
@@ -242,8 +241,9 @@ def _finite(loss: float, what: str, *, run: Run) -> float:
     return loss
 
 
-def _begun(run: Run, machine: Mapping[str, Any]) -> Run:
-    """The run as it is being trained, with what it is trained on."""
+def _begun(run: Run, *, device: torch.device, pace: Pace, pixels: dict[str, Any]) -> Run:
+    """The run as it is being trained, with what it is trained on and by which pixels it normalises."""
+    machine = describe_device(device, run.info.recipe.train.amp) | pace.describe() | pixels
     return save_run(run, status="running", machine={**run.info.machine, **machine})
 
 

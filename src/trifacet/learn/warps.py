@@ -15,7 +15,7 @@ from torch import Tensor
 
 SHEAR, SHIFT, ROTATE_DEG, ZOOM = 0.3, 0.45, 45.0, 0.3  # the first two as in RandAugment
 GRID_SHIFT, N_CELLS = 0.5, 3
-ELASTIC, N_KNOTS, FIELD = 0.02, 9, 512  # deviation as a share of the size; knots a side; windows of one field
+ELASTIC, N_KNOTS, FIELD = 0.015, 9, 512  # deviation as a share of the size; knots a side; windows of one field
 OPTICAL = 0.3
 
 
