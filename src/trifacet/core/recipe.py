@@ -135,7 +135,7 @@ class AugmentSection(Section):
         {}, description="of grid to sharpness: share of the largest, which `trifacet augmentations` tells; 1 unnamed"
     )
     policy: Annotated[Literal["none", "rand", "trivial"] | tuple[Policy, ...], BeforeValidator(parse_policies)] = Field(
-        "none", description="RandAugment, TrivialAugment, or a file of searched policies"
+        "none", description="rand: RandAugment, trivial: TrivialAugment, or a file of searched policies"
     )
     rand_operations: Annotated[int, Field(ge=1, le=4)] = Field(2, description="of rand: operations a photo")
     rand_magnitude: Share = Field(0.3, description="of rand: share of each operation's largest")
