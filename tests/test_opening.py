@@ -134,3 +134,40 @@ def test_the_baselines_function_takes_exactly_three_labels_in_its_order() -> Non
     for labels in ((), (2, 1), (2, 1, 0, 2, 1, 0)):
         with pytest.raises(ValueError, match=r"reshape|size"):
             encode_multi_class(*labels)
+
+
+OLD = ("worn", "male", "60_plus")
+
+
+@pytest.mark.parametrize(
+    ("key", "labels", "message"),
+    [
+        pytest.param(
+            "cutmix",
+            [OLD, ("worn", None, "under_30"), OLD, WORN],
+            "augment.cutmix: CutMix shares labels by area, so every training photo needs all of them, got 1 of 2 "
+            "photos that lack one. Label those photos or leave them out, or take augment.mixup or none.",
+            id="a missing label",
+        ),
+        pytest.param(
+            "old_halves",
+            [WORN, WORN, OLD, OLD],
+            "augment.old_halves: halves of the oldest class need photos of it, got no training photo of '60_plus'. "
+            "Leave out augment.old_halves.",
+            id="nobody is old",
+        ),
+        pytest.param(
+            "old_halves",
+            [("worn", "male", None)] * 4,
+            "augment.old_halves: halves of the oldest class need photos of it, got the attributes mask, gender. "
+            "Leave out augment.old_halves.",
+            id="no age at all",
+        ),
+    ],
+)
+def test_photos_are_not_pasted_where_their_labels_are_missing(key: str, labels: list, message: str) -> None:
+    recipe = Recipe.model_validate({"augment": {key: 0.5}})
+    with pytest.raises(ConfigError) as told:
+        ready_to_train(manifest(labels, split=SPLIT), recipe)
+    assert str(told.value) == f"TRI101 {message}"
+    assert len(ready_to_train(manifest([OLD] * 4, split=SPLIT), recipe)) == 4

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]  # what is being done, photos done, photos in all
 
-TRAIN_PACKAGES = ("torch", "torchvision", "timm", "tensorboard")
+TRAIN_PACKAGES = ("torch", "torchvision", "timm", "kornia", "tensorboard")
 
 
 CHECKS: dict[str, Callable[[Any], str | None]] = {  # names that only a room knows
@@ -138,7 +138,28 @@ def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
             do = "Use model.head: per_attribute, which learns from the labels there are."
             raise error("TRI404", f"the split '{name}' has no photo with every label", where="model.head: joint", do=do)
     _check_masks(manifest.schema, recipe)
+    _check_mixing(manifest.split("train"), recipe)
     return manifest
+
+
+def _check_mixing(train: Manifest, recipe: Recipe) -> None:
+    """Refuses parts of photos pasted where a label is missing, and an oldest class without photos. Raises TRI101."""
+    asked = [name for name in ("cutmix", "half_cutmix", "old_halves") if getattr(recipe.augment, name)]
+    if not asked:
+        return
+    schema, where = train.schema, f"augment.{asked[0]}"
+    n_lacking = int((train.classes < 0).any(axis=1).sum())
+    if n_lacking:
+        what = "CutMix shares labels by area, so every training photo needs all of them"
+        do = "Label those photos or leave them out, or take augment.mixup or none."
+        raise error("TRI101", what, where=where, got=f"{n_lacking:,} of {len(train):,} photos that lack one", do=do)
+    age = schema.age
+    if recipe.augment.old_halves and (
+        age is None or not (train.classes[:, schema.names.index(age.name)] == len(age.classes) - 1).any()
+    ):
+        got = f"no training photo of '{age.classes[-1]}'" if age else f"the attributes {', '.join(schema.names)}"
+        what, do = "halves of the oldest class need photos of it", "Leave out augment.old_halves."
+        raise error("TRI101", what, where="augment.old_halves", got=got, do=do)
 
 
 def _check_masks(schema: LabelSchema, recipe: Recipe) -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-TORCH = {"torch", "torchvision", "timm", "matplotlib", "tensorboard"}
+TORCH = {"torch", "torchvision", "timm", "kornia", "matplotlib", "tensorboard"}
 HEAVY = TORCH | {"numpy", "polars", "PIL", "jinja2"}
 CODE = """
 import json, sys

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.flow.command import done
+from trifacet.core.policies import OPERATIONS
+from trifacet.core.recipe import AugmentSection
 from trifacet.learn.backbones import BACKBONES
 from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
 from trifacet.opening import recipe_paths
@@ -18,12 +20,22 @@ from trifacet.opening import recipe_paths
         pytest.param(["recipes"], ["instant", "quick", "the default"], id="recipes"),
         pytest.param(["backbones"], [*BACKBONES, "timm/NAME", "module:function"], id="backbones"),
         pytest.param(["losses"], [*CLASS_TERMS, *YEAR_TERMS, "module:function"], id="losses"),
+        pytest.param(
+            ["augmentations"], [*(f"augment.{name}" for name in AugmentSection.model_fields), *OPERATIONS], id="augment"
+        ),
         pytest.param(["backbones", "--timm", "resnet18"], ["timm/resnet18"], id="timm"),
     ],
 )
 def test_lists_name_each_thing(words: list[str], names: list[str]) -> None:
     said = done(*words).out
     assert [name for name in names if name not in said] == []
+
+
+def test_every_augmentation_has_its_line_and_its_default() -> None:
+    told = {cells[0]: cells[1:] for line in done("augmentations").out.splitlines() if (cells := line.split())}
+    assert told["augment.flip"] == ["0.5", "probability", "of", "mirroring"]
+    assert told["augment.policy"][0] == "none"
+    assert told["invert"] == ["a", "negative"]
 
 
 def test_every_recipe_has_its_line() -> None:

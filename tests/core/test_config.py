@@ -111,11 +111,47 @@ def test_a_rooms_own_check_joins_the_mistakes_but_not_twice() -> None:
             "augment.masks changes what the whole net sees: the head alone never sees it.",
             id="masks for a head alone",
         ),
+        pytest.param(
+            ["train.epochs=0", "model.is_frozen=true", "augment.old_halves=0.2"],
+            "augment.old_halves changes what the whole net sees: the head alone never sees it.",
+            id="halves for a head alone",
+        ),
+        pytest.param(
+            ["augment.half_cutmix=0.6", "augment.old_halves=0.6"],
+            "augment.half_cutmix and augment.old_halves share all batches: together 1 at most.",
+            id="more than all batches",
+        ),
+        pytest.param(["data.crop=centre"], "data.crop: centre and data.crop_size need each other.", id="no size"),
+        pytest.param(
+            ["data.crop_size=[0.5, 0.5]"], "data.crop: centre and data.crop_size need each other.", id="no centre"
+        ),
+        pytest.param(
+            ["data.crop=centre", "data.crop_size=[0.5, 300]"],
+            "data.crop_size must be two shares up to 1, or two numbers of pixels.",
+            id="shares and pixels",
+        ),
+        pytest.param(
+            ["data.random_crop=[300, 200]"],
+            "data.random_crop in pixels needs data.crop: centre and data.crop_size in pixels.",
+            id="pixels of nothing",
+        ),
+        pytest.param(
+            ["data.crop=centre", "data.crop_size=[300, 300]", "data.random_crop=[350, 300]"],
+            "data.random_crop is larger than data.crop_size, of which it is a part.",
+            id="a part larger than the whole",
+        ),
         pytest.param(["train.epochs=0"], "train.epochs is 0: set model.is_frozen to train the head alone.", id="head"),
     ],
 )
 def test_settings_that_contradict_each_other(sets: list[str], message: str) -> None:
     assert refusal(set_layer(sets)) == f"TRI101 1 mistake in the recipe:\n  {message}\n{FORM}"
+
+
+def test_a_strength_of_no_operation_is_answered_with_the_nearest() -> None:
+    assert refusal(set_layer(["augment.strength={blurr: 1}"])) == (
+        "TRI101 1 mistake in the recipe:\n  augment.strength (--set): no operation 'blurr' (did you mean 'blur'?), "
+        f"got {{'blurr': 1}}.\n{FORM}"
+    )
 
 
 def test_a_file_that_is_not_yaml_says_where_reading_stopped(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.house.commands import commands
 from tests.house.sources import PACKAGE, ROOT
 from trifacet.core.errors import CATALOGUE
 
-HEAVY = {"torch", "torchvision", "timm", "matplotlib", "tensorboard", "sklearn", "scipy", "jinja2"}
+HEAVY = {"torch", "kornia", "torchvision", "timm", "matplotlib", "tensorboard", "sklearn", "scipy", "jinja2"}
 
 
 def test_public_names_are_there() -> None:  # that they are sorted is ruff's RUF022

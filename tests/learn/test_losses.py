@@ -229,9 +229,9 @@ def test_a_teacher_without_years_is_compared_by_the_mass_of_each_class() -> None
     assert value == pytest.approx(float(-(soft * mass.log()).sum(1).mean()), abs=1e-5)
 
 
-def test_blended_photos_share_the_losses_of_both_labels() -> None:
-    logits, own, following = {"mask": noise(3, 3)}, [[0], [1], [2]], [[1], [2], [0]]
-    one, other = (loss(ONLY_MASK)(logits, labels(classes)) for classes in (own, following))
-    ours = blended(loss(ONLY_MASK), logits, labels=labels(own), share=0.25)
+def test_mixed_photos_share_the_losses_of_both_labels() -> None:
+    logits, own, theirs = {"mask": noise(3, 3)}, [[0], [1], [2]], [[1], [2], [0]]
+    one, other = (loss(ONLY_MASK)(logits, labels(classes)) for classes in (own, theirs))
+    ours = blended(loss(ONLY_MASK), logits, labels=labels(own), others=labels(theirs), share=0.25)
     assert torch.allclose(ours, 0.25 * one + 0.75 * other)
-    assert torch.equal(blended(loss(ONLY_MASK), logits, labels=labels(own), share=1.0), one)
+    assert torch.equal(blended(loss(ONLY_MASK), logits, labels=labels(own), others=None, share=1.0), one)

@@ -9,7 +9,7 @@ import torch
 
 from tests.learn import tiny
 from trifacet.core.errors import ConfigError
-from trifacet.core.recipe import AugmentSection, DataSection, LabelMapSection, Recipe
+from trifacet.core.recipe import DataSection, LabelMapSection, Recipe
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, build_net
@@ -182,7 +182,8 @@ def test_norms_of_other_backbones_are_fitted_to_the_photos_before_the_head() -> 
         return float((running - own).norm() / own.norm())
 
     assert gap() > 0.5
-    still = [f"augment.{name}=0" for name in AugmentSection.model_fields if name != "mask_kinds"]
+    ranges = ("flip", "scale", "shift", "rotate_deg", "brightness", "contrast", "saturation", "channel_gain")
+    still = [f"augment.{name}=0" for name in ranges]
     adapt_norm(net, data, recipe=tiny.recipe((*sets, *still, "train.batch_size=64")), seed=0)
     assert gap() < 0.05
     assert all(torch.equal(tensor, weights[name]) for name, tensor in net.named_parameters())
@@ -235,3 +236,38 @@ def test_training_alone_moves_its_age_edges_and_drops_ages() -> None:
         assert str(told.value).startswith(what)
     with pytest.raises(ConfigError, match=r"TRI101 data\.label_map\.drop_ages: no training photo is left"):
         make_data(manifest, images, device=CPU, recipe=mapped(LabelMapSection(drop_ages=("0+",))))
+
+
+WILD = (
+    "augment.policy=rand", "augment.noise=40", "augment.cutout=1", "augment.elastic=1", "augment.hue=0.5",
+    "augment.cutmix=1", "augment.old_halves=0.5", "augment.degrade=1", "data.random_crop=[0.75, 0.75]",
+)  # fmt: skip
+
+
+def test_validation_never_sees_augmentation() -> None:
+    recipe, (manifest, images) = tiny.recipe(WILD), tiny.photos(side=32)
+    net = build_net(DEFAULT_SCHEMA, recipe.model, data=recipe.data)
+    data, shown = make_data(manifest, images, device=CPU), []
+    net.backbone.register_forward_pre_hook(lambda _, seen: shown.append(seen[0]))
+    phase = whole(net, data, recipe=recipe, seed=0)
+    with torch.no_grad():
+        phase.answer_val()
+        stored = torch.from_numpy(images[data.val_rows]).permute(0, 3, 1, 2).float()
+        assert torch.equal(torch.cat(shown), stored[:, :, 4:28, 4:28])  # the middle, every pixel as it is on disk
+        shown.clear()
+        answers(phase, 0, np.arange(27))
+        middles = torch.from_numpy(images[data.train_rows]).permute(0, 3, 1, 2).float()[:, :, 4:28, 4:28]
+        assert ((shown[0] - middles).abs().amax(dim=(1, 2, 3)) > 10).all()  # and training sees nothing but
+    head = head_phase(net, data, schema=DEFAULT_SCHEMA, recipe=recipe, seed=0, on_photos=lambda _: None)
+    shown.clear()
+    with torch.no_grad():
+        val = net.head(net.features(stored))
+    assert all(torch.allclose(answer, val[name], atol=1e-4) for name, answer in head.answer_val().items())
+
+
+def test_the_photos_that_are_pasted_are_of_the_oldest_class() -> None:
+    net, data = opened()
+    phase = whole(net, data, recipe=tiny.recipe(("augment.old_halves=1",)), seed=0)
+    assert phase.mixing is not None
+    assert phase.mixing.oldest.tolist() == [i for i in range(27) if i % 3 == 2]
+    assert whole(net, data, recipe=tiny.recipe(), seed=0).mixing is None

@@ -168,9 +168,9 @@ def test_the_same_seed_is_the_same_run_and_another_is_not(tmp_path: Path) -> Non
     first = weights("a")
     assert weights("b") == first
     assert weights("c", "train.seed=1") != first
-    blended = weights("d", "augment.mixup=0.4")
-    assert blended != first
-    assert weights("e", "augment.mixup=0.4") == blended
+    mixed = {key: weights(key, f"augment.{key}") for key in ("mixup=0.4", "cutmix=1", "half_cutmix=1", "old_halves=1")}
+    assert len({first, *mixed.values()}) == 5
+    assert all(weights(f"again/{key}", f"augment.{key}") == made for key, made in mixed.items())
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,16 @@ def test_an_average_of_the_weights_goes_on_too(tmp_path: Path) -> None:
     assert plain["last"] != whole["last"]
 
 
+def test_what_is_cut_pasted_and_normalised_goes_on_too(tmp_path: Path) -> None:
+    sets = ["data.random_crop=[0.8, 0.8]", "data.image_size=[20, 20]", "data.normalize=dataset"]
+    sets += ["augment.policy=rand", "augment.cutmix=1", "augment.half_cutmix=0.3", "augment.old_halves=0.3"]
+    whole = outcome(go(tmp_path / "whole", "baseline_cnn", sets=sets))
+    for stop in (("head", 2), ("all", 1), ("all", 3)):
+        with pytest.raises(KeyboardInterrupt):
+            go(tmp_path / "stopped", "baseline_cnn", stop=stop, sets=sets)
+    assert outcome(go(tmp_path / "stopped", "baseline_cnn")) == whole
+
+
 def damaged(name: str, path: Path, other: Path) -> None:
     """Does one kind of damage to the checkpoint at `path`; `other` is one of another run."""
     content = path.read_bytes()

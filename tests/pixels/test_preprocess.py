@@ -132,3 +132,30 @@ def test_a_wider_square_shows_more_around_the_face() -> None:
     keys = [Geometry(8, 8, crop, face_scale=scale).describe() for crop in ("face", "none") for scale in (1.25, 2.0)]
     assert keys[0] != keys[1]
     assert keys[2] == keys[3]  # where no face is cut, its scale makes no other cache
+
+
+def centre(*size: float, strict: bool = False, out: tuple[int, int]) -> Geometry:
+    return Geometry(*out, crop="centre", crop_size=(size[0], size[1]), strict_px=strict)
+
+
+def test_a_centre_crop_is_of_shares_of_the_photo_or_of_pixels_of_one_512_high() -> None:
+    photo = noise(256, 192)  # half as high: 360 pixels of the original photos are 180 of it
+    assert np.array_equal(fit(photo, centre(0.5, 0.25, out=(128, 48))), photo[64:192, 72:120])
+    assert np.array_equal(fit(photo, centre(360, 240, out=(180, 120))), photo[38:218, 36:156])
+    assert np.array_equal(fit(photo, centre(180, 120, strict=True, out=(180, 120))), photo[38:218, 36:156])
+    assert np.array_equal(fit(noise(512, 384), centre(360, 360, out=(360, 360))), noise(512, 384)[76:436, 12:372])
+
+
+def test_a_centre_crop_is_at_most_all_of_the_photo() -> None:
+    photo = noise(100, 80)
+    assert np.array_equal(fit(photo, centre(512, 512, out=(100, 80))), photo)
+    assert np.array_equal(fit(photo, centre(50, 4000, strict=True, out=(50, 80))), photo[25:75])
+
+
+def test_only_a_centre_crop_makes_a_cache_of_its_size() -> None:
+    sizes = [((0.5, 0.5), False), ((300, 300), False), ((300, 300), True)]
+    told = [
+        Geometry(8, 8, crop, crop_size=s, strict_px=px).describe() for crop in ("centre", "none") for s, px in sizes
+    ]
+    assert len({str(about) for about in told[:3]}) == 3
+    assert told[3:] == [Geometry(8, 8).describe()] * 3

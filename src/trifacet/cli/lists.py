@@ -1,4 +1,4 @@
-"""What there is: `trifacet recipes`, `backbones`, `losses` and `config show`."""
+"""What there is: `trifacet recipes`, `backbones`, `losses`, `augmentations` and `config show`."""
 
 from __future__ import annotations
 
@@ -54,6 +54,23 @@ def losses() -> None:
     rows = [(name, of, (t.__doc__ or "").splitlines()[0]) for of, terms in known.items() for name, t in terms.items()]
     rows.append(("module:function", "classes", "your own: logits (B, C) and class ids (B,) to losses (B,)"))
     render.show("losses", ("", "of", ""), rows)
+
+
+def augmentations() -> None:
+    """List what `augment` may do with training photos, and the operations that its policies may name."""
+    from trifacet.cli import render
+    from trifacet.core.config import describe
+    from trifacet.core.policies import OPERATIONS
+    from trifacet.core.recipe import AugmentSection
+
+    defaults = AugmentSection().model_dump(mode="json")
+    rows = [
+        (f"augment.{key}", json.dumps(defaults[key]).strip('"'), about)
+        for key, about in describe(AugmentSection).items()
+    ]
+    render.show("augmentations", ("", "default", ""), rows)
+    render.show("operations of augment.policy and augment.strength", ("", ""), list(OPERATIONS.items()))
+    render.say("[dim]`trifacet train RECIPE --data DATA --dry-run` draws what the network would be shown[/]")
 
 
 @config.command(cls=Command)

@@ -223,7 +223,7 @@ def now() -> str:
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that decide a result, where installed."""
     found = {"python": platform.python_version()}
-    for package in ("trifacet", "numpy", "pillow", "polars", "torch", "torchvision", "timm"):
+    for package in ("trifacet", "numpy", "pillow", "polars", "torch", "torchvision", "timm", "kornia"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

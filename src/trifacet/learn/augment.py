@@ -2,49 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trifacet.core.policies import KEYED_OPERATIONS
 from trifacet.core.predictions import Float32Array
 from trifacet.core.recipe import AugmentSection
+from trifacet.learn.colours import bend_brightness, each, hide_square, noise_windows, turn_hue
+from trifacet.learn.operations import POLICY_DRAWS, SLOT, follow_policy, operate
+from trifacet.learn.warps import sample
 
-N_BASIC_DRAWS, N_DRAWS = 15, 24  # the later ones come from a stream of their own: old recipes see what they saw
-NOISE_SIDE = 512  # the noise field is larger than a photo, so that each photo gets another window of it
+# Of each stream of draws, how many a photo has. What is new gets a stream of its own: old recipes see what they saw.
+N_BASIC, N_LATER = 15, 9
+N_OWN = 10  # shear (2), hue, gamma, the window (2), cutout (4)
+STREAMS = (N_BASIC, N_LATER, N_OWN + len(KEYED_OPERATIONS) * SLOT + POLICY_DRAWS)
+N_DRAWS = sum(STREAMS)
+OWN = N_BASIC + N_LATER
+KEYED = OWN + N_OWN
+POLICY = KEYED + len(KEYED_OPERATIONS) * SLOT
+IS_BENT = ("grid", "elastic", "optical")  # before colours change; the other operations after
 
 
 def draw(seed: int, epoch: int, *, n_photos: int) -> Float32Array:
     """Even draws (n_photos, N_DRAWS) in [-1, 1) for one epoch: row i belongs to photo i, whatever its batch."""
-    sizes = (N_BASIC_DRAWS, N_DRAWS - N_BASIC_DRAWS)
-    streams = [np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, i])) for i in range(2)]
-    blocks = [rng.uniform(-1, 1, (n_photos, n)) for rng, n in zip(streams, sizes, strict=True)]
+    streams = [np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, i])) for i in range(3)]
+    blocks = [rng.uniform(-1, 1, (n_photos, n)) for rng, n in zip(streams, STREAMS, strict=True)]
     return np.concatenate(blocks, axis=1).astype(np.float32)
 
 
-def augment(images: Tensor, draws: Tensor, *, ranges: AugmentSection) -> Tensor:
-    """Changed photos, float (B, 3, H, W) in 0..255, of uint8 (B, 3, H, W) on any device; draws (B, N_DRAWS)."""
-    photos = _move(images.float().contiguous(), draws[:, :6], bend=draws[:, 15] * ranges.turn, ranges=ranges)
+def augment(images: Tensor, draws: Tensor, *, ranges: AugmentSection, window: tuple[int, int] | None = None) -> Tensor:
+    """Changed photos, float (B, 3, h, w) in 0..255, of uint8 (B, 3, H, W) on any device; draws (B, N_DRAWS).
+
+    window: (h, w) that is taken out of each photo at random; None takes all of it.
+    """
+    shares = (draws[:, OWN:] + 1) / 2  # the draws of the third stream in 0..1
+    if window:
+        images = _cut(images, shares[:, 4:6], size=window)
+    photos = _move(images.float().contiguous(), draws, ranges=ranges)
+    _operate_by_key(photos, shares[:, N_OWN:], names=IS_BENT, ranges=ranges)
+    if ranges.policy != "none":
+        follow_policy(photos, shares[:, POLICY - OWN :], ranges=ranges)
     photos = _colour(photos, draws[:, 6:12], ranges=ranges)
+    if ranges.hue:
+        photos = turn_hue(photos, draws[:, OWN + 2] * ranges.hue)
+    if ranges.gamma:
+        photos = bend_brightness(photos, 1 + draws[:, OWN + 3] * ranges.gamma)
+    others = [name for name in KEYED_OPERATIONS if name not in IS_BENT]
+    _operate_by_key(photos, shares[:, N_OWN:], names=others, ranges=ranges)
     if ranges.noise:
-        photos = photos + _noise(photos, draws[:, 12:15], largest=ranges.noise)
+        noise = noise_windows(photos, (draws[:, 12:14] + 1) / 2)
+        photos = photos + noise * each(draws[:, 14].abs() * ranges.noise)
+    if ranges.cutout:
+        photos = _cut_out(photos, shares[:, 6:10], ranges=ranges)
     if ranges.erase:
         photos = _erase(photos, (draws[:, 16:24] + 1) / 2, probability=ranges.erase)
     return photos.clamp_(0, 255)
 
 
-def blend(photos: Tensor, *, share: float) -> Tensor:
-    """Each photo blended with the next of its batch, `share` of itself; the first follows the last.
+def _cut(images: Tensor, draws: Tensor, *, size: tuple[int, int]) -> Tensor:
+    """A window (B, 3, h, w) of each image, anywhere within it; draws (B, 2) in 0..1: how far down, how far right."""
+    rows, columns = (
+        (draws[:, i, None] * (whole - part + 1)).long().clamp_max(whole - part)
+        + torch.arange(part, device=draws.device)
+        for i, (whole, part) in enumerate(zip(images.shape[2:], size, strict=True))
+    )
+    photo = torch.arange(len(images), device=images.device)[:, None, None]
+    return images.permute(0, 2, 3, 1)[photo, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
-    Source: Zhang et al. 2018, mixup: Beyond empirical risk minimization.
-    """
-    return photos if share == 1 else share * photos + (1 - share) * photos.roll(-1, dims=0)
+
+def _operate_by_key(photos: Tensor, draws: Tensor, *, names: Sequence[str], ranges: AugmentSection) -> None:
+    """Changes photos in place by the operations that have a probability of their own; draws (B, ...) in 0..1."""
+    for name in names:
+        if probability := getattr(ranges, name):
+            own = draws[:, SLOT * KEYED_OPERATIONS.index(name) :][:, :SLOT]
+            places = (own[:, 0] < probability).nonzero()[:, 0]
+            amount = (2 * own[places, 1] - 1) * ranges.strength.get(name, 1.0)
+            operate(photos, name, places=places, amount=amount, random=own[places, 2:])
 
 
-def _move(photos: Tensor, draws: Tensor, *, bend: Tensor, ranges: AugmentSection) -> Tensor:
-    """Mirrored, zoomed, shifted and rotated about the centre; what comes in from outside repeats the border.
+def _cut_out(photos: Tensor, draws: Tensor, *, ranges: AugmentSection) -> Tensor:
+    """Squares of `cutout_size` hidden in the share `cutout` of the photos; draws (B, 4) in 0..1."""
+    share = ranges.cutout_size if ranges.cutout_size <= 1 else ranges.cutout_size / photos.shape[2]
+    return hide_square(photos, share * (draws[:, 0] < ranges.cutout), random=draws[:, 1:])
 
-    bend (B,): the middle is pushed aside by this share of half the width and the sides stay, as when a head turns.
+
+def _move(photos: Tensor, draws: Tensor, *, ranges: AugmentSection) -> Tensor:
+    """Mirrored, zoomed, shifted, rotated and sheared about the centre; what comes in from outside repeats the border.
+
+    `ranges.turn` pushes the middle aside by up to this share of half the width and leaves the sides, as a turned head.
     """
     height, width = photos.shape[2:]
     angle = draws[:, 1] * np.radians(ranges.rotate_deg)
@@ -54,12 +103,17 @@ def _move(photos: Tensor, draws: Tensor, *, bend: Tensor, ranges: AugmentSection
     shift_x, shift_y = 2 * ranges.shift * draws[:, 3], 2 * ranges.shift * draws[:, 4]
     rows = [mirror * cos, -sin * ratio * mirror, shift_x, sin / ratio, cos, shift_y]
     theta = torch.stack(rows, dim=1).view(-1, 2, 3)
+    if ranges.shear_deg:
+        tan_x, tan_y = (draws[:, OWN : OWN + 2] * np.radians(ranges.shear_deg)).tan().T
+        one = torch.ones_like(tan_x)
+        lean = torch.stack([one, tan_x * ratio, tan_y / ratio, one], dim=1).view(-1, 2, 2)
+        theta = torch.cat([theta[:, :, :2] @ lean, theta[:, :, 2:]], dim=2)
     grid = F.affine_grid(theta, list(photos.shape), align_corners=False)
     if ranges.turn:
         x = (2 * torch.arange(width, device=photos.device) + 1) / width - 1
-        pushed = bend[:, None] * (1 - x**2)  # (B, W), in the changed photo's own direction across
+        pushed = draws[:, 15, None] * ranges.turn * (1 - x**2)  # (B, W), in the changed photo's own direction across
         grid = grid + pushed[:, None, :, None] * theta[:, None, None, :, 0]
-    return F.grid_sample(photos, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return sample(photos, grid)
 
 
 def _erase(photos: Tensor, draws: Tensor, *, probability: float) -> Tensor:
@@ -89,13 +143,3 @@ def _colour(photos: Tensor, draws: Tensor, *, ranges: AugmentSection) -> Tensor:
     mean = photos.mean(dim=(1, 2, 3)).view(-1, 1, 1)
     moved = torch.baddbmm(channels * (1 - contrast) * mean, channels * contrast * colours, photos.flatten(2))
     return moved.view_as(photos)
-
-
-def _noise(photos: Tensor, draws: Tensor, *, largest: float) -> Tensor:
-    """Gaussian noise of a deviation between 0 and `largest`: a window per photo of one fixed field."""
-    generator = torch.Generator().manual_seed(0)
-    height, width = photos.shape[2:]
-    field = torch.randn((3, height + NOISE_SIDE, width + NOISE_SIDE), generator=generator)
-    starts = ((draws[:, :2].cpu() + 1) / 2 * NOISE_SIDE).long().clamp(0, NOISE_SIDE - 1).tolist()
-    windows = torch.stack([field[:, y : y + height, x : x + width] for y, x in starts]).to(photos)
-    return windows * (draws[:, 2].abs() * largest).view(-1, 1, 1, 1)

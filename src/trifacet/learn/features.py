@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe import Recipe
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.models import Net
 
@@ -47,10 +47,12 @@ def mirrored(photos: Tensor, _: slice) -> Tensor:
     return photos.flip(3).float()
 
 
-def augmented(ranges: AugmentSection, *, seed: int, epoch: int, n_photos: int) -> View:
+def augmented(recipe: Recipe, *, seed: int, epoch: int, n_photos: int) -> View:
     """The photos as the augmentation of one epoch shows them."""
     draws = torch.from_numpy(draw(seed, epoch, n_photos=n_photos))
-    return lambda photos, part: augment(photos, draws[part].to(photos.device), ranges=ranges)
+    return lambda photos, part: augment(
+        photos, draws[part].to(photos.device), ranges=recipe.augment, window=recipe.data.window
+    )
 
 
 @torch.no_grad()
@@ -68,7 +70,7 @@ def compute_features(
     return torch.cat(parts)
 
 
-def training_views(ranges: AugmentSection, *, n_copies: int, seed: int, n_photos: int) -> list[View]:
+def training_views(recipe: Recipe, *, n_copies: int, seed: int, n_photos: int) -> list[View]:
     """What the head alone is trained on: photos plain, mirrored (where flips are on), and `n_copies` augmented."""
-    copies = [augmented(ranges, seed=seed, epoch=copy, n_photos=n_photos) for copy in range(n_copies)]
-    return [plain, *([mirrored] if ranges.flip else []), *copies]
+    copies = [augmented(recipe, seed=seed, epoch=copy, n_photos=n_photos) for copy in range(n_copies)]
+    return [plain, *([mirrored] if recipe.augment.flip else []), *copies]

@@ -151,14 +151,21 @@ class Loss(nn.Module):
         return (1 - share) * hard + share * _weighted_mean(each, labels.weights * is_known)
 
 
-def blended(loss: Loss, logits: Mapping[str, Tensor], *, labels: Labels, share: float, progress: float = 1.0) -> Tensor:
-    """The loss on blended photos: `share` of that on the labels, the rest of that on the next photo's (`blend`)."""
+def blended(
+    loss: Loss,
+    logits: Mapping[str, Tensor],
+    *,
+    labels: Labels,
+    others: Labels | None,
+    share: float,
+    progress: float = 1.0,
+) -> Tensor:
+    """The loss on mixed photos: `share` of that on their own labels, the rest of that on their partners' (`mixed`)."""
     own: Tensor = loss(logits, labels, progress=progress)
-    if share == 1:
+    if others is None:
         return own
-    following = labels.rows(torch.arange(len(labels.classes), device=labels.classes.device).roll(-1))
-    other: Tensor = loss(logits, following, progress=progress)
-    return share * own + (1 - share) * other
+    theirs: Tensor = loss(logits, others, progress=progress)
+    return share * own + (1 - share) * theirs
 
 
 def make_loss(

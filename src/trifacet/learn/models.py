@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trifacet.core.errors import error
-from trifacet.core.recipe import ModelSection
+from trifacet.core.recipe import DataSection, ModelSection
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.backbones import build_backbone
 from trifacet.learn.device import precision
+from trifacet.learn.inputs import Inputs
 
 JOINT = "joint"  # the answer's name in a head that knows the joint classes only
 
@@ -83,8 +84,9 @@ def year_log_probs(steps: Tensor) -> Tensor:
 class Net(nn.Module):
     """Photos to logits: float images (B, 3, H, W) RGB in 0..255 to logits (B, size) per name."""
 
-    def __init__(self, backbone: nn.Module, head: Head, *, uses_levels: bool) -> None:
+    def __init__(self, backbone: nn.Module, head: Head, *, uses_levels: bool, inputs: Inputs | None = None) -> None:
         super().__init__()
+        self.inputs = inputs or Inputs(DataSection())
         self.backbone = backbone
         self.head = head
         self.uses_levels = uses_levels
@@ -92,6 +94,7 @@ class Net(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """What the head reads: (B, n_features) float32."""
+        images = self.inputs(images)
         with precision(images.device, self.amp):
             features: Tensor = self.backbone.level_features(images) if self.uses_levels else self.backbone(images)  # type: ignore[operator]
         return features.float()
@@ -110,8 +113,8 @@ def answer_sizes(schema: LabelSchema, model: ModelSection) -> dict[str, int]:
     return {a.name: len(schema.year_grid) if a.edges and has_years else len(a.classes) for a in schema.attributes}
 
 
-def build_net(schema: LabelSchema, model: ModelSection) -> Net:
-    """The network of a recipe, from its starting weights.
+def build_net(schema: LabelSchema, model: ModelSection, *, data: DataSection | None = None) -> Net:
+    """The network of a recipe, from its starting weights. data: which part it takes of a photo, and how it normalises.
 
     Raises:
         ConfigError: TRI100, TRI101, TRI105. RunError: TRI403.
@@ -124,7 +127,7 @@ def build_net(schema: LabelSchema, model: ModelSection) -> Net:
     n_features: Any = backbone.n_level_features if uses_levels else backbone.n_features
     steps = schema.age.name if schema.age and model.age == "corn" and model.head != "joint" else ""
     head = Head(n_features, answer_sizes(schema, model), model=model, steps=steps)
-    return Net(backbone, head, uses_levels=uses_levels)
+    return Net(backbone, head, uses_levels=uses_levels, inputs=Inputs(data or DataSection()))
 
 
 def answer_probs(logits: Mapping[str, Tensor], schema: LabelSchema) -> tuple[Tensor, Tensor | None]:

@@ -27,6 +27,7 @@ from trifacet.learn.features import (
     training_views,
 )
 from trifacet.learn.losses import Labels
+from trifacet.learn.mixing import Mixing, make_mixing
 from trifacet.learn.models import Net
 from trifacet.learn.sampler import epoch_order, sampling_weights
 from trifacet.learn.spoil import make_spoiler
@@ -73,8 +74,8 @@ class Phase:
 
     parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights. order: the examples of
     an epoch, by these draws. load: an epoch's inputs and labels of these examples, on the device. view: an epoch's
-    augmentation of the inputs of these examples. answer_val: logits of every val photo, in `val_rows` order. mixup:
-    alpha of the shares in which photos are blended.
+    augmentation of the inputs of these examples. answer_val: logits of every val photo, in `val_rows` order. mixing:
+    how photos are mixed with each other.
     """
 
     name: PhaseName
@@ -88,7 +89,7 @@ class Phase:
     load: Callable[[int], Callable[[Rows], tuple[Tensor, Labels]]]
     view: Callable[[int], Callable[[Tensor, Rows], Tensor]]
     answer_val: Callable[[], Logits]
-    mixup: float = 0.0
+    mixing: Mixing | None = None
 
 
 def make_data(
@@ -150,7 +151,7 @@ def fits_on(device: torch.device, n_bytes: int) -> bool:
 def head_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed: int, on_photos: OnPhotos) -> Phase:
     """The head alone, on features of the frozen backbone, which are computed here and kept in memory."""
     n = len(data.train_rows)
-    views = training_views(recipe.augment, n_copies=recipe.train.head_copies, seed=seed, n_photos=n)
+    views = training_views(recipe, n_copies=recipe.train.head_copies, seed=seed, n_photos=n)
 
     def features(rows: Rows, view: Callable[[Tensor, slice], Tensor]) -> Tensor:
         return compute_features(net, data.images, rows=rows, device=data.device, view=view, on_photos=on_photos)
@@ -206,7 +207,9 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
 
     def view(epoch: int) -> Callable[[Tensor, Rows], Tensor]:
         draws = torch.from_numpy(draw(seed, epoch, n_photos=len(data.train_rows))).to(data.device)
-        return lambda photos, examples: augment(photos, draws[torch.from_numpy(examples)], ranges=recipe.augment)
+        return lambda photos, examples: augment(
+            photos, draws[torch.from_numpy(examples)], ranges=recipe.augment, window=recipe.data.window
+        )
 
     def answer_val() -> Logits:
         parts = [net(data.inputs(rows).float()) for rows in batches(data.val_rows, 2 * recipe.train.batch_size)]
@@ -224,7 +227,7 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
         load=load,
         view=view,
         answer_val=answer_val,
-        mixup=recipe.augment.mixup,
+        mixing=make_mixing(recipe.augment, schema, classes=data.labels.classes.cpu().numpy()[data.train_rows]),
     )
 
 
@@ -267,7 +270,7 @@ def adapt_norm(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
         norm.momentum = None  # the mean over all batches
     net.train()
     rows = np.random.default_rng(seed).permutation(data.train_rows)[:N_ADAPT_PHOTOS]
-    view, done = augmented(recipe.augment, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows)), 0
+    view, done = augmented(recipe, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows)), 0
     for part in batches(rows, recipe.train.batch_size):
         net.features(view(data.inputs(part), slice(done, done + len(part))))
         done += len(part)
@@ -283,5 +286,5 @@ def put_norm_back(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
     if not isinstance(net.backbone, FaceTrunk) or not recipe.model.norm or has_fitted_norm(net.backbone):
         return
     rows = data.train_rows[np.linspace(0, len(data.train_rows) - 1, N_NORM_PHOTOS).astype(np.int64)]
-    view = augmented(recipe.augment, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows))
-    net.backbone = with_norm(net.backbone, view(data.inputs(rows), slice(None)))
+    view = augmented(recipe, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows))
+    net.backbone = with_norm(net.backbone, net.inputs(view(data.inputs(rows), slice(None))))

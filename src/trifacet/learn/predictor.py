@@ -42,8 +42,15 @@ BATCH = 64  # photos a forward pass
 
 
 def geometry_of(recipe: Recipe) -> Geometry:
-    """The input's size and crop that a recipe asks for."""
-    return Geometry(*recipe.data.image_size, crop=recipe.data.crop, face_scale=recipe.data.face_scale)
+    """The size and crop that a recipe asks for; of `data.random_crop` the network itself takes the middle."""
+    data = recipe.data
+    return Geometry(
+        *data.stored_size,
+        crop=data.crop,
+        face_scale=data.face_scale,
+        crop_size=data.crop_size,
+        strict_px=data.strict_px,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +137,7 @@ class Model:
 def load_run_net(run: Run, which: Literal["best", "last"] = "best") -> Net:
     """The network of a run, with its weights, in evaluation mode on the CPU. Raises RunError TRI403."""
     model = run.info.recipe.model.model_copy(update={"pretrained": False, "weights": None})
-    net = build_net(run.info.label_schema, model)
+    net = build_net(run.info.label_schema, model, data=run.info.recipe.data)
     load_weights(net, run.weights_path(which))
     return net.eval()
 

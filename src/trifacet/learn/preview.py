@@ -17,6 +17,7 @@ from trifacet.core.schema import MISSING, IntArray, LabelSchema
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import to_tensor
 from trifacet.learn.losses import Labels, make_loss
+from trifacet.learn.mixing import draw_mix, make_mixing, mixed
 from trifacet.learn.models import Net, build_net
 from trifacet.learn.spoil import make_spoiler
 from trifacet.pages.contact import image_grid
@@ -51,15 +52,12 @@ def dry_run(
         ConfigError: TRI100, TRI101, TRI105. RunError: TRI403.
     """
     torch.manual_seed(seed)
-    net = build_net(manifest.schema, recipe.model)
+    net = build_net(manifest.schema, recipe.model, data=recipe.data)
     if init:
         init(net)
     batch = np.asarray(images[: recipe.train.batch_size])
-    photos = augment(
-        to_tensor(batch, torch.device("cpu")),
-        torch.from_numpy(draw(seed, 0, n_photos=len(batch))),
-        ranges=recipe.augment,
-    )
+    net.inputs.measure(batch, np.arange(len(batch)))
+    photos = _changed(batch, recipe=recipe, seed=seed)
     with torch.no_grad():
         logits = net.train()(photos)
     classes, ages = manifest.classes[: len(batch)], manifest.ages[: len(batch)].astype(np.float32)
@@ -89,10 +87,27 @@ def input_grid(manifest: Manifest, images: npt.NDArray[np.uint8], *, recipe: Rec
         known = Labels(torch.from_numpy(classes), torch.zeros(len(rows)), torch.ones(len(rows)))
         shown, labels = spoiler.spoil(shown, known, rows=rows, epoch=0)
         classes = labels.classes.numpy()
-    draws = torch.from_numpy(draw(seed, 0, n_photos=len(shown)))
-    seen = augment(to_tensor(shown, torch.device("cpu")), draws, ranges=recipe.augment)
+    seen = _changed(shown, recipe=recipe, seed=seed)
+    captions = _captions(classes, manifest.schema)
+    mixing = make_mixing(recipe.augment, manifest.schema, classes=classes)
+    if mixing and (len(mixing.oldest) or not recipe.augment.old_halves):  # these few photos may have no oldest class
+        known = Labels(torch.from_numpy(classes), torch.zeros(len(rows)), torch.ones(len(rows)))
+        mix = draw_mix(np.random.default_rng(seed), mixing, n_photos=len(shown))
+        seen, others, share = mixed(
+            seen, known, mix=mix, load=lambda e: (seen[e], known.rows(torch.from_numpy(e))), change=lambda p, _: p
+        )
+        if others is not None:
+            theirs = _captions(others.classes.numpy(), manifest.schema)
+            captions = [f"{share:.0%} {a}\n+ {b}" for a, b in zip(captions, theirs, strict=True)]
     pixels = seen.round().byte().permute(0, 2, 3, 1).numpy()
-    return image_grid(pixels, _captions(classes, manifest.schema), columns=6)
+    return image_grid(pixels, captions, columns=6)
+
+
+def _changed(images: npt.NDArray[np.uint8], *, recipe: Recipe, seed: int) -> torch.Tensor:
+    """The photos (N, h, w, 3) uint8 as the first epoch changes them, float (N, 3, H, W)."""
+    draws = torch.from_numpy(draw(seed, 0, n_photos=len(images)))
+    photos = to_tensor(images, torch.device("cpu"))
+    return augment(photos, draws, ranges=recipe.augment, window=recipe.data.window)
 
 
 def answer_grid(

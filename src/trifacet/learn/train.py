@@ -19,16 +19,16 @@ from trifacet.core.manifest import Manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
 from trifacet.core.schema import IntArray, LabelSchema
-from trifacet.learn.augment import blend
 from trifacet.learn.checkpoint import Checkpoint, EpochSoFar, Keeper, Progress, read_checkpoint, save_weights
 from trifacet.learn.clock import Clock, bytes_kept_for_backward, peak_memory
 from trifacet.learn.device import choose_device, describe_device, memory_guard
 from trifacet.learn.ema import Ema
 from trifacet.learn.features import batches
 from trifacet.learn.losses import Loss, blended, make_loss
+from trifacet.learn.mixing import draw_mix, mixed
 from trifacet.learn.models import Net, build_net
 from trifacet.learn.optimizers import make_optimizer
-from trifacet.learn.pace import choose_pace, compile_backbone, paced
+from trifacet.learn.pace import Pace, choose_pace, compile_backbone, paced
 from trifacet.learn.phases import (
     Data,
     Phase,
@@ -91,7 +91,7 @@ def train(
     data = make_data(manifest, images, device=device, recipe=recipe, soft=soft)
     sample = data.inputs(data.train_rows[: recipe.train.batch_size]).float()
     pace = choose_pace(net, sample, recipe=recipe.train, recorded=run.info.machine)
-    run = _begun(run, describe_device(device, recipe.train.amp) | pace.describe())
+    run = _begun(run, device=device, pace=pace, pixels=net.inputs.measure(images, data.train_rows))
     checkpoint = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
     progress = checkpoint.progress if checkpoint else FRESH
     run = _told_passed_over(run, checkpoint)
@@ -116,7 +116,7 @@ def train(
                 put_norm_back(net, data, recipe=recipe, seed=seed)
                 progress = progress.in_phase("all")
             if recipe.train.compile:
-                compile_backbone(net, sample)
+                compile_backbone(net, net.inputs(sample))
             if is_profiled:
                 run = _with_kept_for_backward(run, net, data=data)
             count = _counter(on_tick, "faces", n_photos=len(data.train_rows))
@@ -160,24 +160,26 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
             if phase.selects and has_run_out(progress.scores, patience=recipe.train.patience):
                 break
             so_far, started = progress.so_far, time.perf_counter() - progress.so_far.seconds
-            change = phase.view(epoch)
+            load, change = phase.load(epoch), phase.view(epoch)
             order = phase.order(epoch, _random(seed, phase.name, at=epoch))
             rest = list(batches(order, phase.batch_size))[so_far.n_steps :]
             net.train(phase.name == "all")
             phase.module.train()
-            for examples, (inputs, labels) in clock.waiting("wait", ahead(rest, phase.load(epoch))):
+            for examples, (inputs, labels) in clock.waiting("wait", ahead(rest, load)):
                 with course.stop.held():
                     step = epoch * steps_per_epoch + so_far.n_steps
                     random = _random(seed, phase.name, at=epoch, step=step)
                     torch.manual_seed(int(random.integers(2**63)))
-                    share = float(random.beta(phase.mixup, phase.mixup)) if phase.mixup else 1.0
+                    mix = draw_mix(random, phase.mixing, n_photos=len(examples))
                     for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                         group["lr"] = peak * rate(step, progress.scores)
                     with clock.part("augment"):
-                        seen = blend(change(inputs, examples), share=share)
+                        seen = change(inputs, examples)
+                        seen, others, share = mixed(seen, labels, mix=mix, load=load, change=change)
                     with clock.part("forward"):
                         done = step / (steps_per_epoch * phase.n_epochs)
-                        value = blended(loss, phase.module(seen), labels=labels, share=share, progress=done)
+                        answers = phase.module(seen)
+                        value = blended(loss, answers, labels=labels, others=others, share=share, progress=done)
                     with clock.part("backward"):
                         optimizer.zero_grad(set_to_none=True)
                         value.backward()  # type: ignore[no-untyped-call]
@@ -255,8 +257,9 @@ def _finite(loss: float, what: str, *, run: Run) -> float:
     return loss
 
 
-def _begun(run: Run, machine: Mapping[str, Any]) -> Run:
-    """The run as it is being trained, with what it is trained on."""
+def _begun(run: Run, *, device: torch.device, pace: Pace, pixels: dict[str, Any]) -> Run:
+    """The run as it is being trained, with what it is trained on and by which pixels it normalises."""
+    machine = describe_device(device, run.info.recipe.train.amp) | pace.describe() | pixels
     return save_run(run, status="running", machine={**run.info.machine, **machine})
 
 
@@ -291,7 +294,7 @@ def weights_about(run: Run) -> dict[str, str]:
 
 def _build(schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] | None, device: torch.device) -> Net:
     """The recipe's network with its starting weights, on the device."""
-    net = build_net(schema, recipe.model)
+    net = build_net(schema, recipe.model, data=recipe.data)
     _check_size(net, recipe)
     if init:
         init(net)

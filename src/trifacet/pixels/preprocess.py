@@ -13,6 +13,7 @@ from PIL import Image
 from trifacet.core.manifest import CROP_SCALE, Crop
 from trifacet.core.predictions import ImageArray
 
+PX_HEIGHT = 512  # of the photos of the original task, in whose pixels crops are told
 PREPROCESS_VERSION = 1  # raise it when the pixels of `fit` change, so that old caches are not taken for new ones
 
 
@@ -21,20 +22,26 @@ class Geometry:
     """Size in pixels of the network's input, and which part of the photo it shows.
 
     crop: `face`, the upright square around the face, the middle square where none is known; `middle_square`, the
-    largest centred square (of a 3:4 photo the rows 12.5 % to 87.5 %); `none`, all of it. face_scale: the side of the
-    square around the face, in sides of the face's box.
+    largest centred square (of a 3:4 photo the rows 12.5 % to 87.5 %); `centre`, `crop_size` about the middle; `none`,
+    all of it. face_scale: the side of the square around the face, in sides of the face's box. crop_size: (height,
+    width), shares of the photo's sides where neither is above 1, else pixels of a photo 512 high, or (`strict_px`) of
+    the photo as it is, and at most all of it.
     """
 
     height_px: int
     width_px: int
-    crop: Literal["face", "middle_square", "none"] = "none"
+    crop: Literal["face", "middle_square", "centre", "none"] = "none"
     face_scale: float = CROP_SCALE
+    crop_size: tuple[float, float] | None = None
+    strict_px: bool = False
 
     def describe(self) -> dict[str, Any]:
         """What a cache is keyed by, as plain values."""
         told = asdict(self)
         if self.crop != "face":
             del told["face_scale"]
+        if self.crop != "centre":
+            del told["crop_size"], told["strict_px"]
         return {**told, "version": PREPROCESS_VERSION}
 
 
@@ -50,13 +57,24 @@ def fit(image: ImageArray, geometry: Geometry, *, crop: Crop | None = None) -> I
     if geometry.crop == "face" and crop is not None:
         return _cut(image, crop.scaled(geometry.face_scale / CROP_SCALE), size=size)
     height, width = image.shape[:2]
-    box: tuple[float, float, float, float] = (0, 0, width, height)
-    if geometry.crop != "none":
-        side = min(height, width)
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
+    shown_height, shown_width = _shown(geometry, height=height, width=width)
+    left, top = (width - shown_width) / 2, (height - shown_height) / 2
+    box = (left, top, left + shown_width, top + shown_height)
     picture = Image.fromarray(image)
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=box, reducing_gap=None))
+
+
+def _shown(geometry: Geometry, *, height: int, width: int) -> tuple[float, float]:
+    """Height and width of the part about the middle that is shown, in pixels of the photo."""
+    if geometry.crop == "none":
+        return height, width
+    if geometry.crop != "centre" or geometry.crop_size is None:
+        return min(height, width), min(height, width)
+    tall, wide = geometry.crop_size
+    if max(tall, wide) <= 1:
+        return tall * height, wide * width
+    unit = 1.0 if geometry.strict_px else height / PX_HEIGHT
+    return min(tall * unit, height), min(wide * unit, width)
 
 
 def _cut(image: ImageArray, crop: Crop, *, size: tuple[int, int]) -> ImageArray:
