@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from trifacet.core.tta import check_tta
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -132,8 +134,12 @@ class TrainSection(Section):
 class DecideSection(Section):
     """How probabilities become answers."""
 
-    fit: Literal["auto", "argmax"] = Field("auto", description="fit temperature and tau on val, or plain argmax")
-    tta: Literal["none", "flip"] = Field("flip", description="average over the photo and its mirror image")
+    fit: Literal["auto", "argmax", "rates"] = Field(
+        "auto", description="fit temperature and tau on val; or plain argmax; or meet val's class rates"
+    )
+    tta: Annotated[str, AfterValidator(check_tta)] = Field(
+        "flip", description="average over views of the photo: none, flip, crops, random:K, flips4 or d4"
+    )
 
 
 class TrackSection(Section):
@@ -173,6 +179,8 @@ class Recipe(Section):
             raise ValueError("model.is_frozen trains the head alone: set train.epochs to 0")
         if not self.model.is_frozen and not self.train.epochs:
             raise ValueError("train.epochs is 0: set model.is_frozen to train the head alone")
+        if self.decide.tta == "d4" and len(set(self.data.image_size)) > 1:
+            raise ValueError("decide.tta: d4 lays photos on their side: data.image_size must be a square")
         drawn = [name for name in ("masks", "occluders", "degrade", "mixup") if getattr(self.augment, name)]
         if drawn and not self.train.epochs:
             raise ValueError(f"augment.{drawn[0]} changes what the whole net sees: the head alone never sees it")
