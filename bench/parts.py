@@ -12,7 +12,8 @@ import torch
 from bench.asked import Asked
 from bench.figures import Figure, figure
 from bench.rounds import Part, figures_of, rates_of
-from trifacet.core.recipe import AugmentSection, ModelSection
+from trifacet.core.recipe import ModelSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.backbones import BACKBONES, build_backbone
 

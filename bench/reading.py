@@ -15,7 +15,7 @@ from bench.figures import Figure
 from bench.peers import official, timm_loader
 from bench.photos import Photos
 from bench.rounds import PER_CORE, Part, Ratio, figures_of, rates_of
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import to_tensor
 from trifacet.pixels.cache import open_cache

@@ -5,17 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.scored import AGE_SHARES, certain, known, people
-from trifacet.core.errors import PredictionsError
-from trifacet.core.predictions import DecisionRule, Predictions, calibrated_probs
+from tests.scored import AGE_SHARES, certain, known, people, rule_with_priors
+from trifacet.core.errors import ConfigError, PredictionsError
+from trifacet.core.predictions import DecisionRule, Predictions, calibrated_probs, decide
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, Attribute, LabelSchema
 from trifacet.core.truth import Truth
-from trifacet.decision import fit_decision, training_priors
+from trifacet.decision import fit_decision, fit_rates, training_priors
 from trifacet.measure.calibration import temper
 from trifacet.scoring import evaluate
 
 # A net that overdoes the training shares: it believes that classes are as rare as their squares say.
 OVERDONE = tuple(np.square(AGE_SHARES) / np.square(AGE_SHARES).sum())
+
+PRIORS = rule_with_priors().priors
 
 
 def priors_of(truth: Truth) -> dict[str, tuple[float, ...]]:
@@ -160,3 +162,79 @@ def test_photos_without_labels_are_refused() -> None:
     assert str(caught.value) == (
         "TRI328 decide: no photo is both read and labelled. Pass the predictions of a labelled split, such as val."
     )
+
+
+def shares(answers: np.ndarray, name: str) -> np.ndarray:
+    """How often each class of an attribute was answered."""
+    column = DEFAULT_SCHEMA.decode(answers)[:, DEFAULT_SCHEMA.names.index(name)]
+    return np.bincount(column, minlength=len(DEFAULT_SCHEMA.attribute(name).classes)) / len(column)
+
+
+def test_rates_of_the_labels_are_met_by_the_answers() -> None:
+    predictions, truth = people(150, believed=(1 / 3, 1 / 3, 1 / 3), sharpness=1.2)
+    rule = fit_rates(predictions, truth, rates={}, priors=PRIORS)
+    for i, name in enumerate(DEFAULT_SCHEMA.names):
+        known = np.bincount(truth.classes[:, i], minlength=len(DEFAULT_SCHEMA.attribute(name).classes)) / len(truth)
+        before, after = shares(decide(predictions, None), name), shares(decide(predictions, rule), name)
+        np.testing.assert_allclose(after, known, atol=0.002)
+        if name == "age":
+            assert np.abs(before - known).max() > 0.05
+        assert rule.notes[name]["answered"] == pytest.approx(after, abs=1e-3)
+    assert (rule.fitted_on, rule.n_photos, rule.n_persons, rule.notes["chosen"]) == ("val", 1050, 150, "rates")
+    assert set(rule.temperature) == set(DEFAULT_SCHEMA.names)
+
+
+def test_of_two_classes_the_rates_are_one_threshold() -> None:
+    schema = LabelSchema(attributes=(Attribute(name="gender", classes=("male", "female")),))
+    female = np.array([0.05, 0.1, 0.2, 0.3, 0.45, 0.6], dtype=np.float32)
+    told = Predictions([str(i) for i in range(6)], np.stack([1 - female, female], axis=1), None, [None] * 6, schema)
+    rule = fit_rates(told, None, rates={"gender": [3, 3]}, priors={}, fitted_on="there")
+    assert decide(told, rule).tolist() == [0, 0, 0, 1, 1, 1]  # the three most female, though two of them are under .5
+    threshold = 1 / (1 + np.exp(rule.bias["gender"][1] - rule.bias["gender"][0]))
+    assert 0.2 < threshold < 0.3
+    assert decide(told, fit_rates(told, None, rates={"gender": [0, 1]}, priors={})).tolist() == [1] * 6
+    assert (rule.fitted_on, rule.n_persons, rule.temperature) == ("there", None, {})
+
+
+def test_known_rates_go_before_those_of_the_labels_and_need_no_truth() -> None:
+    predictions, truth = people(100)
+    rule = fit_rates(predictions, None, rates={"mask": [5, 1, 1]}, priors=PRIORS)
+    np.testing.assert_allclose(shares(decide(predictions, rule), "mask"), [5 / 7, 1 / 7, 1 / 7], atol=0.002)
+    assert set(rule.bias) == {"mask"}
+    both = fit_rates(predictions, truth, rates={"mask": [1, 1, 1]}, priors=PRIORS)
+    np.testing.assert_allclose(shares(decide(predictions, both), "mask"), [1 / 3] * 3, atol=0.01)
+    np.testing.assert_allclose(both.notes["mask"]["rates"], [0.3333] * 3)
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        pytest.param(
+            {"mask": [1, 1]},
+            "TRI104 rates of mask: needs 3 shares of at least 0, not all 0, got 1, 1. See --help.",
+            id="two of three",
+        ),
+        pytest.param(
+            {"mask": [1, -1, 1]},
+            "TRI104 rates of mask: needs 3 shares of at least 0, not all 0, got 1, -1, 1. See --help.",
+            id="negative",
+        ),
+        pytest.param(
+            {"mask": [0, 0, 0]},
+            "TRI104 rates of mask: needs 3 shares of at least 0, not all 0, got 0, 0, 0. See --help.",
+            id="nothing",
+        ),
+        pytest.param({"masc": [1, 1, 1]}, "TRI100 no attribute 'masc'. Did you mean 'mask'?", id="a typo"),
+    ],
+)
+def test_rates_that_are_none_are_refused(rates: dict[str, list[float]], message: str) -> None:
+    predictions, truth = people(2)
+    with pytest.raises(ConfigError) as told:
+        fit_rates(predictions, truth, rates=rates, priors={})
+    assert str(told.value) == message
+
+
+def test_rates_of_nothing_that_was_read_are_refused() -> None:
+    nothing = certain([0], errors=["truncated"])
+    with pytest.raises(PredictionsError, match=r"^TRI328 decide: no photo is read"):
+        fit_rates(nothing, None, rates={"mask": [1, 1, 1]}, priors={})

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.scored import AGE_SHARES, certain, people, rule_with_priors
-from trifacet.core.errors import PredictionsError
+from trifacet.core.errors import ConfigError, PredictionsError
 from trifacet.core.schema import DEFAULT_SCHEMA
-from trifacet.submission import submission, write_submission
+from trifacet.submission import probabilities_csv, refuse_leak, submission, write_submission
 
 PRIOR = DEFAULT_SCHEMA.joint({n: np.array([p]) for n, p in rule_with_priors().priors.items()})[0]
 
@@ -148,3 +148,31 @@ def test_without_any_prior_shares_are_told_and_nothing_is_compared(tmp_path: Pat
 def test_a_prior_of_another_size_is_a_broken_contract(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="prior must hold 18 shares of at least 0"):
         submission(certain([0]), info(tmp_path, ["0.jpg"]), prior=[0.5, 0.5])
+
+
+def test_probabilities_are_written_as_a_line_of_four_decimals_a_photo() -> None:
+    text = probabilities_csv(certain([0, 17, 3], errors=[None, None, "truncated"]))
+    head, *lines = text.splitlines()
+    assert head == "Id," + ",".join(f"P{k:02d}" for k in range(18))
+    assert lines[0] == "0.jpg,0.9000," + ",".join(["0.0059"] * 17)  # (1 - .9) / 17
+    assert lines[1] == "1.jpg," + ",".join(["0.0059"] * 17) + ",0.9000"
+    assert lines[2] == "2.jpg" + "," * 18  # not read: not known
+    assert text.endswith("\n")
+
+
+def test_labelled_probabilities_have_labels_in_place_of_ids_and_only_what_is_known_and_read() -> None:
+    told = certain([0, 17, 3, 4], errors=[None, None, "truncated", None])
+    head, *lines = probabilities_csv(told, {"0.jpg": 2, "1.jpg": 17, "2.jpg": 3, "3.jpg": -1}).splitlines()
+    assert head == ",".join([f"L{k:02d}" for k in range(18)] + [f"P{k:02d}" for k in range(18)])
+    assert [line.split(",")[:18].index("1") for line in lines] == [2, 17]
+    assert [line.split(",")[18:].index("0.9000") for line in lines] == [0, 17]
+
+
+def test_a_leak_is_refused_in_words() -> None:
+    refuse_leak(Path("leaks/submission.csv"))
+    with pytest.raises(ConfigError) as told:
+        refuse_leak(Path("submission.csv.leak.csv"))
+    assert str(told.value) == (
+        "TRI104 --out: a 'leak' file replaces the model's answers by ones known from elsewhere, and is not made here, "
+        "got 'submission.csv.leak.csv'. Submit what the model answers; if it is that, name the file otherwise."
+    )

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as T
 
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 
 MEAN, STD = (0.548, 0.504, 0.479), (0.237, 0.247, 0.246)
 TRAIN_SIZE, INFERENCE_SIZE = (128, 96), (96, 128)  # height, width; that they differ is the baseline's own

@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trifacet.committee import Committee
+    from trifacet.core.ensemble import Ensemble
     from trifacet.core.errors import TrifacetError
     from trifacet.core.evaluation import Evaluation
     from trifacet.core.manifest import Manifest, read_manifest, write_manifest
@@ -39,7 +41,20 @@ if TYPE_CHECKING:
     from trifacet.pages.contact import image_grid
     from trifacet.pixels.decode import decode
     from trifacet.pixels.statistics import calc_statistics
-    from trifacet.stages import compare, decide, evaluate, faces, ingest, predict, resume, split, submit, train
+    from trifacet.stages import (
+        combine,
+        compare,
+        decide,
+        ensemble,
+        evaluate,
+        faces,
+        ingest,
+        predict,
+        resume,
+        split,
+        submit,
+        train,
+    )
 
     __version__: str
 
@@ -58,7 +73,11 @@ _HOMES = {
     "Run": "core.run",
     "TrifacetError": "core.errors",
     "calc_statistics": "pixels.statistics",
+    "Committee": "committee",
+    "Ensemble": "core.ensemble",
+    "combine": "stages",
     "decide": "stages",
+    "ensemble": "stages",
     "decode": "pixels.decode",
     "decode_multi_class": "core.schema",
     "demo": "demonstration",
@@ -92,8 +111,10 @@ _HOMES = {
 __all__ = [
     "DEFAULT_SCHEMA",
     "Attribute",
+    "Committee",
     "DecisionRule",
     "Demo",
+    "Ensemble",
     "Evaluation",
     "LabelSchema",
     "Manifest",
@@ -105,6 +126,7 @@ __all__ = [
     "TrifacetError",
     "__version__",
     "calc_statistics",
+    "combine",
     "compare",
     "decide",
     "decode",
@@ -112,6 +134,7 @@ __all__ = [
     "demo",
     "draw_dataset",
     "encode_multi_class",
+    "ensemble",
     "evaluate",
     "examine",
     "faces",

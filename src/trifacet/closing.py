@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from trifacet.core.ensemble import Ensemble, is_ensemble, open_ensemble, open_member
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import read_jsonl, write_json, write_text
@@ -21,9 +22,11 @@ from trifacet.core.predictions import (
     write_decision,
     write_predictions,
 )
-from trifacet.core.run import Run, now, open_finished_run, save_run
+from trifacet.core.predictor import Predictor
+from trifacet.core.run import Run, now, open_run, save_run
 from trifacet.core.truth import read_truth, truth_of
-from trifacet.decision import fit_decision
+from trifacet.core.tta import tta_warning
+from trifacet.decision import fit_decision, fit_rates
 from trifacet.opening import Progress, telling
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.picturing import MAP_SECONDS, Shown, attention_of, rows_of, save_pictures
@@ -33,6 +36,7 @@ from trifacet.report import evaluation_report, predictions_page
 from trifacet.report.compare import Compared
 from trifacet.report.profile import memory_facts
 from trifacet.scoring import evaluate
+from trifacet.submission import probabilities_csv, refuse_leak
 
 if TYPE_CHECKING:
     from trifacet.learn.predictor import Model
@@ -50,6 +54,8 @@ def finish(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progr
     rule = DecisionRule(label_schema=manifest.schema, priors=run.info.priors)
     if run.info.recipe.decide.fit == "auto":
         rule = fit_decision(answers["val"], truths["val"], priors=run.info.priors, seed=run.info.seed)
+    elif run.info.recipe.decide.fit == "rates":
+        rule = fit_rates(answers["val"], truths["val"], rates={}, priors=run.info.priors)
     write_decision(run.decision_path, rule)
     scores: dict[str, Evaluation] = {}
     for name, predictions in answers.items():
@@ -62,7 +68,8 @@ def finish(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progr
     last = list(scores)[-1]
     shown = Shown(model, answers[last], scores[last], manifest, inputs, has_pictures)
     write_text(run.report_path, run_report(run, scores, shown=shown))
-    return save_run(run, status="finished", finished=now(), problem=None)
+    notes = (*run.info.notes, *filter(None, [tta_warning(run.info.recipe.decide.tta)]))
+    return save_run(run, status="finished", finished=now(), problem=None, notes=notes)
 
 
 def _answer(
@@ -113,15 +120,53 @@ def save_answers(path: Path, predictions: Predictions) -> None:
         write_predictions(path, predictions)
 
 
+def save_probabilities(predictions: Predictions, data: Path, *, out: Path, splits: Sequence[str]) -> list[Path]:
+    """Writes probabilities as kaggle-hpa's CSVs, a file a split where several were asked for; their paths.
+
+    train and val are written with their labels and without ids, all else with ids and without labels.
+    """
+    refuse_leak(out)
+    if not splits:
+        write_text(out, probabilities_csv(predictions))
+        return [out]
+    manifest, written = read_manifest(data), list[Path]()
+    for split in splits:
+        part = manifest.split(split)
+        ids = set(part.photo_ids)
+        kept = predictions.rows(np.flatnonzero([one in ids for one in predictions.ids]))
+        labels = dict(zip(part.photo_ids, truth_of(part).joint.tolist(), strict=True)) if split != "test" else None
+        written.append(out.with_suffix(f".{split}.csv") if len(splits) > 1 else out)
+        write_text(written[-1], probabilities_csv(kept, labels))
+    return written
+
+
+def decided(
+    path: Path, *, on: Path | str | None, truth: Path | str | None, rates: Mapping[str, Sequence[float]] | None
+) -> DecisionRule:
+    """A rule fitted on what a run or an ensemble says of val (else out of folds), or on the predictions `on`.
+
+    Raises:
+        RunError: TRI400, TRI420. ManifestError: TRI202, no such predictions. PredictionsError: TRI301, TRI302, TRI328.
+    """
+    run = open_ensemble(path) if is_ensemble(path) else open_run(path)
+    table = next((t for t in ("val", "oof") if run.predictions_path(t).is_file()), "val")
+    predictions, name = read_predictions(on or run.predictions_path(table)), Path(on).name if on else table
+    known = read_truth(Path(truth) if truth else run.manifest_path, predictions.schema) if truth or not on else None
+    if rates is not None:
+        return fit_rates(predictions, known, rates=rates, priors=run.info.priors, fitted_on=name)
+    known = known or read_truth(run.manifest_path, predictions.schema)
+    return fit_decision(predictions, known, priors=run.info.priors, fitted_on=name, seed=run.info.seed)
+
+
 def compared(paths: Sequence[Path], on: str = "") -> tuple[list[Compared], str]:
-    """Finished runs with their scores on one split, and which: `on`, or test where all have one, or val.
+    """Finished runs or ensembles with their scores on one split, and which: `on`, or test where all have one, or val.
 
     Raises:
         ConfigError: TRI104, fewer than two runs, or a split that some run has not. RunError: TRI400, TRI401.
     """
     if len(paths) < 2:
         raise error("TRI104", "two runs or more are needed", got=f"{len(paths)}")
-    runs = [open_finished_run(path) for path in paths]
+    runs = [open_member(path) for path in paths]
     split = on or ("test" if all(run.predictions_path("test").is_file() for run in runs) else "val")
     are_named_apart = len({run.info.name for run in runs}) == len(runs)
     made = []
@@ -131,11 +176,18 @@ def compared(paths: Sequence[Path], on: str = "") -> tuple[list[Compared], str]:
         scores = evaluate(read_predictions(path), read_truth(run.manifest_path))
         name = run.info.name if are_named_apart else str(run.path)
         n_folds = read_manifest(run.manifest_path).table["fold"].drop_nulls().n_unique()
-        made.append(Compared(name, run.info, scores, run.weights_path().stat().st_size, n_folds, split))
+        made.append(Compared(name, run.info, scores, _weights_size(run), n_folds, split))
     return made, split
 
 
-def answers_page(model: Model, predictions: Predictions, *, photos: Sequence[Photo], told: Progress) -> str:
+def _weights_size(run: Run | Ensemble) -> int:
+    """Bytes of weights: a run's, or those of all an ensemble's members."""
+    if isinstance(run, Run):
+        return run.weights_path().stat().st_size
+    return sum(_weights_size(open_member(run.member_path(member))) for member in run.info.members)
+
+
+def answers_page(model: Predictor[Any], predictions: Predictions, *, photos: Sequence[Photo], told: Progress) -> str:
     """A page of photos by predicted class, the least certain first; as many pictures as a page holds, or none."""
     paths = {photo.photo_id: photo.path for photo in photos}
     order = np.argsort(predictions.confidence, kind="stable")[: N_PAGE_PHOTOS if model.has_pictures else 0]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 
 import numpy as np
+import numpy.typing as npt
 
 from trifacet.core.errors import error
 from trifacet.core.predictions import DecisionRule, Predictions, calibrated_probs
@@ -21,6 +22,7 @@ N_DRAWS = 200  # enough for a standard error: Efron & Tibshirani 1993, section 6
 COMMON_TAUS = tuple(float(t) for t in np.round(np.arange(0, 1.001, 0.05), 2))
 OWN_TAUS = tuple(float(t) for t in np.round(np.arange(0, 1.001, 0.1), 2))
 SWEEPS = 2
+N_SWEEPS = 100  # of the classes, at most: a few do
 
 Taus = tuple[float, ...]  # one per attribute
 
@@ -87,6 +89,110 @@ def fit_decision(
     probs = calibrated_probs(predictions, rule)[rows[complete]]
     tau = _Contest(probs, truth.rows(complete), rule=rule, seed=seed).winner(notes)
     return rule.model_copy(update={"tau": tau, "notes": notes})
+
+
+def fit_rates(
+    predictions: Predictions,
+    truth: Truth | None,
+    *,
+    rates: Mapping[str, Sequence[float]],
+    priors: Mapping[str, Sequence[float]],
+    fitted_on: str = "val",
+) -> DecisionRule:
+    """The rule under which the classes are answered as often as they are known to occur.
+
+    rates: shares of an attribute's classes among these very photos, where they are known; for other attributes the
+    labels of the truth tell, and without a truth they stay with their most probable class. Each class gets a threshold
+    of its own, found so that the answers' shares meet the known ones; temperatures are fitted where there is a truth.
+
+    Raises:
+        ConfigError: TRI100, TRI104, rates of no attribute, or not one share of at least 0 a class. PredictionsError:
+            TRI301, TRI302, TRI328 no photo read (and labelled).
+    """
+    schema, notes, temperature = predictions.schema, dict[str, object](), dict[str, float]()
+    known = {name: _shares(schema, name, rates=rates[name]) for name in rates}
+    rows: IntArray = np.flatnonzero(predictions.is_read)
+    if truth is not None:
+        require_same_schema(schema, truth.schema, where="truth")
+        truth, places = joined(truth, predictions.ids, where="decide", subset=True)
+        usable = predictions.is_read[places] & (truth.classes != MISSING).any(axis=1)
+        truth, rows = truth.rows(usable), places[usable]
+    if not len(rows):
+        raise error("TRI328", "no photo is both read and labelled" if truth else "no photo is read", where="decide")
+    if truth is not None:
+        temperature = _temperatures(predictions.probs[rows], truth, notes=notes)
+    rule = DecisionRule(
+        label_schema=schema,
+        temperature=temperature,
+        priors={name: tuple(float(p) for p in prior) for name, prior in priors.items()},
+        fitted_on=fitted_on,
+        n_photos=len(rows),
+        n_persons=truth.n_persons if truth else None,
+    )
+    on = {name: np.ones(len(rows), dtype=bool) for name in known}  # the photos whose answers are counted
+    for i, name in enumerate(schema.names):
+        if name not in known and truth is not None and (labelled := truth.classes[:, i] != MISSING).any():
+            shares = np.bincount(truth.classes[labelled, i], minlength=schema.sizes[i]) / labelled.sum()
+            known[name], on[name] = shares, labelled
+    logs = np.log(np.maximum(calibrated_probs(predictions, rule)[rows], 1e-12))
+    bias = _matching(logs, schema, rates=known, on=on)
+    answers = schema.decode(_biased(logs, schema, bias=bias).argmax(axis=1))
+    for name, shares in known.items():
+        column = answers[on[name], schema.names.index(name)]
+        met = np.bincount(column, minlength=len(shares)) / len(column)
+        notes[name] = {"rates": shares.round(4).tolist(), "answered": met.round(4).tolist()}
+    told = {name: tuple(float(b) for b in values) for name, values in bias.items()}
+    return rule.model_copy(update={"bias": told, "notes": {"chosen": "rates", **notes}})
+
+
+def _shares(schema: LabelSchema, name: str, *, rates: Sequence[float]) -> FloatArray:
+    n, values = len(schema.attribute(name).classes), np.asarray(rates, dtype=np.float64)
+    if len(values) != n or not np.isfinite(values).all() or (values < 0).any() or not values.sum() > 0:
+        got = ", ".join(f"{value:g}" for value in values)
+        raise error("TRI104", f"needs {n} shares of at least 0, not all 0", where=f"rates of {name}", got=got)
+    return np.asarray(values / values.sum())
+
+
+def _biased(logs: FloatArray, schema: LabelSchema, *, bias: Mapping[str, FloatArray]) -> FloatArray:
+    return np.asarray(logs + sum(schema.spread(name, values[None, :]) for name, values in bias.items()))
+
+
+def _matching(
+    logs: FloatArray, schema: LabelSchema, *, rates: Mapping[str, FloatArray], on: Mapping[str, npt.NDArray[np.bool_]]
+) -> dict[str, FloatArray]:
+    """For each attribute one number per class to add to logs (N, K), under which classes win as `rates` say.
+
+    One attribute after the other, as what is added for one may move the answers about another where they hang together.
+    """
+    bias: dict[str, FloatArray] = {name: np.zeros(len(rates[name])) for name in schema.names if name in rates}
+    for _ in range(SWEEPS * len(bias) if len(bias) > 1 else 1):
+        for name in bias:
+            others = {other: values for other, values in bias.items() if other != name}
+            scores = _biased(logs, schema, bias=others)[on[name]].reshape(-1, *schema.sizes)
+            apart = tuple(i + 1 for i, other in enumerate(schema.names) if other != name)
+            bias[name] = _thresholds(scores.max(axis=apart), rates[name])
+    return bias
+
+
+def _thresholds(logs: FloatArray, rates: FloatArray) -> FloatArray:
+    """One number per class (C) to add to logs (N, C), under which classes win as often as `rates` (C) say.
+
+    Each class in turn is given the number under which it wins as often as it should, until all do or nothing gets
+    better: with two classes that is one threshold.
+    """
+    wanted = np.round(rates * len(logs)).astype(int)
+    bias, best, least = np.zeros(logs.shape[1]), np.zeros(logs.shape[1]), np.inf
+    for _ in range(N_SWEEPS):
+        for c, n_wins in enumerate(wanted):
+            margin = np.sort(np.delete(logs + bias, c, axis=1).max(axis=1) - logs[:, c])
+            edges = np.concatenate([[margin[0] - 1], margin, [margin[-1] + 1]])
+            bias[c] = edges[n_wins : n_wins + 2].mean()
+        far = np.abs(np.bincount((logs + bias).argmax(axis=1), minlength=len(bias)) - wanted).sum()
+        if far < least:
+            best, least = bias - bias[0], far
+        if far <= 1:
+            break
+    return np.asarray(best)
 
 
 def _temperatures(probs: FloatArray, truth: Truth, *, notes: dict[str, object]) -> dict[str, float]:

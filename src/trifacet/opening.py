@@ -186,7 +186,7 @@ def _without_unlabelled(manifest: Manifest) -> Manifest:
         ", ".join(a.name for a in schema.attributes if (a in kept) is is_kept) for is_kept in (True, False)
     )
     stamp = f"no photo to train on has a label of {others}: this run answers {answered} alone"
-    manifest = with_schema(manifest, schema.model_copy(update={"attributes": kept}))
+    manifest = with_schema(manifest, LabelSchema(attributes=kept, years=schema.years))
     return replace(manifest, stamps=merged_stamps(manifest.stamps, (stamp,)))
 
 
@@ -296,12 +296,13 @@ def _check_splits(manifest: Manifest, splits: Sequence[str], *, where: str) -> N
             raise error("TRI205", f"no split '{name}'; {known}", where=where, do=do)
 
 
-def seen_in_training(photos: Sequence[Photo], manifest_path: Path) -> tuple[str, ...]:
+def seen_in_training(photos: Sequence[Photo], manifest_paths: Sequence[Path]) -> tuple[str, ...]:
     """A stamp where photos are those that a run was trained on, or chosen by, as its manifest tells; else nothing."""
-    if not manifest_path.is_file():
-        return ()
-    table = read_manifest(manifest_path).table
-    trained, chosen = (set(table.filter(split=name)["sha256"]) for name in ("train", "val"))
+    trained, chosen = set[str](), set[str]()
+    for path in filter(Path.is_file, manifest_paths):
+        table = read_manifest(path).table
+        trained |= set(table.filter(split="train")["sha256"])
+        chosen |= set(table.filter(split="val")["sha256"])
     counts = {
         "the run was trained on": sum(photo.sha256 in trained for photo in photos),
         "its epoch and rule were chosen on": sum(photo.sha256 in chosen - trained for photo in photos),

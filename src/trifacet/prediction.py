@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from trifacet.core.manifest import Crop, merged_stamps
-from trifacet.core.predictions import Float32Array, ImageArray, Predictions, Predictor
+from trifacet.core.predictions import Float32Array, ImageArray, Predictions
+from trifacet.core.predictor import Input, Predictor
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.faces import no_face_stamp
 from trifacet.pixels.scan import available_cores
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
-Loaded = Sequence[ImageArray | str]  # inputs, or why there is none
 Answered = tuple[list[str | None], Float32Array | None, Float32Array | None]  # errors; joint and years of the read
 
 BATCH = 32  # photos a call of the model
@@ -40,8 +40,15 @@ class Photo:
     crop: Crop | None = None
 
 
+@dataclass(frozen=True)
+class _Unread:
+    """In place of a photo's input: why there is none."""
+
+    why: str
+
+
 def predict_files(
-    model: Predictor,
+    model: Predictor[Input],
     photos: Sequence[Photo],
     *,
     workers: int | None = None,
@@ -51,8 +58,10 @@ def predict_files(
     """Predictions for photos on disk, in their order; one that cannot be read has its status in `errors`."""
     faceless: list[None] = []
 
-    def load(photo: Photo) -> ImageArray | str:
-        return photo.status or _load(model, photo.path, crop=photo.crop, faceless=faceless)
+    def load(photo: Photo) -> Input | _Unread:
+        if photo.status:
+            return _Unread(photo.status)
+        return _load(model, photo.path, crop=photo.crop, faceless=faceless)
 
     ids = [photo.photo_id for photo in photos]
     made = _predict(model, ids, batches=_parts(photos, BATCH), load=_each(load), workers=workers, progress=progress)
@@ -60,7 +69,7 @@ def predict_files(
 
 
 def predict_images(
-    model: Predictor, images: Sequence[str | Path | ImageArray], *, stamps: tuple[str, ...] = ()
+    model: Predictor[Input], images: Sequence[str | Path | ImageArray], *, stamps: tuple[str, ...] = ()
 ) -> Predictions:
     """Predictions for photos on disk, called by their paths, and upright RGB arrays, called by their places.
 
@@ -91,7 +100,7 @@ def _check_images(images: Sequence[object]) -> None:
 
 
 def predict_inputs(
-    model: Predictor,
+    model: Predictor[ImageArray],
     ids: Sequence[str],
     *,
     inputs: npt.NDArray[np.uint8],
@@ -106,11 +115,11 @@ def predict_inputs(
 
 
 def _predict(
-    model: Predictor,
+    model: Predictor[Input],
     ids: Sequence[str],
     *,
     batches: Iterable[Any],
-    load: Callable[[Any], Loaded],
+    load: Callable[[Any], Sequence[Input | _Unread]],
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
@@ -122,9 +131,9 @@ def _predict(
 
     def answer(batch: Any) -> Answered:
         loaded = load(batch)
-        failed = [item if isinstance(item, str) else None for item in loaded]
-        inputs = [item for item in loaded if not isinstance(item, str)]
-        return (failed, *model.probs(np.stack(inputs))) if inputs else (failed, None, None)
+        failed = [item.why if isinstance(item, _Unread) else None for item in loaded]
+        inputs = [item for item in loaded if not isinstance(item, _Unread)]
+        return (failed, *model.probs(inputs)) if inputs else (failed, None, None)
 
     with model.threads(n) as pool:
         jobs = (pool.submit(answer, batch) for batch in batches)
@@ -152,8 +161,8 @@ def _predict(
 
 
 def _load(
-    model: Predictor, image: str | Path | ImageArray, *, crop: Crop | None = None, faceless: list[None]
-) -> ImageArray | str:
+    model: Predictor[Input], image: str | Path | ImageArray, *, crop: Crop | None = None, faceless: list[None]
+) -> Input | _Unread:
     """The prepared input of a photo, or the status that says why there is none; one without a face is counted."""
     try:
         pixels = decode(Path(image).read_bytes()) if isinstance(image, str | Path) else image
@@ -162,12 +171,12 @@ def _load(
             faceless.append(None)
         return model.prepare(pixels, crop)
     except OSError as problem:
-        return f"unreadable: {problem.strerror}"
+        return _Unread(f"unreadable: {problem.strerror}")
     except Undecodable as problem:
-        return problem.status
+        return _Unread(problem.status)
 
 
-def _each(load: Callable[[Any], ImageArray | str]) -> Callable[[Sequence[Any]], Loaded]:
+def _each(load: Callable[[Any], Input | _Unread]) -> Callable[[Sequence[Any]], Sequence[Input | _Unread]]:
     return lambda batch: [load(item) for item in batch]
 
 

@@ -5,31 +5,32 @@ A stage opens what it needs, calls the rooms, and saves what comes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from trifacet.closing import answers_page, compared, finish, save_answers
+from trifacet.closing import answers_page, compared, decided, save_answers
 from trifacet.core.config import Resolved
+from trifacet.core.ensemble import Ensemble, Voting
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
-from trifacet.core.files import check_suffix, is_disk_full, sha256_file, write_text
+from trifacet.core.files import check_suffix, sha256_file, write_text
 from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
 from trifacet.core.predictions import DecisionRule, Predictions, chosen_rule, read_predictions, write_decision
+from trifacet.core.predictor import Predictor
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Run, locked, open_run, pause, reserved, save_run
+from trifacet.core.run import Run, open_run, save_run
 from trifacet.core.schema import LabelSchema
-from trifacet.core.truth import read_truth
 from trifacet.data import ingest as ingest_room
 from trifacet.data import split as split_room
 from trifacet.data.archive import unpacked
 from trifacet.data.faces import find_faces
 from trifacet.data.sources import Reading
 from trifacet.data.sources.entries import IngestError
-from trifacet.decision import fit_decision
+from trifacet.ensembles.combine import combine as combined
+from trifacet.joining import Choice, join
 from trifacet.opening import (
     Progress,
     new_run,
@@ -51,12 +52,10 @@ from trifacet.report import evaluation_report
 from trifacet.report.compare import Compared, comparison_page
 from trifacet.scoring import evaluate as score
 from trifacet.scoring import read_pair
-from trifacet.submission import Submission, submission, write_submission
-from trifacet.teaching import open_teachers, taught
+from trifacet.submission import Submission, refuse_leak, submission, write_submission
+from trifacet.training import Told, check, train_run
 
 if TYPE_CHECKING:
-    from trifacet.learn.models import Net
-    from trifacet.learn.predictor import Model
     from trifacet.learn.preview import DryRun
     from trifacet.learn.train import OnTick
 
@@ -148,20 +147,12 @@ def train(
     manifest = ready_to_train(open_data(data, progress=progress), resolved.settings)
     manifest = with_faces(manifest, resolved.settings, progress=progress)
     start = start_from(Path(init)) if init else None
-    _check(manifest, resolved.settings, start=start)
+    check(manifest, resolved.settings, start=start)
     run = new_run(Path(out), resolved, manifest=manifest)
     if init:
         told = {"init": str(Path(init).absolute()), "init_weights": sha256_file(open_run(Path(init)).weights_path())}
         run = save_run(run, inputs={**run.info.inputs, **told})
-    return _train(run, manifest, start=start, told=Told(progress, on_tick, profile))
-
-
-def _check(manifest: Manifest, recipe: Recipe, *, start: Callable[[Net], None] | None) -> None:
-    """Refuses, before anything is written, what training would stop at."""
-    from trifacet.learn.train import check_training
-
-    open_teachers(recipe, manifest)
-    check_training(manifest.schema, recipe, init=start)
+    return train_run(run, manifest, start=start, told=Told(progress, on_tick, profile))
 
 
 def resume(
@@ -175,38 +166,7 @@ def resume(
     start, inputs = None, run.info.inputs
     if "init" in inputs:
         start = start_from(Path(inputs["init"]), sha256=inputs["init_weights"])
-    return _train(run, open_data(run.manifest_path), start=start, told=Told(progress, on_tick, profile))
-
-
-@dataclass(frozen=True)
-class Told:
-    """Who is told how training goes, and whether every part of it is timed exactly."""
-
-    progress: Progress
-    on_tick: OnTick | None
-    is_profiled: bool
-
-
-def _train(run: Run, manifest: Manifest, *, start: Callable[[Net], None] | None, told: Told) -> Run:
-    from trifacet.learn.predictor import geometry_of
-    from trifacet.learn.train import train as learn
-
-    with locked(run):
-        try:
-            with reserved(run):
-                inputs = open_inputs(manifest, geometry_of(run.info.recipe), progress=told.progress)
-                on_tick, exact = told.on_tick or (lambda _: None), told.is_profiled
-                run, soft = taught(run, manifest, progress=told.progress)
-                run = learn(run, manifest, images=inputs, init=start, soft=soft, on_tick=on_tick, is_profiled=exact)
-                return finish(run, manifest, inputs=inputs, progress=told.progress)
-        except KeyboardInterrupt:
-            save_run(open_run(run.path), status="interrupted")
-            raise
-        except Exception as problem:
-            if is_disk_full(problem):
-                raise pause(run, problem) from problem
-            save_run(open_run(run.path), status="failed", problem=str(problem))
-            raise
+    return train_run(run, open_data(run.manifest_path), start=start, told=Told(progress, on_tick, profile))
 
 
 def dry_run(
@@ -218,7 +178,7 @@ def dry_run(
     from trifacet.learn.preview import dry_run as one_batch
 
     manifest, start = ready_to_train(data, recipe.settings), start_from(Path(init)) if init else None
-    _check(manifest, recipe.settings, start=start)
+    check(manifest, recipe.settings, start=start)
     rows = manifest.split("train")
     rows = rows.where(pl.int_range(pl.len()) % max(1, len(rows) // recipe.settings.train.batch_size) == 0)
     rows = with_faces(rows, recipe.settings, progress=progress)
@@ -228,7 +188,7 @@ def dry_run(
 
 
 def predict(
-    model: Model | Path | str,
+    model: Predictor[Any] | Path | str | Sequence[Path | str],
     data: Path | str,
     *,
     out: Path | str | None = None,
@@ -241,7 +201,8 @@ def predict(
     """Photos (a manifest or a folder, labelled or not) to a run's predictions, and to a page of pictures on request.
 
     out: a .parquet with all of it, or a .csv of `Predictions.answers()`, for reading.
-    model: a run's folder, or what `load_model` made of it for a device or a `tta` of your choice, or without pictures.
+    model: the folder of a run or an ensemble, or several, which answer as their mean; or what `load_model` made of
+    them for a device or a `tta` of your choice, or without pictures.
     tell: is called with what a person should know of files that were left out.
     """
     if out:
@@ -249,12 +210,12 @@ def predict(
     require_train()
     from trifacet.learn.predictor import load_model
 
-    model = load_model(model) if isinstance(model, str | Path) else model
+    model = load_model(model) if isinstance(model, str | Path | Sequence) else model
     asked = open_photos(Path(data), splits, progress=progress)
     if asked.note:
         tell(asked.note)
     told = telling(progress, "predicting")
-    seen = seen_in_training(asked.photos, model.manifest_path) if model.manifest_path else ()
+    seen = seen_in_training(asked.photos, model.manifest_paths)
     stamps = merged_stamps(model.stamps, asked.stamps, seen)
     predictions = predict_files(model, asked.photos, stamps=stamps, progress=told)
     plain = DecisionRule(label_schema=model.schema, priors=model.decision.priors)
@@ -272,16 +233,43 @@ def decide(
     *,
     on: Path | str | None = None,
     truth: Path | str | None = None,
+    rates: Mapping[str, Sequence[float]] | None = None,
 ) -> DecisionRule:
-    """A decision rule fitted on a run's val predictions, or on other predictions whose truth is known."""
-    run = open_run(Path(model_path))
-    predictions = read_predictions(on or run.predictions_path("val"))
-    known = read_truth(Path(truth) if truth else run.manifest_path, predictions.schema)
-    name = Path(on).name if on else "val"
-    rule = fit_decision(predictions, known, priors=run.info.priors, fitted_on=name, seed=run.info.seed)
+    """A decision rule fitted on the val predictions of a run or an ensemble, or on others whose truth is known.
+
+    rates: the rule instead under which classes are answered as often as they occur: by these shares of an attribute's
+    classes, by the labels where an attribute is not named ({}: all). With rates, `on` needs no truth.
+    """
+    rule = decided(Path(model_path), on=on, truth=truth, rates=rates)
     if out:
         write_decision(Path(out), rule)
     return rule
+
+
+def ensemble(
+    runs: Sequence[Path | str],
+    out: Path | str,
+    *,
+    weights: Sequence[float] = (),
+    fit: bool = False,
+    voting: Voting = "soft",
+    seed: int = 0,
+) -> Ensemble:
+    """Finished runs (or ensembles) to an ensemble, which answers wherever a run does.
+
+    weights: one a run; all alike where none are given. fit: by greedy selection on predictions whose truth is known,
+    each person scored by weights of others. voting: soft, or hard with ties settled by probability.
+    """
+    choice = Choice(tuple(weights), is_fitted=fit, voting=voting, seed=seed)
+    return join([Path(run) for run in runs], Path(out), choice=choice)
+
+
+def combine(predictions: Sequence[Path | str], out: Path | str) -> Predictions:
+    """Predictions of parts of the task, one file or several each, to predictions of the whole, written to `out`."""
+    check_suffix(Path(out), ".parquet", ".csv", what="predictions")
+    made = combined({str(path): read_predictions(path) for path in predictions})
+    save_answers(Path(out), made)
+    return made
 
 
 def evaluate(
@@ -320,6 +308,7 @@ def submit(
     predictions: Path | str, info: Path | str, *, out: Path | str, rule: Rule = None, fill: bool = False
 ) -> Submission:
     """Predictions to a submission CSV in the order of `info`, every row answered."""
+    refuse_leak(Path(out))
     made = submission(read_predictions(Path(predictions)), Path(info), rule=rule, fill=fill)
     write_submission(Path(out), made)
     return made

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from trifacet.core.answers import Answers, locate, read_csv_texts, read_ids, write_answers
 from trifacet.core.errors import error, first_few
 from trifacet.core.predictions import DecisionRule, Predictions, chosen_rule, decide
-from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, FloatArray, IntArray, LabelSchema
+from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, FloatArray, IntArray, LabelSchema, answer_columns
 
-JOINT = "joint"
+JOINT, LEAK = "joint", "leak"
 
 # docs/log.md, 2026-11-21, "Class shares of answers": right wirings stay under .16 (97.5 %), wrong orders lie above .22
 FAR_APART = 0.15
@@ -95,6 +97,33 @@ def submission(
 def write_submission(path: Path, made: Submission) -> None:
     """Writes `ImageID,ans` with LF line ends, whole or not at all. Raises MachineError TRI900, TRI901."""
     write_answers(path, made.answers)
+
+
+def refuse_leak(path: Path) -> None:
+    """Refuses the second file of kaggle-hpa's `make_submission.py` by its name. Raises ConfigError TRI104."""
+    if LEAK in path.name.split("."):
+        what = "a 'leak' file replaces the model's answers by ones known from elsewhere, and is not made here"
+        do = "Submit what the model answers; if it is that, name the file otherwise."
+        raise error("TRI104", what, where="--out", got=f"'{path}'", do=do)
+
+
+def probabilities_csv(predictions: Predictions, labels: Mapping[str, int] | None = None) -> str:
+    """The probabilities of K joint classes as kaggle-hpa writes them, four decimals, LF line ends.
+
+    Without labels `Id,P00,P01,...`, a row a photo in their order, cells empty where a photo could not be read. With
+    labels (joint class by id) `L00,...,P00,...` and no id: rows of the photos that are read and labelled alone.
+    """
+    names = answer_columns(predictions.schema)[0]
+    table = pl.DataFrame(
+        {f"P{name[2:]}": pl.Series(p, nan_to_null=True) for name, p in zip(names, predictions.probs.T, strict=True)}
+    )
+    if labels is None:
+        table = pl.DataFrame({"Id": list(predictions.ids)}).hstack(table)
+    else:
+        known = np.array([labels.get(one, MISSING) for one in predictions.ids])
+        told = pl.DataFrame({f"L{name[2:]}": (known == k).astype(np.int8) for k, name in enumerate(names)})
+        table = told.hstack(table).filter((known != MISSING) & predictions.is_read)
+    return table.write_csv(float_precision=4, line_terminator="\n")
 
 
 def _joint_prior(schema: LabelSchema, prior: npt.ArrayLike | None, *, rule: DecisionRule | None) -> FloatArray | None:

@@ -232,7 +232,8 @@ CASES = {
     "an unknown augmentation of the test": Case(
         "predict ROOT/good ROOT/eval --tta flop",
         3,
-        "TRI104 --tta: must be flip or none, got 'flop'. See --help.",
+        "TRI104 --tta: must be none, flip, crops, random:K, flips4 or d4 (K 1 to 64), got 'flop'. Did you mean 'flip'? "
+        "See --help.",
     ),
     "a rule for a folder that is no run": Case(
         "decide ROOT/bare",
@@ -339,6 +340,44 @@ CASES = {
         "demo --recipe slow --out ROOT/demo",
         3,
         "TRI100 no recipe 'slow'. Known: instant, quick. See `trifacet recipes`; a file ends in .yaml or .json.",
+    ),
+    "a run in place of photos": Case(
+        "predict ROOT/stopped ROOT/finished",
+        3,
+        "TRI104 the last must be photos: a manifest, a folder or an archive, got the run 'ROOT/finished'. See --help.",
+    ),
+    "a form that is none": Case(
+        "predict ROOT/finished ROOT/eval --form probabilties --out ROOT/q.csv",
+        3,
+        "TRI100 --form: no form 'probabilties'. Did you mean 'probabilities'?",
+    ),
+    "probabilities into a table of answers": Case(
+        "predict ROOT/finished ROOT/eval --form probabilities --out ROOT/q.parquet",
+        3,
+        "TRI104 --out: probabilities must end in .csv, got 'ROOT/q.parquet'. Call it q.csv, say.",
+    ),
+    "a leak": Case(
+        "submit ROOT/p.parquet --info ROOT/eval/info.csv --out ROOT/submission.csv.leak.csv",
+        3,
+        "TRI104 --out: a 'leak' file replaces the model's answers by ones known from elsewhere, and is not made here, "
+        "got 'ROOT/submission.csv.leak.csv'. Submit what the model answers; if it is that, name the file otherwise.",
+    ),
+    "rates in words": Case(
+        "decide ROOT/finished --rates mask=many",
+        3,
+        "TRI104 --rates: takes numbers with commas between, such as mask=5,1,1, got 'many'. See --help.",
+    ),
+    "one prediction to combine": Case(
+        "combine ROOT/p.parquet --out ROOT/q.parquet",
+        3,
+        "TRI104 two predictions or more are needed, got 1. See --help.",
+    ),
+    "predictions of two cuts of age to combine": Case(
+        "combine ROOT/p.parquet ROOT/other.parquet --out ROOT/q.parquet",
+        5,
+        "TRI301 ROOT/other.parquet: another label schema: age is under_25, 25_to_49, 50_plus instead of under_30, "
+        "30_to_59, 60_plus. Use files made under one schema; `trifacet config show` and the file's metadata tell "
+        "which.",
     ),
     "predictions into a file of another kind": Case(
         "predict ROOT/nothing ROOT/eval --out ROOT/q.json",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.flow.command import done
 from trifacet.core.policies import OPERATIONS
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.learn.backbones import BACKBONES
 from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
 from trifacet.opening import recipe_paths

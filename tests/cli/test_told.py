@@ -62,9 +62,13 @@ def test_a_finished_run_says_why_its_table_differs_from_its_log(trained: Said, w
     )
     assert why_other_than_logged(run, {"value": 0.6581}) == ""
     assert why_other_than_logged(run, None) == ""
-    plain = run.info.recipe.model_copy(update={"decide": DecideSection(tta="none", fit="auto")})
-    run = Run(run.path, run.info.model_copy(update={"recipe": plain}))
-    assert why_other_than_logged(run, {"value": 0.642}).endswith("; the table is with the run's decision rule")
+    for tta, fit, words in (
+        ("none", "auto", "the run's decision rule"),
+        ("crops", "argmax", "the views of tta crops averaged in"),
+    ):
+        plain = run.info.recipe.model_copy(update={"decide": DecideSection(tta=tta, fit=fit)})
+        run = Run(run.path, run.info.model_copy(update={"recipe": plain}))
+        assert why_other_than_logged(run, {"value": 0.642}).endswith(f"; the table is with {words}")
 
 
 def test_where_no_photo_has_every_label_the_attributes_are_told(world: World, tmp_path: Path) -> None:
@@ -105,7 +109,7 @@ def test_help_shows_what_an_option_takes_in_capitals_and_nothing_beside_a_flag()
     assert re.search(r"--by-row +The truth has no ids", done("evaluate", "--help").out)
     assert re.search(r"--truth +PATH ", done("evaluate", "--help").out)
     assert "train [OPTIONS] [RECIPE]" in done("train", "--help").out
-    assert "predict [OPTIONS] [RUN] [DATA]" in done("predict", "--help").out
+    assert "predict [OPTIONS] [RUN ... DATA]" in done("predict", "--help").out
     assert "ingest [OPTIONS] PHOTOS..." in done("ingest", "--help").out
 
 

@@ -15,6 +15,7 @@ from trifacet.core import files
 from trifacet.core.errors import ConfigError, MachineError, RunError
 from trifacet.core.files import (
     append_jsonl,
+    atomic_folder,
     atomic_path,
     read_json,
     read_jsonl,
@@ -177,3 +178,36 @@ def test_hashes_are_those_of_everybody(tmp_path: Path) -> None:
     assert (
         sha256_json({"b": 1, "a": "é"}) == sha256_json({"a": "é", "b": 1}) == sha256_bytes('{"a":"é","b":1}'.encode())
     )
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    def half(path: Path) -> None:
+        with atomic_folder(path) as folder:
+            write_text(folder / "deep" / "one.txt", "1")
+            assert not path.exists()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half(tmp_path / "made")
+    assert list(tmp_path.iterdir()) == []
+    with atomic_folder(tmp_path / "below" / "made") as folder:
+        write_text(folder / "deep" / "one.txt", "1")
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()] == [
+        "below/made/deep/one.txt"
+    ]
+    assert stat.S_IMODE((tmp_path / "below" / "made").stat().st_mode) == stat.S_IMODE(
+        (tmp_path / "below").stat().st_mode
+    )
+
+
+def test_a_folder_that_is_taken_is_left_alone_and_an_empty_one_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with atomic_folder(tmp_path / "empty") as folder:
+        write_text(folder / "one.txt", "1")
+    with pytest.raises(RunError) as told, atomic_folder(tmp_path / "empty"):
+        raise AssertionError("never reached")
+    assert str(told.value) == (
+        f"TRI402 {tmp_path}/empty: this place is taken. Choose another --out, or use --name, which numbers runs by "
+        "itself; nothing is ever overwritten."
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["empty"]

@@ -228,6 +228,7 @@ def test_a_rule_of_another_schema_is_refused() -> None:
     [
         pytest.param({"tau": {"hat": 1}}, "no attribute 'hat' in the schema", id="attribute"),
         pytest.param({"temperature": {"mask": 0}}, "temperatures must be above 0", id="temperature"),
+        pytest.param({"bias": {"mask": [1]}}, r"bias must hold one number per class, not so for \['mask'\]", id="bias"),
         pytest.param({"priors": {"mask": [1]}}, "prior of mask must hold 2 numbers of at least 0", id="prior"),
         pytest.param({"tau": {"mask": 1}}, r"tau without a prior for \['mask'\]", id="tau"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,6 +89,24 @@ def test_training_and_prediction_are_shown_the_same_squares(world: World, tmp_pa
     told = "no face was found in 1 of 1 photos: the middle square was shown instead"
     assert told in read_predictions(tmp_path / "blank.parquet").stamps
     assert told in load_model(looks.path).predict([blank / "nobody.png"]).stamps
+
+
+def test_a_member_that_cuts_faces_answers_beside_one_that_does_not(world: World, tmp_path: Path) -> None:
+    for name, crop in {"face": "face", "square": "middle_square"}.items():
+        done("train", "--data", world.faces, "--out", tmp_path / name, *TINY, "--set", f"data.crop={crop}")
+    photos = tmp_path / "photos"
+    shutil.copytree(world.drawn.eval_dir / "images", photos)
+    Image.fromarray(np.full((90, 90, 3), 7, np.uint8)).save(photos / "nobody.png")
+    said = {}
+    for words in (("square",), ("face",), ("square", "face")):
+        out = tmp_path / f"{len(said)}.parquet"
+        done("predict", *(tmp_path / word for word in words), photos, "--out", out)
+        said[words] = read_predictions(out)
+    square, face, both = said.values()
+    np.testing.assert_allclose(both.probs, (square.probs + face.probs) / 2, atol=1e-5)
+    told = "no face was found in 1 of 15 photos: the middle square was shown instead"
+    assert told in both.stamps
+    assert told not in square.stamps
 
 
 def test_a_photo_that_changed_is_named(world: World, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trifacet.core.policies import KEYED_OPERATIONS
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.learn.augment import KEYED, N_DRAWS, OWN, POLICY, augment, draw
 from trifacet.learn.operations import SLOT
 

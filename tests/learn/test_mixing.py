@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.losses import Labels
 from trifacet.learn.mixing import Mix, Mixing, draw_mix, make_mixing, mixed

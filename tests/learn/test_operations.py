@@ -5,7 +5,7 @@ import torch
 
 from trifacet.core import policies
 from trifacet.core.errors import ConfigError
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.learn.operations import N_STEPS, OPERATIONS, POLICY_DRAWS, RAND_OPERATIONS, SLOT, follow_policy, operate
 
 

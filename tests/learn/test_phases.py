@@ -9,7 +9,8 @@ import torch
 
 from tests.learn import tiny
 from trifacet.core.errors import ConfigError
-from trifacet.core.recipe import DataSection, LabelMapSection, Recipe
+from trifacet.core.recipe import Recipe
+from trifacet.core.recipe_photos import DataSection, LabelMapSection
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, build_net

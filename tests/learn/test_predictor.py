@@ -12,7 +12,8 @@ from PIL import Image
 from tests.learn import tiny
 from trifacet.core.errors import RunError
 from trifacet.core.files import sha256_file
-from trifacet.core.predictions import DecisionRule, Predictor, argmax_rule, write_decision
+from trifacet.core.predictions import DecisionRule, argmax_rule, write_decision
+from trifacet.core.predictor import Predictor
 from trifacet.core.run import Run, save_run
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.device import has_fast_bf16

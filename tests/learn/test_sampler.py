@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trifacet.core.errors import ConfigError
-from trifacet.core.recipe import SamplerSection, age_range
+from trifacet.core.recipe_photos import SamplerSection, age_range
 from trifacet.core.schema import MISSING, Attribute, LabelSchema
 from trifacet.learn.sampler import epoch_order, sampling_weights
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING
 from trifacet.data.drawn.person import draw_person
 from trifacet.data.drawn.scene import PHOTO_NAMES, draw_photo

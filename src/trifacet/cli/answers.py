@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,7 +15,7 @@ from trifacet.core.files import check_suffix
 
 if TYPE_CHECKING:
     from trifacet.core.predictions import DecisionRule, Predictions
-    from trifacet.learn.predictor import Model
+    from trifacet.core.predictor import Predictor
     from trifacet.submission import Submission
 
 PREDICTIONS = "predictions.parquet"
@@ -32,12 +32,14 @@ def open_rule(text: str) -> DecisionRule | Literal["argmax"] | None:
     return None if not text else "argmax" if text == "argmax" else read_decision(Path(text))
 
 
-def _tell_fast(model: Model, is_asked: bool) -> None:
+def _tell_fast(model: Predictor[Any], device: str, *, is_asked: bool) -> None:
     """Says where --fast changes nothing."""
     from trifacet.cli import render
+    from trifacet.learn.device import choose_device
 
     if is_asked and "precision" not in model.made_by:
-        render.warn(f"--fast: {model.device} does not compute bfloat16 in hardware here; answers are float32 as ever")
+        name = choose_device(device)
+        render.warn(f"--fast: {name} does not compute bfloat16 in hardware here; answers are float32 as ever")
 
 
 def _tell_unread(made: Predictions) -> None:
@@ -58,17 +60,19 @@ FastOption = Annotated[
 
 
 def predict(
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")] = None,
-    data: Annotated[
-        Path | None,
-        typer.Argument(metavar="DATA", help="A manifest, or a folder or archive of photos, labelled or not."),
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="RUN ... DATA", help="A run, an ensemble, or several as their mean; last the photos."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The predictions to write (predictions.parquet); a .csv is for reading."),
     ] = None,
+    form: Annotated[
+        str, typer.Option(metavar="answers|probabilities", help="Of a .csv: Id,P00,P01,...; a file a --split.")
+    ] = "answers",
     tta: Annotated[
-        str, typer.Option(metavar="flip|none", help="flip (mirror image averaged in) or none; default the recipe's.")
+        str, typer.Option(metavar="FORM", help="Views to average: none, flip, crops, random:K, flips4, d4.")
     ] = "",
     fast: FastOption = False,
     decision: DecisionOption = "",
@@ -85,43 +89,102 @@ def predict(
 ) -> None:
     """Photos to class probabilities, the age distribution, and answers. Every photo asked for is in the result.
 
-    A .parquet holds all of it, as evaluate and submit want it; a .csv is for reading: class names, age and confidence.
+    DATA is a manifest, or a folder or archive of photos, labelled or not. A .parquet holds all, as evaluate and submit
+    want it; a .csv is for reading: class names, age, confidence.
     """
     from trifacet import stages
     from trifacet.cli import render
+    from trifacet.closing import save_probabilities
     from trifacet.opening import require_train
 
-    if tta not in ("", "none", "flip"):
-        raise error("TRI104", "must be flip or none", where="--tta", got=f"'{tta}'")
-    asked = official.needed(run, official.MODEL, what="RUN")
-    if (run := official.newest_run(asked)) != asked:
-        render.say(f"the newest finished run of {asked}: [bold]{run}[/]")
-    data = official.needed(data, official.EVAL, what="DATA")
+    _check_tta(tta)
+    runs = _runs(models[:-1] or models if models else [])
+    data = _photos(models[-1] if models and len(models) > 1 else None)
     out = out or official.place(official.OUTPUT, PREDICTIONS) or Path(PREDICTIONS)
-    check_suffix(out, ".parquet", ".csv", what="predictions")
+    _check_form(form, out)
     rule = open_rule(decision)
     require_train()
     from trifacet.learn.predictor import load_model
 
     pictures = False if no_pictures else None
-    loaded = load_model(run, device=device, tta=tta or None, pictures=pictures, is_fast=fast)  # type: ignore[arg-type]
-    _tell_fast(loaded, fast)
+    loaded = load_model(runs, device=device, tta=tta or None, pictures=pictures, is_fast=fast)
+    _tell_fast(loaded, device, is_asked=fast)
+    table = out if form == "answers" else None
     with render.bars() as bars:
         made = stages.predict(
-            loaded, data, out=out, rule=rule, splits=split or [], page=page, progress=bars.told, tell=render.warn
+            loaded, data, out=table, rule=rule, splits=split or [], page=page, progress=bars.told, tell=render.warn
         )
-    if out.suffix.lower() == ".csv":
-        render.warn(f"{out} is for reading; evaluate and submit want a .parquet, with the probabilities")
-    n_read = int(made.is_read.sum())
-    render.say(f"{n_read:,} photos answered in [bold]{out}[/]" + (f", a page in [bold]{page}[/]" if page else ""))
+    written = [out] if table else save_probabilities(made, data, out=out, splits=split or [])
+    _tell_answered(made, written, page)
+
+
+def _runs(given: Sequence[Path]) -> list[Path]:
+    """The runs that answer; of a folder of runs the newest finished one. Raises ConfigError TRI104, none."""
+    from trifacet.cli import render
+
+    found = []
+    for asked in given or [official.needed(None, official.MODEL, what="RUN")]:
+        if (run := official.newest_run(asked)) != asked:
+            render.say(f"the newest finished run of {asked}: [bold]{run}[/]")
+        found.append(run)
+    return found
+
+
+def _photos(given: Path | None) -> Path:
+    """The photos to predict on. Raises ConfigError TRI104, none, or a run in their place."""
+    from trifacet.core.ensemble import is_ensemble
+
+    data = official.needed(given, official.EVAL, what="DATA")
+    if is_ensemble(data) or (data / "run.json").is_file():
+        raise error("TRI104", "the last must be photos: a manifest, a folder or an archive", got=f"the run '{data}'")
+    return data
+
+
+def _tell_answered(made: Predictions, written: Sequence[Path], page: Path | None) -> None:
+    from trifacet.cli import render
+
+    if written[0].suffix.lower() == ".csv":
+        render.warn(f"{written[0]} is for reading; evaluate and submit want a .parquet, with the probabilities")
+    places = ", ".join(f"[bold]{path}[/]" for path in written) + (f", a page in [bold]{page}[/]" if page else "")
+    render.say(f"{int(made.is_read.sum()):,} photos answered in {places}")
     _tell_unread(made)
 
 
+def _check_tta(text: str) -> None:
+    """Refuses what --tta does not know, and says what is senseless for faces. Raises ConfigError TRI104."""
+    from trifacet.cli import render
+    from trifacet.core.tta import check_tta, tta_warning
+
+    try:
+        warning = tta_warning(check_tta(text or "none"))
+    except ValueError as problem:
+        raise error("TRI104", str(problem), where="--tta") from None
+    if warning:
+        render.warn(warning)
+
+
+def _check_form(form: str, out: Path) -> None:
+    from trifacet.core.errors import pick
+    from trifacet.core.files import check_suffix
+    from trifacet.submission import refuse_leak
+
+    endings = pick({"answers": (".parquet", ".csv"), "probabilities": (".csv",)}, form, what="form", where="--form")
+    check_suffix(out, *endings, what="predictions" if form == "answers" else "probabilities")
+    refuse_leak(out)
+
+
 def decide(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or an ensemble.")],
     out: Annotated[Path, typer.Option("--out", help="The rule to write.")] = Path("decision.json"),
     on: Annotated[Path | None, typer.Option(help="Fit on these predictions instead of the run's val.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Their truth: a manifest or a CSV.")] = None,
+    match_rates: Annotated[
+        bool, typer.Option("--match-rates", help="Answer classes as often as the labels have them: thresholds.")
+    ] = False,
+    rates: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=SHARES", help="The same, by shares that are known: mask=5,1,1; may be repeated."),
+    ] = None,
 ) -> None:
     """Fit how probabilities become answers: temperatures, and how far rare classes are favoured (tau).
 
@@ -130,14 +193,37 @@ def decide(
     from trifacet import stages
     from trifacet.cli import render
 
-    if on and not truth:
+    if on and not truth and not rates:
         raise error("TRI104", "--truth is needed beside --on: the labels of those photos")
-    rule = stages.decide(run, out, on=on, truth=truth)
+    known = dict(_shares(text) for text in rates or [])
+    rule = stages.decide(run, out, on=on, truth=truth, rates=known if match_rates or rates else None)
     names = rule.label_schema.names
-    rows = [(name, f"{rule.temperature.get(name, 1):.2f}", f"{rule.tau.get(name, 0):.2f}") for name in names]
     people = "people unknown" if rule.n_persons is None else f"{rule.n_persons:,} people"
     title = f"{out}: fitted on {rule.fitted_on}, {rule.n_photos:,} photos of {people}"
+    if rule.bias:
+        cells = [
+            (n, *(", ".join(f"{x:.1%}" for x in rule.notes[n][k]) for k in ("rates", "answered"))) for n in rule.bias
+        ]
+        render.show(title, ("", "#wanted shares", "#answered"), cells)
+        return
+    rows = [(name, f"{rule.temperature.get(name, 1):.2f}", f"{rule.tau.get(name, 0):.2f}") for name in names]
     render.show(title, ("", "#temperature", "#tau"), rows)
+
+
+def _shares(text: str) -> tuple[str, list[float]]:
+    """The attribute and its classes' shares that --rates names. Raises ConfigError TRI104."""
+    name, _, values = text.partition("=")
+    return name, numbers(values, where="--rates", like="mask=5,1,1")
+
+
+def numbers(text: str, *, where: str, like: str) -> list[float]:
+    """Numbers with commas between. Raises ConfigError TRI104."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise error(
+            "TRI104", f"takes numbers with commas between, such as {like}", where=where, got=f"'{text}'"
+        ) from None
 
 
 def evaluate(

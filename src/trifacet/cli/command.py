@@ -38,7 +38,8 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What follows the command's name in its usage: RUN, not {RUN}."""
-        return [piece.strip("{}").replace("...}...", "...") for piece in super().collect_usage_pieces(ctx)]
+        pieces = [piece.strip("{}").replace("...}...", "...") for piece in super().collect_usage_pieces(ctx)]
+        return [piece.removesuffix("...") if "..." in piece[:-3] else piece for piece in pieces]  # RUN ... DATA
 
 
 class Group(TyperGroup):

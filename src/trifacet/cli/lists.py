@@ -61,7 +61,7 @@ def augmentations() -> None:
     from trifacet.cli import render
     from trifacet.core.config import describe
     from trifacet.core.policies import OPERATIONS
-    from trifacet.core.recipe import AugmentSection
+    from trifacet.core.recipe_photos import AugmentSection
 
     defaults = AugmentSection().model_dump(mode="json")
     rows = [

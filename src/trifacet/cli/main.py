@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trifacet.cli import answers, data, doctor, lists, train
+from trifacet.cli import answers, data, doctor, ensembles, lists, train
 from trifacet.cli.command import Command, Group, TrainCommand
 from trifacet.core.errors import TrifacetError
 
@@ -43,6 +43,8 @@ app.command(cls=Command, rich_help_panel=MODELS)(lists.augmentations)
 app.add_typer(lists.config, name="config", rich_help_panel=MODELS)
 app.command(cls=Command, rich_help_panel=ANSWERS)(answers.predict)
 app.command(cls=Command, rich_help_panel=ANSWERS)(answers.decide)
+app.command(cls=Command, rich_help_panel=ANSWERS)(ensembles.ensemble)
+app.command(cls=Command, rich_help_panel=ANSWERS)(ensembles.combine)
 app.command(cls=Command, rich_help_panel=ANSWERS)(answers.evaluate)
 app.command(cls=Command, rich_help_panel=ANSWERS)(answers.compare)
 app.command(cls=Command, rich_help_panel=ANSWERS)(answers.submit)

@@ -205,9 +205,9 @@ def why_other_than_logged(run: Run, figure: dict[str, float] | None) -> str:
     best, decide = run.info.best, run.info.recipe.decide
     if best is None or figure is None or f"{best.macro_f1:.3f}" == f"{figure['value']:.3f}":
         return ""
-    added = ["the mirrored photo averaged in"] * (decide.tta == "flip") + ["the run's decision rule"] * (
-        decide.fit == "auto"
-    )
+    views = {"none": [], "flip": ["the mirrored photo averaged in"]}
+    added = views.get(decide.tta, [f"the views of tta {decide.tta} averaged in"])
+    added = added + ["the run's decision rule"] * (decide.fit != "argmax")
     logged = f"epoch {best.epoch} had {best.macro_f1:.3f} on val by the most probable class"
     return f"{logged}; the table is with {' and '.join(added)}" if added else ""
 

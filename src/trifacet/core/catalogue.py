@@ -217,6 +217,23 @@ CATALOGUE: dict[str, Entry] = {
         "Open rows were to be filled, but the training data's class shares are not known.",
         "Submit with the run's own decision rule, which carries them.",
     ),
+    "TRI340": Entry(
+        "Members speak of other photos",
+        "Predictions are put together photo by photo, so all of them must name the same ones. Runs of an ensemble must "
+        "have been split alike: else a photo that one is scored by is one that another was trained on.",
+        "Train the members on one split manifest; predict on the same photos before `trifacet combine`.",
+    ),
+    "TRI341": Entry(
+        "Parts of the task overlap",
+        "Predictions that are multiplied must each answer other attributes; one attribute is answered by two of them.",
+        "Give files of the same task, which are averaged, or of parts that share nothing.",
+    ),
+    "TRI342": Entry(
+        "There is too little to fit weights on",
+        "Weights are fitted on out-of-fold or val predictions that all members have, of 20 people with every label at "
+        "least: fitted on a handful of people they fit these people alone.",
+        "Give --weights yourself, or none: then all members have the same share.",
+    ),
     "TRI400": Entry(
         "This is not a run",
         "The folder has no run.json, or it cannot be read.",
@@ -266,6 +283,16 @@ CATALOGUE: dict[str, Entry] = {
         "The run is being trained",
         "Another process holds the run's lock. Two of them would write over each other.",
         "Wait for it, or stop it; a lock ends with its process, however that ends.",
+    ),
+    "TRI420": Entry(
+        "This is not an ensemble",
+        "The folder's ensemble.json cannot be read, or was written by a newer trifacet.",
+        "Pass the folder that `trifacet ensemble --out` made, or make it again.",
+    ),
+    "TRI421": Entry(
+        "A member of the ensemble has changed",
+        "A member was moved, removed or trained anew, so the ensemble would answer otherwise than it was measured.",
+        "Put the member back, or make the ensemble again with `trifacet ensemble`.",
     ),
     "TRI600": Entry(
         "An extra is not installed",

@@ -84,6 +84,40 @@ def atomic_path(path: Path, *, n_bytes: int | None = None) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its name when the block ends well, and is removed when it does not.
+
+    Raises:
+        RunError: TRI402, something is there already. MachineError: TRI900 disk full, TRI901 not writable.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise error("TRI402", "this place is taken", where=str(path))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as problem:
+        if is_disk_full(problem):
+            raise error("TRI900", "no space left", where=str(path)) from problem
+        raise _cannot_write(path, problem) from problem
+    try:
+        temporary.chmod(new_file_mode() | (new_file_mode() & 0o444) >> 2)
+        yield temporary
+        for written in temporary.rglob("*"):
+            if written.is_dir():
+                sync_folder(written)
+        sync_folder(temporary)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except Exception as problem:
+        if is_disk_full(problem):
+            raise error("TRI900", "no space left", where=str(path)) from problem
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _space(path: Path, n_bytes: int | None) -> str:
     """`1,200 kB free of 66,034 kB needed`; nothing where the need is not known."""
     if n_bytes is None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trifacet.core.errors import error, first_few
 from trifacet.core.files import read_json, write_json
-from trifacet.core.manifest import Crop
 from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema, answer_columns, require_same_schema
 from trifacet.core.tables import Provenance, TableKind, by_parts, read_block, read_parts, read_table, write_table
 
@@ -32,7 +29,8 @@ class DecisionRule(BaseModel):
     """How probabilities become classes, fitted once and stored as `decision.json`.
 
     Each attribute's log-probabilities are divided by its temperature; then tau times the log prior of
-    its classes is subtracted (0: plain argmax, 1: as if classes were equally common).
+    its classes is subtracted (0: plain argmax, 1: as if classes were equally common) and its bias added, a number a
+    class: a threshold of its own for each.
     Source: Guo et al. 2017 (temperature); Menon et al. 2021, eq. 8 (logit adjustment after training).
     """
 
@@ -42,6 +40,7 @@ class DecisionRule(BaseModel):
     temperature: dict[str, float] = {}
     tau: dict[str, float] = {}
     priors: dict[str, tuple[float, ...]] = {}
+    bias: dict[str, tuple[float, ...]] = {}
     fitted_on: str = "nothing"
     n_photos: int = 0
     n_persons: int | None = None
@@ -50,7 +49,7 @@ class DecisionRule(BaseModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         known = {a.name: len(a.classes) for a in self.label_schema.attributes}
-        for name in {*self.temperature, *self.tau, *self.priors}:
+        for name in {*self.temperature, *self.tau, *self.priors, *self.bias}:
             if name not in known:
                 raise ValueError(f"no attribute {name!r} in the schema")
         if any(t <= 0 for t in self.temperature.values()):
@@ -58,6 +57,8 @@ class DecisionRule(BaseModel):
         for name, prior in self.priors.items():
             if len(prior) != known[name] or any(p < 0 for p in prior):
                 raise ValueError(f"prior of {name} must hold {known[name]} numbers of at least 0")
+        if wrong := [name for name, bias in self.bias.items() if len(bias) != known[name]]:
+            raise ValueError(f"bias must hold one number per class, not so for {wrong}")
         if lacking := [name for name, tau in self.tau.items() if tau and name not in self.priors]:
             raise ValueError(f"tau without a prior for {lacking}")
         return self
@@ -141,6 +142,12 @@ class Predictions:
             return np.full(len(self), np.nan) if self.mean_years is None else self.mean_years
         return by_parts(self.age_probs, lambda part: np.asarray(part @ self.schema.year_grid))
 
+    def rows(self, which: IntArray) -> Predictions:
+        """The predictions at these places, in their order."""
+        age, mean = (None if part is None else part[which] for part in (self.age_probs, self.mean_years))
+        ids, errors = ([column[i] for i in which.tolist()] for column in (self.ids, self.errors))
+        return replace(self, ids=ids, probs=self.probs[which], age_probs=age, errors=errors, mean_years=mean)
+
     def with_decision(self, rule: DecisionRule) -> Predictions:
         """The same predictions under another rule."""
         return replace(self, decision=rule)
@@ -170,46 +177,6 @@ class Predictions:
         for name, values, digits in (("age_years", self.age_years, 1), ("confidence", self.confidence, 3)):
             columns[name] = pl.Series(values.astype(np.float64), dtype=pl.Float64(), nan_to_null=True).round(digits)
         return pl.DataFrame({**columns, "error": pl.Series(list(self.errors), dtype=pl.String())})
-
-
-class Predictor(Protocol):
-    """Something that reads images: a trained network, an ensemble, later a bundle."""
-
-    @property
-    def schema(self) -> LabelSchema:
-        """The labels it predicts."""
-        ...
-
-    @property
-    def decision(self) -> DecisionRule:
-        """Its own decision rule."""
-        ...
-
-    @property
-    def made_by(self) -> dict[str, str]:
-        """What it is: names and hashes that its predictions carry."""
-        ...
-
-    @property
-    def is_cutting_faces(self) -> bool:
-        """Whether its input is the square around a photo's face."""
-        ...
-
-    def locate(self, image: ImageArray) -> Crop | None:
-        """The square around the face, for a predictor that cuts faces; several threads may call it."""
-        ...
-
-    def prepare(self, image: ImageArray, crop: Crop | None = None) -> ImageArray:
-        """The input (h, w, 3) uint8 of an upright RGB image (H, W, 3) of any size; several threads may call it."""
-        ...
-
-    def probs(self, inputs: ImageArray) -> tuple[Float32Array, Float32Array | None]:
-        """Joint probabilities (B, K) and the year distribution (B, A) of prepared inputs (B, h, w, 3) uint8."""
-        ...
-
-    def threads(self, n: int) -> AbstractContextManager[Executor]:
-        """`n` threads that may all call `probs` at once."""
-        ...
 
 
 def _log(probs: FloatArray) -> FloatArray:
@@ -253,10 +220,12 @@ def decide(predictions: Predictions, rule: DecisionRule | None) -> IntArray:
 
 def _chosen(probs: FloatArray, rule: DecisionRule | None) -> IntArray:
     scores = _log(np.nan_to_num(probs))
-    for name, tau in rule.tau.items() if rule is not None else ():
-        if rule is not None and tau:
-            prior = _log(np.array(rule.priors[name])[None, :])
-            scores = scores - tau * rule.label_schema.spread(name, prior)
+    if rule is not None:
+        for name, tau in rule.tau.items():
+            if tau:
+                scores = scores - tau * rule.label_schema.spread(name, _log(np.array(rule.priors[name])[None, :]))
+        for name, bias in rule.bias.items():
+            scores = scores + rule.label_schema.spread(name, np.array(bias)[None, :])
     return np.asarray(scores.argmax(axis=1))
 
 

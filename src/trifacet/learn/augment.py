@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trifacet.core.policies import KEYED_OPERATIONS
 from trifacet.core.predictions import Float32Array
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.learn.colours import bend_brightness, each, hide_square, noise_windows, turn_hue
 from trifacet.learn.operations import POLICY_DRAWS, SLOT, follow_policy, operate
 from trifacet.learn.warps import sample

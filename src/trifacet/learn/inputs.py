@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from trifacet.core.recipe import DataSection
+from trifacet.core.recipe_photos import DataSection
 from trifacet.pixels.statistics import channel_statistics
 
 # Mean and deviation of ImageNet's photos: what photos are normalised to, since every backbone takes 0..255 and then

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trifacet.core.errors import error
-from trifacet.core.recipe import DataSection, ModelSection
+from trifacet.core.recipe import ModelSection
+from trifacet.core.recipe_photos import DataSection
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.backbones import build_backbone
 from trifacet.learn.device import precision

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trifacet.core.errors import pick
 from trifacet.core.policies import Step
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.learn import colours, warps
 
 N_STEPS = 4  # operations that a policy may do on a photo

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from trifacet.core.errors import error
 from trifacet.core.manifest import Manifest
-from trifacet.core.recipe import LabelMapSection, Recipe, age_range
+from trifacet.core.recipe import Recipe
+from trifacet.core.recipe_photos import LabelMapSection, age_range
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import (

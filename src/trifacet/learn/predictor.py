@@ -10,9 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import nn
 
+from trifacet.committee import Committee, committee, seated
+from trifacet.core.ensemble import is_ensemble, open_ensemble
 from trifacet.core.errors import error
 from trifacet.core.files import sha256_file
 from trifacet.core.manifest import Crop
@@ -32,11 +35,11 @@ from trifacet.learn.device import choose_device, has_fast_bf16
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, answer_probs, build_net
 from trifacet.learn.trunks import fold_norm
+from trifacet.learn.views import VIEWS, Views, views_of
 from trifacet.pixels.faces import FaceFinder
 from trifacet.pixels.preprocess import Geometry, fit
 from trifacet.prediction import predict_images
 
-Tta = Literal["none", "flip"]
 BFLOAT16 = {"precision": "bfloat16"}  # what answers say that were not computed in float32
 BATCH = 64  # photos a forward pass
 
@@ -57,8 +60,8 @@ def geometry_of(recipe: Recipe) -> Geometry:
 class Model:
     """A network with the weights of a run, its labels and its decision rule. A `Predictor`.
 
-    `manifest_path` is where the photos stand that it was trained on. `has_pictures`: whether a page of its answers may
-    show photos.
+    `manifest_paths` is where the photos stand that it was trained on. `has_pictures`: whether a page of its answers may
+    show photos. `views`: what its answer about a photo is the mean over, by `tta`.
     """
 
     net: nn.Module
@@ -66,13 +69,14 @@ class Model:
     decision: DecisionRule
     geometry: Geometry
     device: torch.device
-    tta: Tta
+    tta: str
     made_by: dict[str, str]
     backbone: str
     stamps: tuple[str, ...] = ()
-    manifest_path: Path | None = None
+    manifest_paths: tuple[Path, ...] = ()
     has_pictures: bool = True
     finder: FaceFinder | None = None
+    views: Views = VIEWS["none"]
 
     def __repr__(self) -> str:
         classes = " x ".join(f"{a.name} {len(a.classes)}" for a in self.schema.attributes)
@@ -96,14 +100,13 @@ class Model:
         return fit(image, self.geometry, crop=crop)
 
     @torch.inference_mode()
-    def probs(self, inputs: ImageArray) -> tuple[Float32Array, Float32Array | None]:
+    def probs(self, inputs: Sequence[ImageArray] | ImageArray) -> tuple[Float32Array, Float32Array | None]:
         """Joint probabilities (B, K) and the year distribution (B, A) of prepared inputs (B, h, w, 3) uint8.
 
-        With `tta` "flip" both are means over the photo and its mirror image.
+        Both are means over the views of each photo that `tta` names.
         """
-        photos = to_tensor(inputs, self.device).float()
-        views = [photos, photos.flip(3)] if self.tta == "flip" else [photos]
-        answers = [answer_probs(self.net(view), self.schema) for view in views]
+        photos = to_tensor(np.asarray(inputs), self.device)
+        answers = [answer_probs(self.net(view), self.schema) for view in self.views(photos)]
         joint = torch.stack([joint for joint, _ in answers]).mean(dim=0)
         years = [y for _, y in answers if y is not None]
         return joint.cpu().numpy(), torch.stack(years).mean(dim=0).cpu().numpy() if years else None
@@ -167,50 +170,62 @@ def load_init(run: Run) -> Callable[[Net], None]:
 
 
 def open_model(
-    run: Run, *, device: str = "auto", tta: Tta | None = None, pictures: bool | None = None, is_fast: bool = False
+    run: Run, *, device: str = "auto", tta: str | None = None, pictures: bool | None = None, is_fast: bool = False
 ) -> Model:
     """The best weights of a run as a predictor, whatever the run's status; argmax where no rule is fitted yet.
 
     tta, pictures: None takes the recipe's. is_fast: bfloat16 where the hardware computes it; else, and everywhere
-    else, answers are computed in float32. Raises RunError TRI403.
+    else, answers are computed in float32. Raises RunError TRI403; ConfigError TRI104, a `tta` that cannot be.
     """
-    chosen = choose_device(device)
+    recipe, chosen = run.info.recipe, choose_device(device)
+    geometry, asked = geometry_of(recipe), tta or recipe.decide.tta
+    views = views_of(asked, recipe=recipe, geometry=geometry, seed=run.info.seed)
     weights = run.weights_path("best")
     net = load_run_net(run)
     fold_norm(net)
     is_rounded = is_fast and has_fast_bf16(chosen)
     net.amp = "auto" if is_rounded else "off"
     has_rule = run.decision_path.exists()
+    told = ({} if asked == recipe.decide.tta else {"tta": asked}) | (BFLOAT16 if is_rounded else {})
     return Model(
         net=net.to(chosen, memory_format=torch.channels_last),  # type: ignore[call-overload]
         schema=run.info.label_schema,
         decision=read_decision(run.decision_path) if has_rule else argmax_rule(run.info.label_schema),
-        geometry=geometry_of(run.info.recipe),
+        geometry=geometry,
         device=chosen,
-        tta=tta or run.info.recipe.decide.tta,
-        made_by={"run": run.info.name, "weights": sha256_file(weights), **(BFLOAT16 if is_rounded else {})},
-        backbone=run.info.recipe.model.backbone,
+        tta=asked,
+        views=views,
+        made_by={"run": run.info.name, "weights": sha256_file(weights), **told},
+        backbone=recipe.model.backbone,
         stamps=run.info.stamps,
-        manifest_path=run.manifest_path,
-        has_pictures=run.info.recipe.report.pictures if pictures is None else pictures,
-        finder=FaceFinder() if run.info.recipe.data.crop == "face" else None,
+        manifest_paths=(run.manifest_path,),
+        has_pictures=recipe.report.pictures if pictures is None else pictures,
+        finder=FaceFinder() if recipe.data.crop == "face" else None,
     )
 
 
 def load_model(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     device: str = "auto",
-    tta: Tta | None = None,
+    tta: str | None = None,
     pictures: bool | None = None,
     is_fast: bool = False,
-) -> Model:
-    """The model in a finished run directory, ready to `predict(images)`; None takes the recipe's setting.
+) -> Model | Committee:
+    """The model in a finished run or an ensemble, ready to `predict(images)`; None takes the recipe's setting.
 
+    Several paths answer together, as the mean of their probabilities under the labels of the first.
     pictures: whether a page of its answers shows photos. is_fast: bfloat16 where the hardware computes it, in half the
     time; probabilities move by a few hundredths at most (docs/log.md, 2026-11-22).
 
     Raises:
-        RunError: TRI400 no run, TRI401 not finished, TRI403 its weights are damaged.
+        RunError: TRI400 no run, TRI401 not finished, TRI403 its weights are damaged, TRI420 no ensemble, TRI421 a
+            member is not what it was. PredictionsError: TRI301, members of other labels.
     """
+    load = partial(load_model, device=device, tta=tta, pictures=pictures, is_fast=is_fast)
+    if not isinstance(path, str | Path):
+        return committee([load(one) for one in path]) if len(path) > 1 else load(path[0])
+    if is_ensemble(Path(path)):
+        ensemble = open_ensemble(Path(path))
+        return seated(ensemble, [load(ensemble.member_path(member)) for member in ensemble.heard])
     return open_model(open_finished_run(Path(path)), device=device, tta=tta, pictures=pictures, is_fast=is_fast)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trifacet.core.errors import error, pick
-from trifacet.core.recipe import SamplerSection, age_range
+from trifacet.core.recipe_photos import SamplerSection, age_range
 from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema
 
 Rows = npt.NDArray[np.int64]

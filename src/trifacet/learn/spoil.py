@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from trifacet.core.predictions import ImageArray
-from trifacet.core.recipe import AugmentSection
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.losses import Labels
 from trifacet.pixels.dress import MASK, FaceArray, put_mask, put_occluder

@@ -11,11 +11,13 @@ import polars as pl
 from markupsafe import Markup
 
 from trifacet.core.config import flatten
+from trifacet.core.ensemble import EnsembleInfo
 from trifacet.core.evaluation import Evaluation, Interval
 from trifacet.core.run import RunInfo
 from trifacet.measure.bootstrap import class_terms, difference, group_sums, macro_f1_of
 from trifacet.pages import html
 
+OF_ENSEMBLES = ("ensemble.members", "ensemble.voting")
 SAME_PHOTO = ["photo_id", "person_id", "true_joint"]
 
 
@@ -27,7 +29,7 @@ class Compared:
     """
 
     name: str
-    info: RunInfo
+    info: RunInfo | EnsembleInfo
     evaluation: Evaluation
     n_bytes: int
     n_folds: int = 0
@@ -58,11 +60,11 @@ def paired(one: Evaluation, other: Evaluation) -> Paired | None:
     return Paired(gain, both.height, len(set(groups)))
 
 
-def recipe_differences(infos: Sequence[RunInfo]) -> list[tuple[str, list[Any]]]:
+def recipe_differences(infos: Sequence[RunInfo | EnsembleInfo]) -> list[tuple[str, list[Any]]]:
     """The settings that are not the same in all runs, the seed and the data among them: (key, a value per run)."""
     flat = [
         {
-            **flatten(info.recipe.model_dump(mode="json", by_alias=True)),
+            **(info.settings if isinstance(info, EnsembleInfo) else _settings(info)),
             "train.seed": info.seed,
             "data (sha256)": info.inputs.get("manifest", "")[:12],
             "photos trained on": info.n_photos.get("train"),
@@ -70,8 +72,13 @@ def recipe_differences(infos: Sequence[RunInfo]) -> list[tuple[str, list[Any]]]:
         for info in infos
     ]
     keys = dict.fromkeys(key for one in flat for key in one)
-    rows = [(key, [one.get(key) for one in flat]) for key in keys]
-    return [(key, values) for key, values in rows if any(value != values[0] for value in values)]
+    said = {key: [one[key] for one in flat if key in one] for key in keys}  # an ensemble has no recipe of its own
+    differ = [key for key, values in said.items() if key in OF_ENSEMBLES or any(v != values[0] for v in values)]
+    return [(key, [one.get(key) for one in flat]) for key in differ]
+
+
+def _settings(info: RunInfo) -> dict[str, Any]:
+    return flatten(info.recipe.model_dump(mode="json", by_alias=True))
 
 
 SCORE_COLUMNS = ("run", "classes", "macro F1", "accuracy", "age error", "photos", "people")

@@ -1,0 +1,101 @@
+"""`trifacet ensemble` and `combine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from trifacet.cli.answers import numbers
+from trifacet.core.errors import error, pick
+
+if TYPE_CHECKING:
+    from trifacet.core.ensemble import Ensemble, Voting
+
+
+def ensemble(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN ...", help="Finished runs or ensembles; the first's labels count.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The ensemble's folder; it must be new.")],
+    weights: Annotated[
+        str, typer.Option(metavar="W,W,...", help="One a run, 2,1,1: how much each has to say. Default: all alike.")
+    ] = "",
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Fit weights on out-of-fold predictions, or val, and score on others.")
+    ] = False,
+    voting: Annotated[
+        str, typer.Option(metavar="soft|hard", help="Mean of probabilities, or votes; ties by probability.")
+    ] = "soft",
+    seed: Annotated[int, typer.Option(help="Of the folds of people that weights are fitted on.")] = 0,
+) -> None:
+    """Finished runs to an ensemble: a folder that predict, decide and compare take wherever they take a run.
+
+    Members must know the same photos, split alike. What they say of val, test or out of folds is put together and
+    scored at once.
+    """
+    from trifacet import stages
+    from trifacet.cli import render
+
+    if weights and fit:
+        raise error("TRI104", "weights are either given or fitted", where="--fit", got=f"--weights {weights} as well")
+    way = cast("Voting", pick({"soft": "soft", "hard": "hard"}, voting, what="voting", where="--voting"))
+    given = numbers(weights, where="--weights", like="2,1,1") if weights else []
+    made = stages.ensemble(runs, out, weights=given, fit=fit, voting=way, seed=seed)
+    render.show(f"{out}: {way} voting", ("", "#share"), [(m.name, f"{m.weight:.3f}") for m in made.info.members])
+    _tell_fit(made)
+    _tell_scores(made)
+    for stamp in made.info.stamps:
+        render.warn(stamp)
+    render.say(f"next: trifacet predict {out} PHOTOS --out answers.parquet")
+
+
+def _tell_fit(made: Ensemble) -> None:
+    from trifacet.cli import render
+
+    if (fit := made.info.fit) is None:
+        return
+    said = "out-of-fold predictions" if fit.fitted_on == "oof" else "val, as not every member has out-of-fold ones"
+    render.say(
+        f"weights fitted on {said}: {fit.n_photos:,} photos of {fit.n_people:,} people. Macro F1 {fit.nested:.3f} on "
+        f"people they were not fitted on; equal weights {fit.equal:.3f}, the best member alone {fit.best_member:.3f}"
+    )
+
+
+def _tell_scores(made: Ensemble) -> None:
+    from trifacet.cli import render
+    from trifacet.core.files import read_json
+
+    rows = []
+    for table, score in read_json(made.scores_path).items():
+        figures = [
+            f"{f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}]" if (f := score[key]) else "-"
+            for key in ("macro_f1", "accuracy")
+        ]
+        rows.append((table, *figures, f"{score['n_photos']:,}"))
+    if rows:
+        render.show("With its decision rule", ("", "#macro F1", "#accuracy", "#photos"), rows)
+    else:
+        render.warn("the members share no predictions, so nothing was scored and the most probable class decides")
+
+
+def combine(
+    predictions: Annotated[
+        list[Path],
+        typer.Argument(metavar="P P ...", help="Predictions of the same photos, each of a part of the task."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The predictions to write.")] = Path("predictions.parquet"),
+) -> None:
+    """Predictions of mask, gender and age, from one file each or in any parts, to predictions of all classes.
+
+    Files of the same attributes are averaged first; parts are then multiplied, as independent given the photo.
+    """
+    from trifacet import stages
+    from trifacet.cli import render
+
+    made = stages.combine(predictions, out)
+    classes = " x ".join(f"{a.name} {len(a.classes)}" for a in made.schema.attributes)
+    render.say(f"{int(made.is_read.sum()):,} photos answered in [bold]{out}[/]: {classes}")
+    for stamp in made.stamps:
+        render.warn(stamp)

@@ -1,0 +1,177 @@
+"""Runs to an ensemble: what they say of the same photos is looked up, weighed, decided and scored, and written down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from trifacet.core.ensemble import (
+    ABOUT,
+    TABLES,
+    Ensemble,
+    EnsembleInfo,
+    Member,
+    Voting,
+    WeightFit,
+    fingerprint_of,
+    open_ensemble,
+    open_member,
+)
+from trifacet.core.errors import error, first_few
+from trifacet.core.files import atomic_folder, sha256_file, write_json, write_text
+from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
+from trifacet.core.predictions import (
+    DecisionRule,
+    Predictions,
+    argmax_rule,
+    read_predictions,
+    write_decision,
+    write_predictions,
+)
+from trifacet.core.run import Run, now, versions
+from trifacet.core.schema import FloatArray
+from trifacet.core.truth import Truth, truth_of
+from trifacet.decision import fit_decision
+from trifacet.ensembles.pool import Pool, answered, pooled
+from trifacet.ensembles.weights import Fitted, fit_weights, given_weights, nested
+from trifacet.scoring import evaluate
+
+NESTED = "each person was answered by weights that were fitted on other people"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How members are weighed: by these weights, by weights fitted on people, or (neither) all alike."""
+
+    weights: Sequence[float] = ()
+    is_fitted: bool = False
+    voting: Voting = "soft"
+    seed: int = 0
+
+
+def join(paths: Sequence[Path], out: Path, *, choice: Choice) -> Ensemble:
+    """A new ensemble of the runs (or ensembles) at `paths`, whole or not at all.
+
+    Raises:
+        ConfigError: TRI104. PredictionsError: TRI301, TRI340, TRI342. RunError: TRI400 to TRI403, TRI420.
+    """
+    if len(paths) < 2:
+        raise error("TRI104", "two runs or more are needed", got=f"{len(paths)}")
+    members = _named([open_member(path) for path in paths])
+    weights = given_weights(choice.weights or [1] * len(members), n_members=len(members))
+    manifests = {name: read_manifest(member.manifest_path) for name, member in members.items()}
+    _require_same_content(manifests)
+    first, *_ = manifests.values()
+    pools, truth = _pools(members), truth_of(first)
+    fitted, source = None, ""
+    if choice.is_fitted:
+        source = next((name for name in ("oof", "val") if name in pools), "")
+        if not source:
+            raise error("TRI342", "the members share no predictions on val or out of folds", where="--fit")
+        fitted = fit_weights(pools[source], truth, voting=choice.voting, seed=choice.seed)
+        weights = fitted.weights
+    voting = choice.voting
+    made = {
+        name: nested(pool, truth, fitted=fitted, voting=voting) if fitted else answered(pool, weights, voting=voting)
+        for name, pool in pools.items()
+    }
+    info = _info(members, weights, out=out, choice=choice)
+    fit = _told(fitted, source) if fitted else None
+    info = info.model_copy(update={"fit": fit, "n_photos": {name: len(table) for name, table in made.items()}})
+    return _written(out, info, made=made, manifest=first)
+
+
+def _told(fitted: Fitted, source: str) -> WeightFit:
+    return WeightFit(
+        fitted_on=source,
+        n_photos=fitted.n_photos,
+        n_people=len(fitted.fold),
+        nested=fitted.nested,
+        equal=fitted.equal,
+        best_member=fitted.best_member,
+    )
+
+
+def _named(members: Sequence[Run | Ensemble]) -> dict[str, Run | Ensemble]:
+    """The members by their own names where these tell them apart, else by their places."""
+    names = [member.info.name for member in members]
+    if len(set(names)) < len(names):
+        names = [str(member.path) for member in members]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({i + 1})" for i, name in enumerate(names)]
+    return dict(zip(names, members, strict=True))
+
+
+def _require_same_content(manifests: Mapping[str, Manifest]) -> None:
+    """Refuses members that know other photos by the same names. Raises PredictionsError TRI340."""
+    (_, first), *others = manifests.items()
+    known = dict(zip(first.photo_ids, first.table["sha256"], strict=True))
+    for name, manifest in others:
+        pairs = zip(manifest.photo_ids, manifest.table["sha256"], strict=True)
+        changed = [one for one, sha256 in pairs if known.get(one, sha256) != sha256]
+        if changed:
+            what = f"{len(changed):,} photos of the same name have another content"
+            raise error("TRI340", what, where=name, got=first_few(changed, 3))
+
+
+def _pools(members: Mapping[str, Run | Ensemble]) -> dict[str, Pool]:
+    """What the members say side by side, for each table that all of them have."""
+    shared = [t for t in TABLES if all(member.predictions_path(t).is_file() for member in members.values())]
+    return {t: pooled({n: read_predictions(m.predictions_path(t)) for n, m in members.items()}) for t in shared}
+
+
+def _info(members: Mapping[str, Run | Ensemble], weights: FloatArray, *, out: Path, choice: Choice) -> EnsembleInfo:
+    first, *_ = members.values()
+    return EnsembleInfo(
+        name=out.name,
+        created=now(),
+        members=tuple(
+            Member(
+                path=Path(os.path.relpath(member.path.absolute(), out.absolute())).as_posix(),
+                name=name,
+                weight=float(weight),
+                sha256=fingerprint_of(member),
+            )
+            for (name, member), weight in zip(members.items(), weights, strict=True)
+        ),
+        voting=choice.voting,
+        seed=choice.seed,
+        label_schema=first.info.label_schema,
+        priors=first.info.priors,
+        inputs={"manifest": sha256_file(first.manifest_path)},
+        stamps=merged_stamps(*(member.info.stamps for member in members.values())),
+        versions=versions(),
+        seconds=sum(member.info.seconds for member in members.values()),
+    )
+
+
+def _written(out: Path, info: EnsembleInfo, *, made: Mapping[str, Predictions], manifest: Manifest) -> Ensemble:
+    """The ensemble in its folder, which appears whole. Raises RunError TRI402."""
+    truth = truth_of(manifest)
+    rule = _rule(info, made, truth=truth)
+    with atomic_folder(out) as folder:
+        ensemble, scores = Ensemble(folder, info), {}
+        for name, table in made.items():
+            stamps = merged_stamps(table.stamps, (NESTED,) if info.fit and name != "test" else ())
+            about = {"run": info.name, **{f"weights_{i}": m.sha256 for i, m in enumerate(info.members)}}
+            told = Predictions(table.ids, table.probs, table.age_probs, table.errors, table.schema, about, rule, stamps)
+            write_predictions(ensemble.predictions_path(name), told)
+            scores[name] = evaluate(told, truth, seed=info.seed).as_json()
+        write_manifest(ensemble.manifest_path, manifest)
+        write_text(folder / "schema.yaml", yaml.safe_dump(info.label_schema.model_dump(mode="json"), sort_keys=False))
+        write_decision(ensemble.decision_path, rule)
+        write_json(ensemble.scores_path, scores)
+        write_json(folder / ABOUT, info.model_dump(mode="json"))
+    return open_ensemble(out)
+
+
+def _rule(info: EnsembleInfo, made: Mapping[str, Predictions], *, truth: Truth) -> DecisionRule:
+    """The rule fitted on what the members share; for votes, and where nothing is shared, the most probable class."""
+    source = next((name for name in ("oof", "val") if name in made), "")
+    if info.voting == "hard" or not source:
+        return argmax_rule(info.label_schema).model_copy(update={"priors": info.priors})
+    return fit_decision(made[source], truth, priors=info.priors, fitted_on=source, seed=info.seed)
