@@ -176,7 +176,9 @@ def test_the_same_seed_is_the_same_run_and_another_is_not(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("batch_size", "what"),
     [
-        pytest.param(8, r"the loss at step \d is (nan|inf)", id="in the middle of an epoch"),
+        pytest.param(
+            8, r"the loss at step \d is (nan|inf), got photos \d+.jpg, .*in all\)", id="in the middle of an epoch"
+        ),
         pytest.param(64, r"the loss on val after step 1 is (nan|inf)", id="at its last step"),
     ],
 )
@@ -194,6 +196,15 @@ def test_a_loss_that_is_no_number_stops_the_run_and_ruined_weights_are_not_kept(
         trained(tmp_path, *blow_up, "train.head_epochs=0", f"train.batch_size={batch_size}")
     assert not (tmp_path / "run" / "weights" / "best.safetensors").exists()
     assert read_jsonl(tmp_path / "run" / "metrics.jsonl") == []
+
+
+def test_sharpness_and_parts_change_the_run_and_leave_it_reproducible(tmp_path: Path) -> None:
+    def weights(name: str, *sets: str) -> bytes:
+        return trained(tmp_path / name, "train.epochs=1", *sets).weights_path("last").read_bytes()
+
+    sharp = weights("sharp", "optim.sam=0.05", "train.accumulate=2")
+    assert sharp == weights("again", "optim.sam=0.05", "train.accumulate=2")
+    assert len({sharp, weights("plain"), weights("parts", "train.accumulate=2")}) == 3
 
 
 def test_photos_too_small_for_a_backbone_are_refused(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ class OptimSection(Section):
         {}, description="more of the optimiser's own: {betas: [0.9, 0.95], nesterov: true}"
     )
     clip_norm: Positive | None = Field(5.0, description="largest norm of the gradient; null: no limit")
+    sam: NotNegative = Field(0.0, description="radius of sharpness-aware steps, .05 say, at twice the time")
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="decay of a running mean of the weights; 0: none")
 
 
@@ -121,6 +122,7 @@ class TrainSection(Section):
     head_batch_size: Annotated[int, Field(ge=1)] = Field(512, description="photos a step of the head alone")
     head_copies: Annotated[int, Field(ge=0, le=64)] = Field(1, description="augmented copies the head alone sees")
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="photos a step")
+    accumulate: Annotated[int, Field(ge=1)] = Field(1, description="parts a step is computed in: that much less memory")
     patience: Annotated[int, Field(ge=0)] = Field(
         0, description="epochs without a better val score that end it; 0: none"
     )

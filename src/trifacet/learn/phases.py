@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from trifacet.core.errors import error
+from trifacet.core.errors import error, first_few
 from trifacet.core.manifest import Manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.recipe_photos import LabelMapSection, age_range
@@ -57,6 +57,12 @@ class Data:
     val_rows: Rows
     device: torch.device
     resident: Tensor | None = None
+    photo_ids: Sequence[str] = ()
+
+    def named(self, examples: Rows) -> str:
+        """The photos of a batch in words."""
+        rows = self.train_rows[examples % len(self.train_rows)]
+        return f"photos {first_few([self.photo_ids[row] for row in rows])}"
 
     def inputs(self, rows: Rows) -> Tensor:
         """uint8 (B, 3, h, w) on the device."""
@@ -124,7 +130,7 @@ def make_data(
     train_rows, val_rows = (np.flatnonzero(chosen).astype(np.int64) for chosen in (is_trained, splits == "val"))
     kept = recipe.train.resident == "auto" and device.type == "cuda" and fits_on(device, images.nbytes)
     on_device = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device) if kept else None
-    return Data(images, labels.to(device), train_rows, val_rows, device, on_device)
+    return Data(images, labels.to(device), train_rows, val_rows, device, on_device, manifest.photo_ids)
 
 
 def training_schema(schema: LabelSchema, label_map: LabelMapSection) -> LabelSchema:

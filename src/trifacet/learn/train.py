@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from trifacet.learn.clock import Clock, bytes_kept_for_backward, peak_memory
 from trifacet.learn.device import choose_device, describe_device, memory_guard
 from trifacet.learn.ema import Ema
 from trifacet.learn.features import batches
-from trifacet.learn.losses import Loss, blended, make_loss
+from trifacet.learn.losses import Loss, make_loss
 from trifacet.learn.mixing import draw_mix, mixed
 from trifacet.learn.models import Net, build_net
 from trifacet.learn.optimizers import make_optimizer
@@ -40,7 +41,9 @@ from trifacet.learn.phases import (
     training_schema,
 )
 from trifacet.learn.prefetch import ahead
+from trifacet.learn.sam import climb, descend
 from trifacet.learn.schedule import has_run_out, lr_schedule
+from trifacet.learn.step import Batch, backward
 from trifacet.learn.stop import Stop
 from trifacet.learn.track import Tracker, cut_metrics, open_trackers
 from trifacet.learn.validate import validate
@@ -147,7 +150,8 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
     asked to stop; what follows is a function of its content alone, so a kill repeats some steps to the same bytes.
     """
     run, recipe, seed, clock = course.run, course.run.info.recipe, course.run.info.seed, course.clock
-    loss = copy.deepcopy(course.loss).to(course.data.device)  # what it learns and counts is of one phase
+    data = course.data
+    loss = copy.deepcopy(course.loss).to(data.device)  # what it learns and counts is of one phase
     optimizer, peaks = make_optimizer((*phase.parts, (loss, phase.parts[-1][1])), recipe.optim)
     average = Ema(phase.module, recipe.optim.ema) if recipe.optim.ema else None
     keeper = Keeper(run, phase.module, loss=loss, optimizer=optimizer, average=average)
@@ -169,27 +173,30 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                 with course.stop.held():
                     step = epoch * steps_per_epoch + so_far.n_steps
                     random = _random(seed, phase.name, at=epoch, step=step)
-                    torch.manual_seed(int(random.integers(2**63)))
+                    noise = int(random.integers(2**63))
                     mix = draw_mix(random, phase.mixing, n_photos=len(examples))
                     for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                         group["lr"] = peak * rate(step, progress.scores)
                     with clock.part("augment"):
                         seen = change(inputs, examples)
                         seen, others, share = mixed(seen, labels, mix=mix, load=load, change=change)
-                    with clock.part("forward"):
-                        done = step / (steps_per_epoch * phase.n_epochs)
-                        answers = phase.module(seen)
-                        value = blended(loss, answers, labels=labels, others=others, share=share, progress=done)
-                    with clock.part("backward"):
+                    whole = step / (steps_per_epoch * phase.n_epochs)
+                    batch = Batch(seen, labels, others, share)
+                    descent = partial(backward, phase.module, loss, batch=batch, through=whole, clock=clock)
+                    optimizer.zero_grad(set_to_none=True)
+                    number = descent(noise=noise, n_parts=recipe.train.accumulate)
+                    _check_finite(number, f"the loss at step {progress.step}", run=run, got=data.named(examples))
+                    if recipe.optim.sam:
+                        climbed = climb(phase.module, rho=recipe.optim.sam)
                         optimizer.zero_grad(set_to_none=True)
-                        value.backward()  # type: ignore[no-untyped-call]
+                        descent(noise=noise, n_parts=recipe.train.accumulate)
+                        descend(phase.module, climbed)
                     with clock.part("step"):
                         if recipe.optim.clip_norm:
                             torch.nn.utils.clip_grad_norm_(phase.module.parameters(), recipe.optim.clip_norm)
                         optimizer.step()
                         if average:
                             average.update(step)
-                        number = _finite(value.item(), f"the loss at step {progress.step}", run=run)
                     so_far = so_far.plus(len(examples), loss=number, seconds=time.perf_counter() - started)
                     progress = progress.model_copy(update={"step": progress.step + 1, "so_far": so_far})
                 course.on_tick(_tick(phase, epoch, so_far=so_far, loss=number))
@@ -197,8 +204,8 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                     with clock.part("save"):
                         keeper.save(progress.at(clock.seconds))
             with _shown(average, course.stop), clock.part("validate"):
-                figures = validate(net, phase, data=course.data, loss=loss, schema=run.info.label_schema)
-                _finite(figures["val_loss"], f"the loss on val after step {progress.step}", run=run)
+                figures = validate(net, phase, data=data, loss=loss, schema=run.info.label_schema)
+                _check_finite(figures["val_loss"], f"the loss on val after step {progress.step}", run=run)
                 best, score = progress.best, figures["val_score"]
                 if phase.selects and (best is None or score > best.macro_f1):
                     best = Best(epoch=progress.n_records + 1, macro_f1=score)
@@ -250,11 +257,10 @@ def _tick(phase: Phase, epoch: int, *, so_far: EpochSoFar, loss: float = math.na
     return Tick(phase.name, epoch + 1, phase.n_epochs, so_far.n_done, phase.n_examples, loss, speed, score)
 
 
-def _finite(loss: float, what: str, *, run: Run) -> float:
-    """`loss` if it is a number. Raises RunError TRI405."""
+def _check_finite(loss: float, what: str, *, run: Run, got: str = "") -> None:
+    """Refuses to go on with a loss that is no number; what was saved before is kept. Raises RunError TRI405."""
     if not math.isfinite(loss):
-        raise error("TRI405", f"{what} is {loss}", where=str(run.path))
-    return loss
+        raise error("TRI405", f"{what} is {loss}", where=str(run.path), got=got)
 
 
 def _begun(run: Run, *, device: torch.device, pace: Pace, pixels: dict[str, Any]) -> Run:
