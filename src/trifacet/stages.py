@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
+from trifacet.averaging import average_of
 from trifacet.closing import answers_page, compared, decided, save_answers
 from trifacet.core.config import Resolved
 from trifacet.core.ensemble import Ensemble, Voting
@@ -185,6 +186,19 @@ def dry_run(
     inputs = open_inputs(rows, geometry_of(recipe.settings), progress=progress)
     seed = recipe.settings.train.seed
     return one_batch(rows, inputs, recipe=recipe.settings, seed=0 if seed == "random" else seed, init=start)
+
+
+def average(
+    runs: Sequence[Path | str],
+    out: Path | str,
+    *,
+    last: int | None = None,
+    greedy: bool = False,
+    progress: Progress = quiet,
+) -> Run:
+    """The kept epochs of a run, or several runs of one network, to a run with the mean of their weights."""
+    require_train()
+    return average_of([Path(run) for run in runs], Path(out), last=last, is_greedy=greedy, progress=progress)
 
 
 def predict(

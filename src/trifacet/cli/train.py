@@ -80,7 +80,7 @@ def train(
                 resolved, data=manifest, out=place, init=init, progress=bars.told, on_tick=bars.ticked, profile=profile
             )
     official.write_beside(run)
-    _tell_run(run, is_profiled=profile)
+    tell_run(run, is_profiled=profile)
 
 
 def _place(out: Path | None, *, name: str, recipe: str) -> Path:
@@ -159,7 +159,8 @@ def _tell_split(manifest: Manifest) -> None:
     )
 
 
-def _tell_run(run: Run, *, is_profiled: bool) -> None:
+def tell_run(run: Run, *, is_profiled: bool = False) -> None:
+    """A finished run's scores, what to know of them, and what comes next."""
     from trifacet.cli import render
     from trifacet.core.files import read_json
 

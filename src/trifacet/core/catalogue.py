@@ -284,6 +284,11 @@ CATALOGUE: dict[str, Entry] = {
         "Another process holds the run's lock. Two of them would write over each other.",
         "Wait for it, or stop it; a lock ends with its process, however that ends.",
     ),
+    "TRI423": Entry(
+        "Weights that cannot be averaged",
+        "A run kept too few epochs, or runs have other networks, photos or splits.",
+        "Average epochs of one run (`train.keep_epochs`), or runs of one recipe's network on one manifest.",
+    ),
     "TRI420": Entry(
         "This is not an ensemble",
         "The folder's ensemble.json cannot be read, or was written by a newer trifacet.",

@@ -135,6 +135,9 @@ class TrainSection(Section):
     memory_format: Literal["auto", "channels_last", "contiguous"] = Field("auto", description="auto: tried, recorded")
     compile: bool = Field(False, description="have torch compile the backbone, which takes a minute")
     resident: Literal["auto", "off"] = Field("auto", description="keep all photos in the GPU's memory where they fit")
+    keep_epochs: Annotated[int, Field(ge=0)] = Field(
+        0, description="last epochs whose weights `trifacet average` finds"
+    )
     checkpoint_seconds: NotNegative = Field(60.0, description="between checkpoints, inside an epoch too; 0: every step")
 
 

@@ -122,6 +122,11 @@ class Run:
         """The weights of the best or the last epoch."""
         return self.path / "weights" / f"{which}.safetensors"
 
+    @property
+    def epochs_dir(self) -> Path:
+        """The weights of its last epochs, where they are kept: epoch_00029.safetensors, ..."""
+        return self.path / "weights" / "epochs"
+
     def predictions_path(self, split: str) -> Path:
         """What it predicts for `val`, `test` or `oof`."""
         return self.path / "predictions" / f"{split}.parquet"

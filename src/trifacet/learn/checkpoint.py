@@ -92,6 +92,23 @@ def save_weights(path: Path, module: nn.Module, *, about: Mapping[str, str]) -> 
     write_bytes(path, save(_on_cpu(module.state_dict()), metadata=_metadata(about)))
 
 
+def weights_about(run: Run) -> dict[str, str]:
+    """What a weights file says of itself."""
+    info = run.info
+    return {
+        "label_schema": info.label_schema.fingerprint,
+        "backbone": info.recipe.model.backbone,
+        "manifest": info.inputs.get("manifest", ""),
+    }
+
+
+def keep_epoch(folder: Path, module: nn.Module, *, epoch: int, n_kept: int, about: Mapping[str, str]) -> None:
+    """Writes the weights of an epoch and deletes all but those of the newest `n_kept`."""
+    save_weights(folder / f"epoch_{epoch:05d}.safetensors", module, about=about)
+    for old in sorted(folder.glob("epoch_*.safetensors"))[:-n_kept]:
+        old.unlink()
+
+
 def save_checkpoint(
     folder: Path,
     module: nn.Module,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import (
     OnPhotos,
     Rows,
+    View,
     augmented,
     batches,
     compute_features,
@@ -218,10 +220,6 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
             photos, draws[torch.from_numpy(examples)], ranges=recipe.augment, window=recipe.data.window
         )
 
-    def answer_val() -> Logits:
-        parts = [net(data.inputs(rows).float()) for rows in batches(data.val_rows, 2 * recipe.train.batch_size)]
-        return {name: torch.cat([part[name].float() for part in parts]) for name in parts[0]}
-
     return Phase(
         name="all",
         module=net,
@@ -233,9 +231,15 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
         order=_order(data, n_views=1, schema=schema, recipe=recipe, n_epochs=recipe.train.epochs),
         load=load,
         view=view,
-        answer_val=answer_val,
+        answer_val=partial(answer_val, net, data, batch_size=2 * recipe.train.batch_size),
         mixing=make_mixing(recipe.augment, schema, classes=data.labels.classes.cpu().numpy()[data.train_rows]),
     )
+
+
+def answer_val(net: Net, data: Data, *, batch_size: int) -> Logits:
+    """Logits of every val photo as it is, in `val_rows` order."""
+    parts = [net(data.inputs(rows).float()) for rows in batches(data.val_rows, batch_size)]
+    return {name: torch.cat([part[name].float() for part in parts]) for name in parts[0]}
 
 
 def _n_drawn(n_examples: int, recipe: Recipe) -> int:
@@ -268,17 +272,26 @@ def adapt_norm(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
 
     Source: Li et al. 2018, Adaptive batch normalization for practical domain adaptation.
     """
+    if isinstance(net.backbone, FaceTrunk) or not (recipe.train.epochs and recipe.train.head_epochs):
+        return
+    rows = np.random.default_rng(seed).permutation(data.train_rows)[:N_ADAPT_PHOTOS]
+    view = augmented(recipe, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows))
+    refit_norm(net, data, rows=rows, view=view, batch_size=recipe.train.batch_size)
+
+
+@torch.no_grad()
+def refit_norm(net: Net, data: Data, *, rows: Rows, view: View, batch_size: int) -> None:
+    """Re-estimates the running statistics of a backbone's batch norms, if it has any, on these photos in this order."""
     norms = [m for m in net.backbone.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
-    if isinstance(net.backbone, FaceTrunk) or not norms or not (recipe.train.epochs and recipe.train.head_epochs):
+    if not norms:
         return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
     net.train()
-    rows = np.random.default_rng(seed).permutation(data.train_rows)[:N_ADAPT_PHOTOS]
-    view, done = augmented(recipe, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows)), 0
-    for part in batches(rows, recipe.train.batch_size):
+    done = 0
+    for part in batches(rows, batch_size):
         net.features(view(data.inputs(part), slice(done, done + len(part))))
         done += len(part)
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -20,7 +20,16 @@ from trifacet.core.manifest import Manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
 from trifacet.core.schema import IntArray, LabelSchema
-from trifacet.learn.checkpoint import Checkpoint, EpochSoFar, Keeper, Progress, read_checkpoint, save_weights
+from trifacet.learn.checkpoint import (
+    Checkpoint,
+    EpochSoFar,
+    Keeper,
+    Progress,
+    keep_epoch,
+    read_checkpoint,
+    save_weights,
+    weights_about,
+)
 from trifacet.learn.clock import Clock, bytes_kept_for_backward, peak_memory
 from trifacet.learn.device import choose_device, describe_device, memory_guard
 from trifacet.learn.ema import Ema
@@ -210,6 +219,8 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                 if phase.selects and (best is None or score > best.macro_f1):
                     best = Best(epoch=progress.n_records + 1, macro_f1=score)
                     save_weights(run.weights_path("best"), net, about=weights_about(run))
+            if phase.selects and (n_kept := recipe.train.keep_epochs):
+                keep_epoch(run.epochs_dir, net, epoch=progress.n_records + 1, n_kept=n_kept, about=weights_about(run))
             record = {
                 "phase": phase.name,
                 "epoch": progress.n_records + 1,
@@ -286,16 +297,6 @@ def _told_passed_over(run: Run, checkpoint: Checkpoint | None) -> Run:
     names = ", ".join(checkpoint.set_aside)
     told = f"damaged checkpoints were set aside ({names}); training went on from step {checkpoint.progress.step}"
     return save_run(run, notes=(*run.info.notes, told))
-
-
-def weights_about(run: Run) -> dict[str, str]:
-    """What a weights file says of itself."""
-    info = run.info
-    return {
-        "label_schema": info.label_schema.fingerprint,
-        "backbone": info.recipe.model.backbone,
-        "manifest": info.inputs.get("manifest", ""),
-    }
 
 
 def _build(schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] | None, device: torch.device) -> Net:

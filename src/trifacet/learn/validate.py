@@ -26,6 +26,11 @@ def validate(net: Net, phase: Phase, *, data: Data, loss: Loss, schema: LabelSch
     return {"val_loss": float(loss(logits, labels)), **_figures(logits, labels, schema=schema)}
 
 
+def score_of(logits: Logits, labels: Labels, *, schema: LabelSchema) -> float:
+    """What picks the best epoch (`validate`) of these answers."""
+    return _figures(logits, labels, schema=schema)["val_score"]
+
+
 def _figures(logits: Logits, labels: Labels, *, schema: LabelSchema) -> dict[str, float]:
     joint, years = (None if p is None else p.cpu().numpy() for p in answer_probs(logits, schema))
     assert joint is not None
