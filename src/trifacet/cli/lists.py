@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from trifacet.cli.command import Command, Group
+from trifacet.core.errors import error
 
 config = typer.Typer(cls=Group, help="Settings and where they come from.")
 
@@ -71,6 +72,32 @@ def augmentations() -> None:
     render.show("augmentations", ("", "default", ""), rows)
     render.show("operations of augment.policy and augment.strength", ("", ""), list(OPERATIONS.items()))
     render.say("[dim]`trifacet train RECIPE --data DATA --dry-run` draws what the network would be shown[/]")
+
+
+def import_config(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Another system's config.json, or kaggle-hpa's YAML.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The recipe to write; default beside FILE, .yaml.")] = None,
+) -> None:
+    """Read the settings of an older system as a recipe, and say what was fixed, left out, or is to be done by hand."""
+    import yaml
+
+    from trifacet.cli import render
+    from trifacet.core.files import check_suffix, write_text
+    from trifacet.old_configs import import_config as read
+
+    out = out or file.with_name(f"{file.stem}.recipe.yaml")
+    check_suffix(out, ".yaml", ".yml", what="a recipe")
+    if out.exists():
+        raise error("TRI104", "this file exists already", where="--out", got=f"'{out}'")
+    made = read(file)
+    head = [
+        f"# {out.stem.removesuffix('.recipe')}: from {file.name} of {made.what}.",
+        *(f"# - {n}" for n in made.notes),
+    ]
+    write_text(out, "\n".join(head) + "\n" + yaml.safe_dump(made.recipe, sort_keys=False))
+    for note in made.notes:
+        render.warn(note)
+    render.say(f"read as settings of {made.what}: [bold]{out}[/]\nnext: trifacet train {out} --data DATA")
 
 
 @config.command(cls=Command)

@@ -44,6 +44,11 @@ CATALOGUE: dict[str, Entry] = {
         "The module cannot be imported, has no such name, or returned something else than promised.",
         "Check that Python finds the module from the folder you stand in and that the name is spelled right.",
     ),
+    "TRI106": Entry(
+        "A settings file of another system cannot be read as a recipe",
+        "It is of no system that is known, or names a network, a loss or a schedule that there is no counterpart of.",
+        "Correct what is named, or write the differences into a recipe by hand: docs/how-to/migrate.md has the names.",
+    ),
     "TRI200": Entry(
         "A manifest breaks its rules",
         "A class lies outside the schema, a photo has two rows, or an age lies off the year grid.",

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.flow.command import done, trifacet
+from trifacet.core.config import read_layer, resolve
+from trifacet.core.errors import ConfigError
+from trifacet.core.recipe import Recipe
+from trifacet.old_configs import Imported, import_config
+
+BASELINE = {
+    "seed": 42, "epochs": 1, "dataset": "MaskBaseDataset", "augmentation": "BaseAugmentation", "resize": [128, 96],
+    "batch_size": 64, "valid_batch_size": 1000, "model": "BaseModel", "optimizer": "SGD", "lr": 0.001, "val_ratio": 0.2,
+    "criterion": "cross_entropy", "lr_decay_step": 20, "log_interval": 20, "name": "exp", "data_dir": "/opt/ml/x",
+    "model_dir": "./model",
+}  # fmt: skip
+QUEUED = {
+    **BASELINE, "dataset": "MyDataset", "model": "ResNet50", "criterion": ["focal", "label_smoothing", "f1"],
+    "early_stop": 10,
+}  # fmt: skip
+HPA = """
+data: {name: DefaultDataset, dir: ./data, params: {idx_fold: 0, num_fold: 5}}
+model: {name: resnet34}
+train: {dir: ./out, batch_size: 16, num_epochs: 60, num_grad_acc: 4}
+eval: {batch_size: 64}
+optimizer: {name: adam, params: {lr: 0.0005, betas: "(0.9, 0.99)"}}
+scheduler: {name: multi_step, params: {milestones: [20, 40], gamma: 0.2}}
+transform: {name: policy_transform, num_preprocessor: 4, params: {size: 256, per_image_norm: true}}
+loss: {name: binary_focal_loss}
+"""
+
+
+def imported(folder: Path, content: dict | str) -> Imported:
+    path = folder / ("c.yml" if isinstance(content, str) else "c.json")
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return import_config(path)
+
+
+def recipe_of(made: Imported, folder: Path) -> Recipe:
+    (folder / "r.yaml").write_text(yaml.safe_dump(made.recipe), encoding="utf-8")
+    return resolve(Recipe, [read_layer(folder / "r.yaml")]).settings
+
+
+def test_the_baselines_flags_are_read_as_it_meant_them(tmp_path: Path) -> None:
+    made = imported(tmp_path, BASELINE)
+    recipe = recipe_of(made, tmp_path)
+    assert made.what == "the official baseline"
+    assert recipe.data.image_size == (128, 96)
+    assert (recipe.model.backbone, recipe.model.head) == ("baseline_cnn", "joint")
+    assert (recipe.optim.name, recipe.optim.lr, recipe.optim.head_lr, recipe.optim.weight_decay) == (
+        "sgd",
+        1e-3,
+        None,
+        5e-4,
+    )
+    assert (recipe.schedule.name, recipe.schedule.step_epochs, recipe.schedule.gamma) == ("step", 20, 0.5)
+    assert (recipe.train.epochs, recipe.train.head_epochs, recipe.train.seed) == (1, 0, 42)
+    assert recipe.loss.terms == {"cross_entropy": 1.0}
+    assert (recipe.augment.flip, recipe.augment.scale, recipe.augment.brightness) == (0, 0, 0)
+    assert "val_ratio 0.2: `trifacet split MANIFEST --out SPLIT --val 0.2`" in made.notes
+    assert not any("nothing to answer it" in note for note in made.notes)
+
+
+def test_a_queued_file_sums_its_criteria_and_has_the_schedule_of_the_code(tmp_path: Path) -> None:
+    made = imported(tmp_path, QUEUED)
+    recipe = recipe_of(made, tmp_path)
+    assert recipe.loss.terms == {"focal": 1.0, "cross_entropy": 1.0, "macro_f1": 1.0}
+    assert (recipe.loss.label_smoothing, recipe.loss.smoothing) == (0.02, "wrong")
+    assert (recipe.schedule.name, recipe.schedule.cycle_epochs, recipe.schedule.floor) == ("restarts", 20, 1e-3)
+    assert recipe.optim.lr == 0.01
+    assert recipe.train.patience == 10
+    assert recipe.data.crop_size == (360, 360)
+    assert "lr 0.001 had no effect there: its schedule is written into the code, and so it is here" in made.notes
+
+
+def test_kaggle_hpa_is_read_without_eval(tmp_path: Path) -> None:
+    made = imported(tmp_path, HPA)
+    recipe = recipe_of(made, tmp_path)
+    assert recipe.model.backbone == "timm/resnet34"
+    assert (recipe.train.batch_size, recipe.train.accumulate, recipe.train.epochs) == (64, 4, 60)
+    assert recipe.optim.args == {"betas": (0.9, 0.99)}
+    assert (recipe.schedule.name, recipe.schedule.milestones, recipe.schedule.gamma) == ("multi_step", (20, 40), 0.2)
+    assert (recipe.data.image_size, recipe.data.normalize) == ((256, 256), "per_image")
+    assert recipe.loss.terms == {"binary_focal": 1.0}
+    assert "data.params.idx_fold: 0 has nothing to answer it here" in made.notes
+    with pytest.raises(ConfigError, match="TRI106"):
+        imported(tmp_path, HPA.replace('"(0.9, 0.99)"', "\"__import__('os')\""))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param({"model": "ResNet51"}, "model 'ResNet51', did you mean resnet50?", id="model"),
+        pytest.param({"criterion": ["focla"]}, "criterion 'focla'", id="criterion"),
+        pytest.param({"epochs": "many"}, "invalid literal for int() with base 10: 'many'", id="number"),
+    ],
+)
+def test_what_there_is_no_counterpart_of_is_named(tmp_path: Path, change: dict, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        imported(tmp_path, {**QUEUED, **change})
+    what = f"TRI106 {tmp_path}/c.json: this settings file holds something unexpected, got {told}"
+    assert str(caught.value).startswith(what)
+
+
+def test_the_command_writes_a_recipe_that_trains_and_says_what_was_fixed(tmp_path: Path) -> None:
+    (tmp_path / "exp.json").write_text(json.dumps(BASELINE), encoding="utf-8")
+    said = done("import-config", tmp_path / "exp.json")
+    written = (tmp_path / "exp.recipe.yaml").read_text(encoding="utf-8")
+    assert written.startswith("# exp: from exp.json of the official baseline.\n# - val_ratio 0.2: ")
+    assert "its split went by photo" in said.err
+    assert "next: trifacet train" in said.out
+    done("config", "show", tmp_path / "exp.recipe.yaml")
+    again = trifacet("import-config", tmp_path / "exp.json")
+    assert again.err.startswith("TRI104 --out: this file exists already")
+    other = trifacet("import-config", tmp_path / "exp.recipe.yaml", "--out", tmp_path / "x.yaml")
+    assert other.err.startswith(f"TRI106 {tmp_path}/exp.recipe.yaml: not a settings file that is known")
