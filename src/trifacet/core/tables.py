@@ -58,7 +58,7 @@ def write_table(path: Path | str, table: pl.DataFrame, *, provenance: Provenance
     """Writes a table with its provenance in the parquet metadata, whole or not at all."""
     content = BytesIO()  # a full disk must arrive as OSError: polars calls it a fault of the format
     table.write_parquet(content, metadata={METADATA_KEY: provenance.model_dump_json()}, compression="zstd")
-    write_bytes(Path(path), content.getbuffer())
+    write_bytes(Path(path), content.getvalue())  # shared, not copied; a view held by an error crashes Python 3.12.1
 
 
 def read_table(
