@@ -49,6 +49,8 @@ def _members(runs: Sequence[Run], *, last: int | None) -> list[Path]:
         for other in runs[1:]:
             if other.info.recipe.model != first.info.recipe.model or other.info.label_schema != first.info.label_schema:
                 raise error("TRI423", "this run has another network", where=str(other.path))
+            if other.info.recipe.data != first.info.recipe.data:
+                raise error("TRI423", "this run sees photos cut another way", where=str(other.path))
             if other.info.inputs["manifest"] != first.info.inputs["manifest"]:
                 raise error("TRI423", "this run was trained on other photos or another split", where=str(other.path))
         return [run.weights_path("best") for run in runs]

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 def check(manifest: Manifest, recipe: Recipe, *, start: Callable[[Net], None] | None) -> None:
     """Refuses, before anything is written, what training would stop at."""
-    from trifacet.learn.train import check_training
+    from trifacet.learn.start import check_training
 
     open_teachers(recipe, manifest)
-    check_training(manifest.schema, recipe, init=start)
+    check_training(manifest, recipe, init=start)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,22 @@ def test_runs_are_averaged_as_far_as_they_do_no_harm(runs: Path, tmp_path: Path)
     done("average", runs / "a", runs / "b", "--out", tmp_path / "soup", "--greedy")
     (note,) = open_run(tmp_path / "soup").info.notes
     assert note.startswith(("the mean of 1 of 2 weights: ", "the mean of 2 of 2 weights: "))
+
+
+def test_weights_that_do_not_fit_together_or_are_damaged_are_named(runs: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(runs / "b", other)
+    about = json.loads((other / "run.json").read_text())
+    about["recipe"]["data"]["crop"] = "none"
+    (other / "run.json").write_text(json.dumps(about))
+    said = trifacet("average", runs / "a", other, "--out", tmp_path / "mean")
+    assert said.err.startswith(f"TRI423 {other}: this run sees photos cut another way")
+    about["recipe"]["data"]["crop"] = "middle_square"
+    (other / "run.json").write_text(json.dumps(about))
+    (other / "weights/best.safetensors").write_bytes(b"no tensors")
+    said = trifacet("average", runs / "a", other, "--out", tmp_path / "mean")
+    assert said.err.startswith(f"TRI403 {other}/weights/best.safetensors: these weights cannot be read, got ")
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
 def test_what_cannot_be_averaged_is_told_and_leaves_nothing(runs: Path, tmp_path: Path) -> None:

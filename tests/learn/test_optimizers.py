@@ -96,3 +96,8 @@ def test_names_of_optimisers_are_checked() -> None:
     assert check_optimizer("adanw") is None
     assert check_optimizer("lambb") == "no optimiser 'lambb'. Did you mean 'lamb'?"
     assert check_optimizer("kron") is not None  # its state is no tensor
+
+
+def test_names_that_only_an_absent_package_knows_are_let_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trifacet.learn.optimizers.find_spec", lambda _: None)
+    assert check_optimizer("lambb") is None

@@ -230,6 +230,7 @@ def test_training_alone_moves_its_age_edges_and_drops_ages() -> None:
     assert schema.age is not None
     assert schema.age.edges == (30, 58)
     assert schema.age.classes == DEFAULT_SCHEMA.attributes[2].classes
+    assert schema.fingerprint != DEFAULT_SCHEMA.fingerprint
     for edges in ((58,), (58, 30)):
         with pytest.raises(ConfigError) as told:
             training_schema(DEFAULT_SCHEMA, LabelMapSection(age_edges=edges))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trifacet.core.errors import error
 from trifacet.core.files import read_json, sha256_file
-from trifacet.core.run import Run, open_finished_run
+from trifacet.core.run import Folder, Run, open_finished_run
 from trifacet.core.schema import LabelSchema
 
 FORMAT = 1
@@ -83,10 +83,9 @@ class EnsembleInfo(BaseModel):
 
 
 @dataclass(frozen=True)
-class Ensemble:
-    """An ensemble directory and what its ensemble.json says. Its files are called as those of a run."""
+class Ensemble(Folder):
+    """An ensemble directory and what its ensemble.json says; its manifest is the first member's."""
 
-    path: Path
     info: EnsembleInfo
 
     def __repr__(self) -> str:
@@ -96,25 +95,6 @@ class Ensemble:
     def heard(self) -> tuple[Member, ...]:
         """The members whose share is not nothing: only they are asked."""
         return tuple(member for member in self.info.members if member.weight > 0)
-
-    @property
-    def manifest_path(self) -> Path:
-        """The manifest of the first member, whose labels its predictions are scored by."""
-        return self.path / "manifest.parquet"
-
-    @property
-    def decision_path(self) -> Path:
-        """The decision rule fitted on its predictions."""
-        return self.path / "decision.json"
-
-    @property
-    def scores_path(self) -> Path:
-        """Its scores by table, as `evaluate --json` prints them."""
-        return self.path / "scores.json"
-
-    def predictions_path(self, split: str) -> Path:
-        """What it predicts for `val`, `test` or `oof`, where all members tell."""
-        return self.path / "predictions" / f"{split}.parquet"
 
     def member_path(self, member: Member) -> Path:
         """Where a member lies, checked to be what it was. Raises RunError TRI400, TRI401, TRI420, TRI421."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from trifacet.core.errors import nearest
 from trifacet.core.policies import KEYED_OPERATIONS, Policy, parse_policies
@@ -22,17 +22,28 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def age_range(text: str) -> tuple[float, float]:
+    """The first and last year of `30-49`, `58` or `60+`. Raises ValueError."""
+    found = re.fullmatch(r"(\d+)(?:-(\d+)|(\+))?", text.strip())
+    if not found:
+        raise ValueError(f"years are written 30-49, 58 or 60+, got {text!r}")
+    low = float(found[1])
+    return low, math.inf if found[3] else float(found[2] or low)
+
+
+def _years(text: str) -> str:
+    age_range(text)
+    return text
+
+
+Years = Annotated[str, AfterValidator(_years)]
+
+
 class LabelMapSection(Section):
     """What training alone takes the labels for; every score keeps the task's own."""
 
     age_edges: tuple[float, ...] | None = Field(None, description="years that divide the age classes: [30, 58]")
-    drop_ages: tuple[str, ...] = Field((), description="years that are left out as too hard to tell: [28-29, 57-59]")
-
-    @model_validator(mode="after")
-    def _has_ranges(self) -> Self:
-        for years in self.drop_ages:
-            age_range(years)
-        return self
+    drop_ages: tuple[Years, ...] = Field((), description="years that are left out as too hard to tell: [28-29, 57-59]")
 
 
 class DataSection(Section):
@@ -96,22 +107,7 @@ class SamplerSection(Section):
     by: str = Field("joint", description="the attribute whose classes are meant, or joint")
     share: Annotated[float, Field(gt=0, le=100)] = Field(1.0, description="of the photos that an epoch draws; 2: twice")
     factors: dict[str, tuple[NotNegative, ...]] = Field({}, description="per class, on top of it: {age: [1, 1, 3]}")
-    age_factors: dict[str, NotNegative] = Field({}, description="per years, on top of it: {30-49: 2, 60+: 3}")
-
-    @model_validator(mode="after")
-    def _has_ranges(self) -> Self:
-        for years in self.age_factors:
-            age_range(years)
-        return self
-
-
-def age_range(text: str) -> tuple[float, float]:
-    """The first and last year of `30-49`, `58` or `60+`. Raises ValueError."""
-    found = re.fullmatch(r"(\d+)(?:-(\d+)|(\+))?", text.strip())
-    if not found:
-        raise ValueError(f"years are written 30-49, 58 or 60+, got {text!r}")
-    low = float(found[1])
-    return low, math.inf if found[3] else float(found[2] or low)
+    age_factors: dict[Years, NotNegative] = Field({}, description="per years, on top of it: {30-49: 2, 60+: 3}")
 
 
 class AugmentSection(Section):

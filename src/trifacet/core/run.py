@@ -74,19 +74,39 @@ class RunInfo(BaseModel):
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run directory and what its run.json says."""
+class Folder:
+    """A folder of what answers, a run or an ensemble, and the names of what both have in it."""
 
     path: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        """The manifest of the photos that its predictions are scored on."""
+        return self.path / "manifest.parquet"
+
+    @property
+    def decision_path(self) -> Path:
+        """The decision rule fitted on its predictions."""
+        return self.path / "decision.json"
+
+    @property
+    def scores_path(self) -> Path:
+        """Its scores by split, as `evaluate --json` prints them."""
+        return self.path / "scores.json"
+
+    def predictions_path(self, split: str) -> Path:
+        """What it predicts for `val`, `test` or `oof`."""
+        return self.path / "predictions" / f"{split}.parquet"
+
+
+@dataclass(frozen=True)
+class Run(Folder):
+    """A run directory and what its run.json says."""
+
     info: RunInfo
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.info.status})"
-
-    @property
-    def manifest_path(self) -> Path:
-        """The manifest it was trained on."""
-        return self.path / "manifest.parquet"
 
     @property
     def metrics_path(self) -> Path:
@@ -97,16 +117,6 @@ class Run:
     def checkpoints_dir(self) -> Path:
         """What `--resume` goes on from."""
         return self.path / "checkpoints"
-
-    @property
-    def decision_path(self) -> Path:
-        """The decision rule fitted at the end of training."""
-        return self.path / "decision.json"
-
-    @property
-    def scores_path(self) -> Path:
-        """The scores on val and test, as `evaluate --json` prints them."""
-        return self.path / "scores.json"
 
     @property
     def report_path(self) -> Path:
@@ -126,10 +136,6 @@ class Run:
     def epochs_dir(self) -> Path:
         """The weights of its last epochs, where they are kept: epoch_00029.safetensors, ..."""
         return self.path / "weights" / "epochs"
-
-    def predictions_path(self, split: str) -> Path:
-        """What it predicts for `val`, `test` or `oof`."""
-        return self.path / "predictions" / f"{split}.parquet"
 
 
 def create_run(path: Path, info: RunInfo) -> Run:

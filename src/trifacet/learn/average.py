@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -69,7 +70,7 @@ def average_weights(
     The statistics of batch norms are those of no mean: they are estimated anew on the training photos as they are.
 
     Raises:
-        RunError: TRI403, a file of another network.
+        RunError: TRI403, a file that is damaged or of another network.
     """
     net, recipe = load_run_net(source), run.info.recipe
     device = choose_device(recipe.train.device)
@@ -100,7 +101,10 @@ def average_weights(
 
 
 def _read(path: Path, *, like: State) -> dict[str, Tensor]:
-    state = load_file(path)
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as problem:
+        raise error("TRI403", "these weights cannot be read", where=str(path), got=str(problem)) from None
     if {k: v.shape for k, v in state.items()} != {k: v.shape for k, v in like.items()}:
         raise error("TRI403", "these weights belong to another network", where=str(path))
     return {name: state[name].to(like[name].device) for name in like}

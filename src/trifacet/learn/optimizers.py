@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from trifacet.core.errors import error, nearest
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 def check_optimizer(name: str) -> str | None:
     """What is wrong with an optimiser's name, or None."""
-    if name in ("adamw", "sgd") or name in (known := optimizers()):
-        return None
+    if name in ("adamw", "sgd") or not find_spec("timm") or name in (known := optimizers()):
+        return None  # without the extra [train] nobody knows the others, and nobody can train with them
     near = nearest(name, known)
     return f"no optimiser '{name}'. " + (f"Did you mean '{near}'?" if near else "timm and torch.optim name them.")
 

@@ -144,7 +144,7 @@ def training_schema(schema: LabelSchema, label_map: LabelMapSection) -> LabelSch
         what = f"{len(age.classes)} age classes need {len(age.classes) - 1} edges that ascend"
         raise error("TRI101", what, where="data.label_map.age_edges", got=list(edges))
     attributes = tuple(a.model_copy(update={"edges": edges}) if a is age else a for a in schema.attributes)
-    return schema.model_copy(update={"attributes": attributes})
+    return LabelSchema(attributes=attributes, years=schema.years)  # a copy would keep the fingerprint of the other
 
 
 def _in_ranges(ages: npt.NDArray[np.floating], ranges: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -184,7 +184,7 @@ def head_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, see
         n_examples=_n_drawn(len(seen), recipe),
         batch_size=recipe.train.head_batch_size,
         selects=recipe.train.epochs == 0,
-        order=_order(data, n_views=len(views), schema=schema, recipe=recipe, n_epochs=recipe.train.head_epochs),
+        order=epoch_examples(data, n_views=len(views), schema=schema, recipe=recipe, n_epochs=recipe.train.head_epochs),
         load=lambda _: load,
         view=lambda _: lambda features, _: features,
         answer_val=answer_val,
@@ -228,7 +228,7 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
         n_examples=_n_drawn(len(data.train_rows), recipe),
         batch_size=recipe.train.batch_size,
         selects=True,
-        order=_order(data, n_views=1, schema=schema, recipe=recipe, n_epochs=recipe.train.epochs),
+        order=epoch_examples(data, n_views=1, schema=schema, recipe=recipe, n_epochs=recipe.train.epochs),
         load=load,
         view=view,
         answer_val=partial(answer_val, net, data, batch_size=2 * recipe.train.batch_size),
@@ -246,7 +246,7 @@ def _n_drawn(n_examples: int, recipe: Recipe) -> int:
     return max(1, round(recipe.sampler.share * n_examples))
 
 
-def _order(
+def epoch_examples(
     data: Data, *, n_views: int, schema: LabelSchema, recipe: Recipe, n_epochs: int
 ) -> Callable[[int, np.random.Generator], Rows]:
     """What `Phase.order` is: the examples are `n_views` of every training photo."""

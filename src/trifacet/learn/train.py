@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from trifacet.core.errors import error
+from trifacet.core.errors import TrifacetError, error
 from trifacet.core.manifest import Manifest
-from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
-from trifacet.core.schema import IntArray, LabelSchema
 from trifacet.learn.checkpoint import (
     Checkpoint,
     EpochSoFar,
@@ -34,9 +32,9 @@ from trifacet.learn.clock import Clock, bytes_kept_for_backward, peak_memory
 from trifacet.learn.device import choose_device, describe_device, memory_guard
 from trifacet.learn.ema import Ema
 from trifacet.learn.features import batches
-from trifacet.learn.losses import Loss, make_loss
+from trifacet.learn.losses import Loss
 from trifacet.learn.mixing import draw_mix, mixed
-from trifacet.learn.models import Net, build_net
+from trifacet.learn.models import Net
 from trifacet.learn.optimizers import make_optimizer
 from trifacet.learn.pace import Pace, choose_pace, compile_backbone, paced
 from trifacet.learn.phases import (
@@ -47,11 +45,11 @@ from trifacet.learn.phases import (
     head_phase,
     make_data,
     put_norm_back,
-    training_schema,
 )
 from trifacet.learn.prefetch import ahead
 from trifacet.learn.sam import climb, descend
 from trifacet.learn.schedule import has_run_out, lr_schedule
+from trifacet.learn.start import starting_loss, starting_net
 from trifacet.learn.step import Batch, backward
 from trifacet.learn.stop import Stop
 from trifacet.learn.track import Tracker, cut_metrics, open_trackers
@@ -99,7 +97,7 @@ def train(
     recipe, seed = run.info.recipe, run.info.seed
     device = choose_device(recipe.train.device)
     torch.manual_seed(seed)
-    net = _build(manifest.schema, recipe, init=init, device=device)
+    net = starting_net(manifest.schema, recipe, init=init, device=device)
     data = make_data(manifest, images, device=device, recipe=recipe, soft=soft)
     sample = data.inputs(data.train_rows[: recipe.train.batch_size]).float()
     pace = choose_pace(net, sample, recipe=recipe.train, recorded=run.info.machine)
@@ -108,7 +106,7 @@ def train(
     progress = checkpoint.progress if checkpoint else FRESH
     run = _told_passed_over(run, checkpoint)
     cut_metrics(run.metrics_path, progress.n_records)
-    loss = _loss(manifest.schema, data.labels_of(data.train_rows).classes.cpu().numpy(), recipe=recipe)
+    loss = starting_loss(manifest.schema, data, recipe=recipe)
     clock = Clock(device, before=progress.seconds, is_exact=is_profiled)
     tracking, guard = open_trackers(run, recipe.track, step=progress.step), memory_guard(recipe.train.batch_size)
     with tracking as trackers, Stop() as stop, guard, paced(net, pace):
@@ -194,7 +192,8 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                     descent = partial(backward, phase.module, loss, batch=batch, through=whole, clock=clock)
                     optimizer.zero_grad(set_to_none=True)
                     number = descent(noise=noise, n_parts=recipe.train.accumulate)
-                    _check_finite(number, f"the loss at step {progress.step}", run=run, got=data.named(examples))
+                    if not math.isfinite(number):
+                        raise _lost(f"the loss at step {progress.step} is {number}", run, got=data.named(examples))
                     if recipe.optim.sam:
                         climbed = climb(phase.module, rho=recipe.optim.sam)
                         optimizer.zero_grad(set_to_none=True)
@@ -214,7 +213,8 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                         keeper.save(progress.at(clock.seconds))
             with _shown(average, course.stop), clock.part("validate"):
                 figures = validate(net, phase, data=data, loss=loss, schema=run.info.label_schema)
-                _check_finite(figures["val_loss"], f"the loss on val after step {progress.step}", run=run)
+                if not math.isfinite(figures["val_loss"]):
+                    raise _lost(f"the loss on val after step {progress.step} is {figures['val_loss']}", run)
                 best, score = progress.best, figures["val_score"]
                 if phase.selects and (best is None or score > best.macro_f1):
                     best = Best(epoch=progress.n_records + 1, macro_f1=score)
@@ -268,10 +268,9 @@ def _tick(phase: Phase, epoch: int, *, so_far: EpochSoFar, loss: float = math.na
     return Tick(phase.name, epoch + 1, phase.n_epochs, so_far.n_done, phase.n_examples, loss, speed, score)
 
 
-def _check_finite(loss: float, what: str, *, run: Run, got: str = "") -> None:
-    """Refuses to go on with a loss that is no number; what was saved before is kept. Raises RunError TRI405."""
-    if not math.isfinite(loss):
-        raise error("TRI405", f"{what} is {loss}", where=str(run.path), got=got)
+def _lost(what: str, run: Run, *, got: str = "") -> TrifacetError:
+    """What is raised at a loss that is no number, after which nothing is saved: what was saved before is kept."""
+    return error("TRI405", what, where=str(run.path), got=got)
 
 
 def _begun(run: Run, *, device: torch.device, pace: Pace, pixels: dict[str, Any]) -> Run:
@@ -297,40 +296,6 @@ def _told_passed_over(run: Run, checkpoint: Checkpoint | None) -> Run:
     names = ", ".join(checkpoint.set_aside)
     told = f"damaged checkpoints were set aside ({names}); training went on from step {checkpoint.progress.step}"
     return save_run(run, notes=(*run.info.notes, told))
-
-
-def _build(schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] | None, device: torch.device) -> Net:
-    """The recipe's network with its starting weights, on the device."""
-    net = build_net(schema, recipe.model, data=recipe.data)
-    _check_size(net, recipe)
-    if init:
-        init(net)
-    net.amp = recipe.train.amp
-    return net.to(device)
-
-
-def check_training(schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] | None = None) -> None:
-    """Refuses, before anything is written, what training would stop at before its first step.
-
-    Raises:
-        ConfigError: TRI100, TRI101, TRI104, TRI105. RunError: TRI403.
-    """
-    choose_device(recipe.train.device)
-    _build(schema, recipe, init=init, device=torch.device("cpu"))
-    _loss(schema, np.zeros((0, len(schema.attributes)), dtype=np.int64), recipe=recipe)
-
-
-def _loss(schema: LabelSchema, classes: IntArray, *, recipe: Recipe) -> Loss:
-    return make_loss(training_schema(schema, recipe.data.label_map), recipe.loss, classes=classes, model=recipe.model)
-
-
-def _check_size(net: Net, recipe: Recipe) -> None:
-    """Refuses photos too small for the backbone. Raises ConfigError TRI101."""
-    smallest = getattr(net.backbone, "min_size", 0)
-    if min(recipe.data.image_size) < smallest:
-        what = f"'{recipe.model.backbone}' needs at least {smallest} pixels a side"
-        got = list(recipe.data.image_size)
-        raise error("TRI101", what, where="data.image_size", got=got, do="Raise it, or take another backbone.")
 
 
 def _random(seed: int, phase: str, *, at: int, step: int = -1) -> np.random.Generator:

@@ -1,0 +1,53 @@
+"""What training starts from: the network and the loss of a recipe, and whether the data bear them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from trifacet.core.errors import error
+from trifacet.core.manifest import Manifest
+from trifacet.core.recipe import Recipe
+from trifacet.core.schema import LabelSchema
+from trifacet.learn.device import choose_device
+from trifacet.learn.losses import Loss, make_loss
+from trifacet.learn.models import Net, build_net
+from trifacet.learn.phases import Data, epoch_examples, make_data, training_schema
+
+
+def starting_net(
+    schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] | None, device: torch.device
+) -> Net:
+    """The recipe's network with its starting weights, on the device. Raises ConfigError TRI101, small photos."""
+    net = build_net(schema, recipe.model, data=recipe.data)
+    smallest = getattr(net.backbone, "min_size", 0)
+    if min(recipe.data.image_size) < smallest:
+        what = f"'{recipe.model.backbone}' needs at least {smallest} pixels a side"
+        got = list(recipe.data.image_size)
+        raise error("TRI101", what, where="data.image_size", got=got, do="Raise it, or take another backbone.")
+    if init:
+        init(net)
+    net.amp = recipe.train.amp
+    return net.to(device)
+
+
+def starting_loss(schema: LabelSchema, data: Data, *, recipe: Recipe) -> Loss:
+    """The recipe's loss, with what it takes from the classes of the training photos."""
+    classes = data.labels_of(data.train_rows).classes.cpu().numpy()
+    return make_loss(training_schema(schema, recipe.data.label_map), recipe.loss, classes=classes, model=recipe.model)
+
+
+def check_training(manifest: Manifest, recipe: Recipe, *, init: Callable[[Net], None] | None = None) -> None:
+    """Refuses, before anything is written, what training would stop at before its first step.
+
+    Raises:
+        ConfigError: TRI100, TRI101, TRI104, TRI105. RunError: TRI403.
+    """
+    choose_device(recipe.train.device)
+    cpu, schema = torch.device("cpu"), manifest.schema
+    starting_net(schema, recipe, init=init, device=cpu)
+    data = make_data(manifest, np.empty((0, 1, 1, 3), dtype=np.uint8), device=cpu, recipe=recipe)
+    starting_loss(schema, data, recipe=recipe)
+    epoch_examples(data, n_views=1, schema=schema, recipe=recipe, n_epochs=1)(0, np.random.default_rng(0))
