@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         split,
         submit,
         train,
+        train_folds,
     )
 
     __version__: str
@@ -104,6 +105,7 @@ _HOMES = {
     "split": "stages",
     "submit": "stages",
     "train": "stages",
+    "train_folds": "stages",
     "with_age_edges": "core.schema",
     "write_manifest": "core.manifest",
     "write_predictions": "core.predictions",
@@ -156,6 +158,7 @@ __all__ = [
     "split",
     "submit",
     "train",
+    "train_folds",
     "with_age_edges",
     "write_manifest",
     "write_predictions",

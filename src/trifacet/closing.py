@@ -159,7 +159,9 @@ def decided(
 
 
 def compared(paths: Sequence[Path], on: str = "") -> tuple[list[Compared], str]:
-    """Finished runs or ensembles with their scores on one split, and which: `on`, or test where all have one, or val.
+    """Finished runs or ensembles with their scores on one table, and which: `on`, or what all have of test, oof, val.
+
+    Out of folds everybody is decided by the most probable class: a rule was fitted on these very answers.
 
     Raises:
         ConfigError: TRI104, fewer than two runs, or a split that some run has not. RunError: TRI400, TRI401.
@@ -167,13 +169,16 @@ def compared(paths: Sequence[Path], on: str = "") -> tuple[list[Compared], str]:
     if len(paths) < 2:
         raise error("TRI104", "two runs or more are needed", got=f"{len(paths)}")
     runs = [open_member(path) for path in paths]
-    split = on or ("test" if all(run.predictions_path("test").is_file() for run in runs) else "val")
+    shared = [t for t in ("test", "oof") if all(run.predictions_path(t).is_file() for run in runs)]
+    split = on or next(iter(shared), "val")
     are_named_apart = len({run.info.name for run in runs}) == len(runs)
     made = []
     for run in runs:
         if not (path := run.predictions_path(split)).is_file():
             raise error("TRI104", f"{run.path} has no predictions on '{split}'", where="--on")
-        scores = evaluate(read_predictions(path), read_truth(run.manifest_path))
+        scores = evaluate(
+            read_predictions(path), read_truth(run.manifest_path), rule="argmax" if split == "oof" else None
+        )
         name = run.info.name if are_named_apart else str(run.path)
         n_folds = read_manifest(run.manifest_path).table["fold"].drop_nulls().n_unique()
         made.append(Compared(name, run.info, scores, _weights_size(run), n_folds, split))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trifacet.core.errors import error
-from trifacet.core.predictions import DecisionRule, Predictions, calibrated_probs
+from trifacet.core.predictions import DecisionRule, FoldRules, Predictions, calibrated_probs
 from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema, require_same_schema
 from trifacet.core.truth import Truth, joined
 from trifacet.measure.bootstrap import class_terms, group_sums, macro_f1_of, paired_draws
@@ -89,6 +89,22 @@ def fit_decision(
     probs = calibrated_probs(predictions, rule)[rows[complete]]
     tau = _Contest(probs, truth.rows(complete), rule=rule, seed=seed).winner(notes)
     return rule.model_copy(update={"tau": tau, "notes": notes})
+
+
+def fit_fold_rules(
+    predictions: Predictions, truth: Truth, *, fold_of: IntArray, priors: Mapping[int, Mapping[str, Sequence[float]]]
+) -> FoldRules:
+    """A rule for each fold of out-of-fold predictions, fitted as by `fit_decision` on all other folds.
+
+    fold_of: (N,) folds of the predictions' photos. priors: class shares of what each fold's model was trained on.
+    """
+    rules = {}
+    for fold, own in priors.items():
+        others: IntArray = np.flatnonzero(fold_of != fold)
+        part = predictions.rows(others)
+        known, name = truth.of(part.ids), f"folds other than {fold}"
+        rules[fold] = fit_decision(part, known, priors=own, fitted_on=name, seed=fold)
+    return FoldRules(fold_of, rules)
 
 
 def fit_rates(

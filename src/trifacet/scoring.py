@@ -16,7 +16,15 @@ from trifacet.core.answers import Answers, read_answers
 from trifacet.core.errors import error
 from trifacet.core.evaluation import BY_ROW, AgeScore, Calibration, ClassScore, Evaluation, Interval, LabelScore
 from trifacet.core.manifest import merged_stamps
-from trifacet.core.predictions import DecisionRule, Predictions, calibrated_probs, chosen_rule, decide, read_predictions
+from trifacet.core.predictions import (
+    DecisionRule,
+    FoldRules,
+    Predictions,
+    calibrated_probs,
+    chosen_rule,
+    decide,
+    read_predictions,
+)
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, FloatArray, IntArray, LabelSchema, require_same_schema
 from trifacet.core.truth import Truth, joined, read_truth
 from trifacet.measure.bootstrap import (
@@ -35,6 +43,8 @@ from trifacet.measure.calibration import calibration_error, log_losses, reliabil
 from trifacet.measure.classification import confusion_matrix, table_of
 
 Summed = tuple[Terms, dict[str, Figure]]  # terms (N, S), and the figures made of their sums, by name
+
+Rule = DecisionRule | FoldRules | Literal["argmax"] | None
 
 JOINT = ""  # the joint class among the attributes; no attribute can be called so
 
@@ -87,7 +97,7 @@ def evaluate(
     scored: Predictions | Answers,
     truth: Truth,
     *,
-    rule: DecisionRule | Literal["argmax"] | None = None,
+    rule: Rule = None,
     by_row: bool = False,
     subset: bool = False,
     n_boot: int = N_DRAWS,
@@ -95,7 +105,8 @@ def evaluate(
 ) -> Evaluation:
     """The scores of predictions, or of a submission's answers, on photos whose labels are known.
 
-    rule: None takes the rule that the predictions carry, "argmax" the most probable class. by_row: a truth without
+    rule: None takes the rule that the predictions carry, "argmax" the most probable class. Of rules by fold each
+    decides and calibrates its own fold's photos. by_row: a truth without
     ids is joined by row, which is stamped. subset: predictions of photos that the truth does not name are left out
     (else refused). Splits of a manifest in which nothing was predicted are left out.
     A photo that could not be read counts as a wrong answer in accuracy and F1: unanswered is not right. Figures of
@@ -133,13 +144,18 @@ def evaluate(
     )
 
 
-def _claim(
-    scored: Predictions | Answers, rule: DecisionRule | Literal["argmax"] | None
-) -> tuple[DecisionRule | None, _Claim]:
+def _claim(scored: Predictions | Answers, rule: Rule) -> tuple[DecisionRule | None, _Claim]:
     if isinstance(scored, Answers):
-        if isinstance(rule, DecisionRule):
+        if isinstance(rule, DecisionRule | FoldRules):
             raise error("TRI104", "a submission's answers cannot be decided anew", where="--decision")
         return None, _Claim(scored.classes, None, np.full(len(scored), np.nan), [None] * len(scored))
+    if isinstance(rule, FoldRules):
+        answers, probs = np.full(len(scored), MISSING), np.full(scored.probs.shape, np.nan, dtype=np.float32)
+        for fold, own in rule.rules.items():
+            rows = np.flatnonzero(rule.fold_of == fold)
+            part = scored.rows(rows)
+            answers[rows], probs[rows] = decide(part, own), calibrated_probs(part, own)
+        return scored.decision, _Claim(answers, probs, scored.age_years, list(scored.errors), scored.probs)
     decision = chosen_rule(scored, rule)
     answers, probs = decide(scored, decision), calibrated_probs(scored, decision)
     raw = scored.probs if decision is not None and decision.temperature else None

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import polars as pl
-
 from trifacet.averaging import average_of
 from trifacet.closing import answers_page, compared, decided, save_answers
 from trifacet.core.config import Resolved
@@ -18,6 +16,7 @@ from trifacet.core.ensemble import Ensemble, Voting
 from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import check_suffix, sha256_file, write_text
+from trifacet.core.folds import is_folds, open_folds
 from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
 from trifacet.core.predictions import DecisionRule, Predictions, chosen_rule, read_predictions, write_decision
 from trifacet.core.predictor import Predictor
@@ -30,13 +29,15 @@ from trifacet.data.archive import unpacked
 from trifacet.data.faces import find_faces
 from trifacet.data.sources import Reading
 from trifacet.data.sources.entries import IngestError
+from trifacet.data.split import in_folds
 from trifacet.ensembles.combine import combine as combined
+from trifacet.folding import new_folds
+from trifacet.folding import train_folds as folded
 from trifacet.joining import Choice, join
 from trifacet.opening import (
     Progress,
     new_run,
     open_data,
-    open_inputs,
     open_photos,
     open_recipe,
     quiet,
@@ -54,7 +55,7 @@ from trifacet.report.compare import Compared, comparison_page
 from trifacet.scoring import evaluate as score
 from trifacet.scoring import read_pair
 from trifacet.submission import Submission, refuse_leak, submission, write_submission
-from trifacet.training import Told, check, train_run
+from trifacet.training import Told, check, dry_batch, train_run
 
 if TYPE_CHECKING:
     from trifacet.learn.preview import DryRun
@@ -156,11 +157,41 @@ def train(
     return train_run(run, manifest, start=start, told=Told(progress, on_tick, profile))
 
 
+def train_folds(
+    recipe: Resolved[Recipe] | Path | str = "quick",
+    *,
+    data: Manifest | Path | str,
+    folds: int,
+    out: Path | str,
+    keep_val: bool = False,
+    init: Path | str | None = None,
+    progress: Progress = quiet,
+    on_tick: OnTick | None = None,
+) -> Ensemble:
+    """A manifest to a run for each of its folds (made here where it has none), which answer together.
+
+    Every photo outside test is answered by the run that never saw its person: predictions/oof.parquet, scored with
+    rules that the other folds fitted. keep_val: the folds never see val, and may teach a run that is chosen on it.
+    """
+    require_train()
+    resolved = open_recipe(recipe)
+    manifest = in_folds(open_data(data, progress=progress), folds, keep_val=keep_val)
+    manifest = with_faces(manifest, resolved.settings, progress=progress)
+    made = new_folds(resolved, manifest, out=Path(out), init=Path(init) if init else None)
+    return folded(made, told=Told(progress, on_tick))
+
+
 def resume(
     path: Path | str, *, progress: Progress = quiet, on_tick: OnTick | None = None, profile: bool = False
-) -> Run:
-    """A run that was stopped, gone on with from its newest whole checkpoint. Raises RunError TRI400, TRI403, TRI407."""
+) -> Run | Ensemble:
+    """A run, or folds, that were stopped, gone on with from the newest whole checkpoint.
+
+    Raises:
+        RunError: TRI400, TRI403, TRI407 finished, TRI408.
+    """
     require_train()
+    if is_folds(Path(path)):
+        return folded(open_folds(Path(path)), told=Told(progress, on_tick, profile))
     run = open_run(Path(path))
     if run.info.status == "finished":
         raise error("TRI407", "this run is finished", where=str(path))
@@ -175,17 +206,8 @@ def dry_run(
 ) -> DryRun:
     """One batch through the network a recipe describes: shapes, sizes, and a picture of what it sees."""
     require_train()
-    from trifacet.learn.predictor import geometry_of
-    from trifacet.learn.preview import dry_run as one_batch
-
-    manifest, start = ready_to_train(data, recipe.settings), start_from(Path(init)) if init else None
-    check(manifest, recipe.settings, start=start)
-    rows = manifest.split("train")
-    rows = rows.where(pl.int_range(pl.len()) % max(1, len(rows) // recipe.settings.train.batch_size) == 0)
-    rows = with_faces(rows, recipe.settings, progress=progress)
-    inputs = open_inputs(rows, geometry_of(recipe.settings), progress=progress)
-    seed = recipe.settings.train.seed
-    return one_batch(rows, inputs, recipe=recipe.settings, seed=0 if seed == "random" else seed, init=start)
+    start = start_from(Path(init)) if init else None
+    return dry_batch(recipe.settings, ready_to_train(data, recipe.settings), start=start, progress=progress)
 
 
 def average(

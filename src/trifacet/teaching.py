@@ -1,4 +1,7 @@
-"""Runs that teach another one: what they answer about the photos it is trained on, found once and kept in the run."""
+"""Runs that teach another one: what they answer about the photos it is trained on, found once and kept in the run.
+
+Folds teach what each of them says of people it never saw. Other runs know the photos, and say little but their labels.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from trifacet.core.ensemble import Ensemble, fingerprint_of, open_member
 from trifacet.core.errors import error
-from trifacet.core.files import sha256_file
 from trifacet.core.manifest import Manifest, read_manifest
 from trifacet.core.predictions import Predictions, read_predictions, write_predictions
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Run, open_finished_run, save_run
+from trifacet.core.run import Run, save_run
 from trifacet.core.schema import FloatArray, require_same_schema
 from trifacet.opening import Progress, open_inputs, telling, with_faces
 from trifacet.prediction import predict_inputs
@@ -21,15 +24,18 @@ from trifacet.prediction import predict_inputs
 TEACHERS = "teachers"  # the name that their answers have among a run's predictions
 
 
-def open_teachers(recipe: Recipe, manifest: Manifest) -> list[Run]:
-    """The runs in `loss.teachers`, fit to teach about these photos.
+def open_teachers(recipe: Recipe, manifest: Manifest) -> list[Run | Ensemble]:
+    """The runs and folds in `loss.teachers`, fit to teach about these photos.
 
     Raises:
-        RunError: TRI400, TRI401 no finished run; TRI409, trained on photos of val or test. PredictionsError: TRI301.
+        RunError: TRI400, TRI401 no finished run; TRI409, trained on photos of val or test, or folds that do not know
+            the photos. PredictionsError: TRI301.
     """
-    teachers = [open_finished_run(Path(path)) for path in recipe.loss.teachers]
+    teachers = [open_member(Path(path)) for path in recipe.loss.teachers]
     for teacher in teachers:
         require_same_schema(teacher.info.label_schema, manifest.schema, where=str(teacher.path))
+        if isinstance(teacher, Ensemble):
+            _check_told(teacher, manifest)
         _check_unseen(teacher, manifest)
     return teachers
 
@@ -45,7 +51,7 @@ def taught(run: Run, manifest: Manifest, *, progress: Progress) -> tuple[Run, di
     path = run.predictions_path(TEACHERS)
     if not path.exists():
         teachers = open_teachers(run.info.recipe, manifest)
-        told = {f"teacher_{i}_weights": sha256_file(t.weights_path()) for i, t in enumerate(teachers)}
+        told = {f"teacher_{i}_weights": fingerprint_of(teacher) for i, teacher in enumerate(teachers)}
         run = save_run(run, inputs={**run.info.inputs, **told})
         write_predictions(path, _mean([_answers(t, manifest.split("train"), progress=progress) for t in teachers]))
     answers = read_predictions(path)
@@ -73,9 +79,14 @@ def _spread(part: FloatArray, rows: Sequence[int], *, n_photos: int) -> FloatArr
     return whole
 
 
-def _answers(teacher: Run, manifest: Manifest, *, progress: Progress) -> Predictions:
+def _answers(teacher: Run | Ensemble, manifest: Manifest, *, progress: Progress) -> Predictions:
+    """What a teacher says of every photo of a manifest, in its order."""
     from trifacet.learn.predictor import open_model
 
+    if isinstance(teacher, Ensemble):
+        known = read_predictions(teacher.predictions_path("oof"))
+        place = {photo_id: i for i, photo_id in enumerate(known.ids)}
+        return known.rows(np.array([place[photo_id] for photo_id in manifest.photo_ids], dtype=np.int64))
     manifest = with_faces(manifest, teacher.info.recipe, progress=progress)
     model = open_model(teacher)
     inputs = open_inputs(manifest, model.geometry, progress=progress)
@@ -85,9 +96,20 @@ def _answers(teacher: Run, manifest: Manifest, *, progress: Progress) -> Predict
     )
 
 
-def _check_unseen(teacher: Run, manifest: Manifest) -> None:
+def _check_told(teacher: Ensemble, manifest: Manifest) -> None:
+    """Refuses an ensemble that has no answer out of folds about each photo to train on. Raises TRI409."""
+    path, wanted = teacher.predictions_path("oof"), manifest.split("train").photo_ids
+    there = set(read_predictions(path, keeps_years=False).ids) if path.is_file() else set[str]()
+    if lacking := [photo_id for photo_id in wanted if photo_id not in there]:
+        got = f"{len(lacking):,} of {len(wanted):,} photos to train on have none"
+        do = "Train them on the same manifest with `trifacet train --folds 5 --keep-val`."
+        raise error("TRI409", "no answers out of folds about these photos", where=str(teacher.path), got=got, do=do)
+
+
+def _check_unseen(teacher: Run | Ensemble, manifest: Manifest) -> None:
     """Refuses a teacher that was trained on photos of this run's val or test: it would whisper. Raises TRI409."""
-    seen = set(read_manifest(teacher.manifest_path).split("train").table["sha256"])
+    known = read_manifest(teacher.manifest_path)
+    seen = set((known.split("train") if isinstance(teacher, Run) else known.split("train", "val")).table["sha256"])
     held_back = manifest.split("val", "test").table["sha256"]
     n = sum(sha256 in seen for sha256 in held_back)
     if n:

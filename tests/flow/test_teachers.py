@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +84,29 @@ def test_a_teacher_that_has_seen_val_is_refused_before_anything_is_written(world
     assert said.status == 6
     assert said.err == (
         f"TRI409 {world.teachers[0]}: this teacher was trained on photos of val or test, got {n} of {len(held_back)} "
-        "photos. Take a teacher of the same split: train it on the same manifest.\n"
+        "photos. Take a teacher of the same split: train it on the same manifest, folds with `--folds 5 --keep-val`.\n"
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_folds_teach_what_each_says_of_people_it_never_saw(world: World, tmp_path: Path) -> None:
+    train, folds = read_manifest(world.data).split("train"), tmp_path / "folds"
+    named = ("--set", f"loss.teachers=[{folds}]")
+    done("train", "--data", world.data, "--folds", 2, "--out", folds, *TINY)
+    said = trifacet("train", "--data", world.data, "--out", tmp_path / "run", *TINY, *named)
+    assert said.err.startswith(f"TRI409 {folds}: this teacher was trained on photos of val or test, got ")
+    shutil.rmtree(folds)
+    done("train", "--data", world.data, "--folds", 2, "--keep-val", "--out", folds, *TINY)
+    done("train", "--data", world.data, "--out", tmp_path / "run", *TINY, *named)
+    told = read_predictions(tmp_path / "run/predictions/teachers.parquet")
+    oof = read_predictions(folds / "predictions/oof.parquet")
+    assert told.ids == train.photo_ids
+    assert sorted(oof.ids) == sorted(train.photo_ids)
+    place = {one: i for i, one in enumerate(oof.ids)}
+    assert np.array_equal(told.probs, oof.probs[[place[one] for one in told.ids]])
+    ensemble = tmp_path / "ensemble"
+    done("ensemble", world.teachers[0], world.teachers[1], "--out", ensemble)
+    said = trifacet(
+        "train", "--data", world.data, "--out", tmp_path / "no", *TINY, "--set", f"loss.teachers=[{ensemble}]"
+    )
+    assert said.err.startswith(f"TRI409 {ensemble}: no answers out of folds about these photos, got ")

@@ -32,14 +32,15 @@ def needed(given: Path | None, variable: str, *parts: str, what: str) -> Path:
 
 
 def newest_run(folder: Path) -> Path:
-    """`folder`, if it is a run; else the newest finished run in it, if there is one."""
-    from trifacet.core.run import open_run
+    """`folder`, if it is a run or an ensemble; else the newest that is finished in it, if there is one."""
+    from trifacet.core.ensemble import ABOUT, Ensemble, open_ensemble
+    from trifacet.core.run import FOLDS, open_run
 
-    if (folder / "run.json").is_file() or not folder.is_dir():
+    if any((folder / about).is_file() for about in ("run.json", ABOUT, FOLDS)) or not folder.is_dir():
         return folder
-    runs = [open_run(path.parent) for path in folder.glob("*/run.json")]
-    finished = [run for run in runs if run.info.status == "finished"]
-    return max(finished, key=lambda run: (run.info.created, run.path.name)).path if finished else folder
+    runs = [run for path in folder.glob("*/run.json") if (run := open_run(path.parent)).info.status == "finished"]
+    finished: list[Run | Ensemble] = [*runs, *(open_ensemble(path.parent) for path in folder.glob(f"*/{ABOUT}"))]
+    return max(finished, key=lambda one: (one.info.created, one.path.name)).path if finished else folder
 
 
 def run_place(name: str, recipe: str) -> Path:

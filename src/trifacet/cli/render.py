@@ -47,7 +47,7 @@ class Bars:
     def ticked(self, tick: Tick) -> None:
         """Moves the bar of an epoch; a finished epoch leaves a line behind."""
         names = {"head": "head", "all": "whole net", "features": "computing features"}
-        what = names.get(tick.phase, tick.phase)
+        what = " ".join(filter(None, (tick.of, names.get(tick.phase, tick.phase))))
         if tick.phase in ("head", "all"):
             what = f"{what} {tick.epoch}/{tick.n_epochs}"
         else:
@@ -65,7 +65,7 @@ class Bars:
             if tick.epoch % LOGGED_HEAD_EPOCHS and tick.epoch != tick.n_epochs:
                 return
             speed = ""  # of features that are computed already: it says nothing of photos
-        line = f"  {what:<16} val macro F1 {tick.val_macro_f1:.3f}  [dim]{speed}[/]"
+        line = f"  {what:<{16 + len(tick.of)}} val macro F1 {tick.val_macro_f1:.3f}  [dim]{speed}[/]"
         self.progress.console.print(line.removesuffix("  [dim][/]"))
 
     def _announce(self, what: str) -> None:

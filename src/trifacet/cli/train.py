@@ -13,33 +13,42 @@ from trifacet.cli import official
 from trifacet.core.errors import TrifacetError, error
 
 if TYPE_CHECKING:
+    from trifacet.core.ensemble import Ensemble
     from trifacet.core.manifest import Manifest
     from trifacet.core.run import Run
     from trifacet.learn.preview import DryRun
 
 NoPictures = Annotated[bool, typer.Option("--no-pictures", help="No photo in the report, pictures/ or TensorBoard.")]
+RecipeName = Annotated[
+    str | None, typer.Argument(metavar="RECIPE", help="`trifacet recipes` lists them; or a file. Default: quick.")
+]
+Name = Annotated[str, typer.Option(metavar="NAME", help="Instead of --out: runs/NAME, numbered when it is taken.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: train.epochs=8.")]
+Init = Annotated[Path | None, typer.Option(metavar="RUN", help="Start from the weights of this run.")]
+Resume = Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with this run from its newest checkpoint.")]
+Folds = Annotated[
+    int | None, typer.Option(min=2, help="A run for each fold of the people outside test; all answer together.")
+]
+KeepVal = Annotated[
+    bool, typer.Option("--keep-val", help="With --folds: leave val out, so that the folds may teach a run with it.")
+]
+Dry = Annotated[
+    bool, typer.Option("--dry-run", help="One batch: shapes, loss, and a picture of what the network sees.")
+]
 RECIPE_ENDINGS = (".yaml", ".yml", ".json")
 
 
 def train(
-    recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="`trifacet recipes` lists them; or a file. Default: quick.")
-    ] = None,
+    recipe: RecipeName = None,
     data: Annotated[Path | None, typer.Option(help="A manifest, or a folder or archive of labelled photos.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; it must be new.")] = None,
-    name: Annotated[
-        str, typer.Option(metavar="NAME", help="Instead of --out: runs/NAME, numbered when it is taken.")
-    ] = "",
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: train.epochs=8.")
-    ] = None,
-    init: Annotated[Path | None, typer.Option(metavar="RUN", help="Start from the weights of this run.")] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with this run from its newest checkpoint.")
-    ] = None,
-    is_dry: Annotated[
-        bool, typer.Option("--dry-run", help="One batch: shapes, loss, and a picture of what the network sees.")
-    ] = False,
+    name: Name = "",
+    sets: Sets = None,
+    init: Init = None,
+    resume: Resume = None,
+    folds: Folds = None,
+    keep_val: KeepVal = False,
+    is_dry: Dry = False,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time and the memory went.")] = False,
     no_pictures: NoPictures = False,
 ) -> None:
@@ -55,32 +64,49 @@ def train(
 
     require_train()  # before a folder of photos is ingested for nothing
     if resume:
-        if recipe or data or out or name or sets or init or is_dry or no_pictures:
+        if recipe or data or out or name or sets or init or folds or keep_val or is_dry or no_pictures:
             what = "goes on with the run as it is, so no recipe and no other option goes with it"
             raise error("TRI104", what, where="--resume")
         with _resumable(resume), render.bars(is_logged=True) as bars:
-            run = stages.resume(resume, progress=bars.told, on_tick=bars.ticked, profile=profile)
-    elif (data := data or official.place(official.TRAIN)) is None:
+            made = stages.resume(resume, progress=bars.told, on_tick=bars.ticked, profile=profile)
+        _tell(made, is_profiled=profile)
+        return
+    if (data := data or official.place(official.TRAIN)) is None:
         raise _no_data(recipe)
+    if keep_val and not folds:
+        raise error("TRI104", "goes with --folds alone", where="--keep-val")
+    place = _place(out, name=name, recipe=recipe or "quick")
+    resolved = open_recipe(recipe or "quick", [*(sets or []), *["report.pictures=false"] * no_pictures])
+    if init:
+        open_run(init)  # before a folder of photos is ingested for nothing
+    with render.bars(is_logged=True) as bars:
+        found = open_data(data, progress=bars.told)
+    if is_dry:
+        dry = stages.dry_run(resolved, found, init=init)
+        _tell_dry_run(dry, out, shows=resolved.settings.report.pictures)
+        return
+    if not folds and found.table["split"].is_null().all():
+        found = ready_to_train(found, resolved.settings)
+        _tell_split(found)
+    with _resumable(place), render.bars(is_logged=True) as bars:
+        live: dict[str, Any] = {"out": place, "init": init, "progress": bars.told, "on_tick": bars.ticked}
+        run: Run | Ensemble
+        if folds:
+            run = stages.train_folds(resolved, data=found, folds=folds, keep_val=keep_val, **live)
+        else:
+            run = stages.train(resolved, data=found, profile=profile, **live)
+    _tell(run, is_profiled=profile)
+
+
+def _tell(run: Run | Ensemble, *, is_profiled: bool) -> None:
+    """What a training came to; a run stands as the baseline has it, too."""
+    from trifacet.core.run import Run
+
+    if isinstance(run, Run):
+        official.write_beside(run)
+        tell_run(run, is_profiled=is_profiled)
     else:
-        place = _place(out, name=name, recipe=recipe or "quick")
-        resolved = open_recipe(recipe or "quick", [*(sets or []), *["report.pictures=false"] * no_pictures])
-        if init:
-            open_run(init)  # before a folder of photos is ingested for nothing
-        with render.bars(is_logged=True) as bars:
-            found = open_data(data, progress=bars.told)
-        manifest = ready_to_train(found, resolved.settings)
-        if is_dry:
-            _tell_dry_run(stages.dry_run(resolved, manifest, init=init), out, shows=resolved.settings.report.pictures)
-            return
-        if found.table["split"].is_null().all():
-            _tell_split(manifest)
-        with _resumable(place), render.bars(is_logged=True) as bars:
-            run = stages.train(
-                resolved, data=manifest, out=place, init=init, progress=bars.told, on_tick=bars.ticked, profile=profile
-            )
-    official.write_beside(run)
-    tell_run(run, is_profiled=profile)
+        tell_folds(run)
 
 
 def _place(out: Path | None, *, name: str, recipe: str) -> Path:
@@ -135,12 +161,13 @@ def demo(
 def _resumable(run: Path) -> Iterator[None]:
     """Tells how to go on when training is stopped or fails after it began."""
     from trifacet.cli import render
-    from trifacet.core.run import open_run
+    from trifacet.core.run import FOLDS, open_run
 
     try:
         yield
     except BaseException:
-        if (run / "run.json").is_file() and open_run(run).info.status in ("interrupted", "failed"):
+        is_begun = (run / FOLDS).is_file() and not (run / "ensemble.json").is_file()
+        if is_begun or ((run / "run.json").is_file() and open_run(run).info.status in ("interrupted", "failed")):
             render.err.print(f"Go on with: [bold]trifacet train --resume {run}[/]", soft_wrap=True)
         raise
 
@@ -165,15 +192,8 @@ def tell_run(run: Run, *, is_profiled: bool = False) -> None:
     from trifacet.core.files import read_json
 
     scores = read_json(run.scores_path)
-    rows = []
-    for split, score in scores.items():
-        people = "unknown" if score["n_people"] is None else f"{score['n_people']:,}"
-        rows.append((split, *_figures(score), f"{score['n_photos']:,}", people))
-        if score["macro_f1"] is None:  # no photo has every label: the attributes tell what can be known
-            rows += [(f"{split} {name}", *_figures(score[name]), "", "") for name in run.info.label_schema.names]
     best = f"best epoch {run.info.best.epoch}, " if run.info.best else ""
-    title = f"{run.path}: {best}trained {run.info.seconds / 60:.1f} minutes"
-    render.show(title, ("", "#macro F1", "#accuracy", "#photos", "#people"), rows)
+    _show_scores(scores, f"{run.path}: {best}trained {run.info.seconds / 60:.1f} minutes", run)
     if words := why_other_than_logged(run, scores["val"]["macro_f1"]):
         render.say(f"[dim]{words}[/]")
     for note in (*run.info.stamps, *run.info.notes):
@@ -185,6 +205,32 @@ def tell_run(run: Run, *, is_profiled: bool = False) -> None:
     render.say(f"report: [bold]{run.report_path}[/]\nnext: trifacet predict {run.path} PHOTOS --out answers.parquet")
     if is_profiled:
         _tell_profile(run)
+
+
+def tell_folds(folds: Ensemble) -> None:
+    """The scores of finished folds, how far they are apart, and what comes next."""
+    from trifacet.cli import render
+    from trifacet.core.files import read_json
+    from trifacet.folding import spread_text
+
+    _show_scores(read_json(folds.scores_path), f"{folds.path}: trained {folds.info.seconds / 60:.1f} minutes", folds)
+    render.say(f"folds: {spread_text(folds.info)}")
+    for note in (*folds.info.stamps, *folds.info.notes):
+        render.warn(note)
+    render.say(f"report: [bold]{folds.path / 'report/index.html'}[/]")
+    render.say(f"next: trifacet predict {folds.path} PHOTOS --out answers.parquet")
+
+
+def _show_scores(scores: dict[str, Any], title: str, run: Run | Ensemble) -> None:
+    from trifacet.cli import render
+
+    rows = []
+    for split, score in scores.items():
+        people = "unknown" if score["n_people"] is None else f"{score['n_people']:,}"
+        rows.append((split, *_figures(score), f"{score['n_photos']:,}", people))
+        if score["macro_f1"] is None:  # no photo has every label: the attributes tell what can be known
+            rows += [(f"{split} {name}", *_figures(score[name]), "", "") for name in run.info.label_schema.names]
+    render.show(title, ("", "#macro F1", "#accuracy", "#photos", "#people"), rows)
 
 
 def _tell_profile(run: Run) -> None:

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from trifacet.core.config import flatten
 from trifacet.core.errors import error
 from trifacet.core.files import read_json, sha256_file
+from trifacet.core.recipe import Recipe
 from trifacet.core.run import Folder, Run, open_finished_run
 from trifacet.core.schema import LabelSchema
 
@@ -52,6 +54,21 @@ class WeightFit(BaseModel):
     best_member: float
 
 
+class Folded(BaseModel):
+    """What a model of folds is worth: macro F1 (0..1) of answers that no model gave who knew the person.
+
+    nested: of every photo decided by a rule that other folds fitted; argmax: by the most probable class. by_fold: each
+    fold's own, as nested; None where a fold lacks labels. recipe: what every fold was trained by.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nested: float | None
+    argmax: float | None
+    by_fold: tuple[float | None, ...]
+    recipe: Recipe
+
+
 class EnsembleInfo(BaseModel):
     """What ensemble.json holds. Shares add up to 1; priors are the first member's."""
 
@@ -64,6 +81,7 @@ class EnsembleInfo(BaseModel):
     members: tuple[Member, ...]
     voting: Voting = "soft"
     fit: WeightFit | None = None
+    folded: Folded | None = None
     seed: int = 0
     label_schema: LabelSchema
     priors: dict[str, tuple[float, ...]]
@@ -78,6 +96,8 @@ class EnsembleInfo(BaseModel):
     @property
     def settings(self) -> dict[str, Any]:
         """What two ensembles, or an ensemble and a run, may differ in."""
+        if self.folded is not None:
+            return flatten(self.folded.recipe.model_dump(mode="json", by_alias=True))
         shares = ", ".join(f"{member.name} {member.weight:.3f}" for member in self.members)
         return {"ensemble.members": shares, "ensemble.voting": self.voting}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -62,6 +62,17 @@ class DecisionRule(BaseModel):
         if lacking := [name for name, tau in self.tau.items() if tau and name not in self.priors]:
             raise ValueError(f"tau without a prior for {lacking}")
         return self
+
+
+@dataclass(frozen=True, eq=False)
+class FoldRules:
+    """Rules by fold, each fitted on the other folds, so that no photo is decided by what its label helped to fit.
+
+    fold_of: (N,) the fold of each photo of some predictions.
+    """
+
+    fold_of: IntArray
+    rules: Mapping[int, DecisionRule]
 
 
 def argmax_rule(schema: LabelSchema) -> DecisionRule:

@@ -63,7 +63,7 @@ class LossSection(Section):
     ldam_margin: NotNegative = Field(0.5, description="of ldam: margin of the rarest class, in logits")
     prior_tau: float = Field(1.0, description="of balanced_softmax: how far training's class shares are taken out")
     arc_margin_deg: Annotated[float, Field(ge=0, lt=90)] = Field(17.0, description="of arc_face, in degrees")
-    teachers: tuple[str, ...] = Field((), description="finished runs whose mean answer is learned from too")
+    teachers: tuple[str, ...] = Field((), description="finished runs or folds whose mean answer is learned from too")
     teachers_share: Share = Field(0.5, description="of the loss: 0 the labels alone, 1 the teachers alone")
     age_sigma_years: NotNegative = Field(2.0, description="width of the age target around the labelled year")
 
@@ -125,6 +125,9 @@ class TrainSection(Section):
     accumulate: Annotated[int, Field(ge=1)] = Field(1, description="parts a step is computed in: that much less memory")
     patience: Annotated[int, Field(ge=0)] = Field(
         0, description="epochs without a better val score that end it; 0: none"
+    )
+    choose: Literal["auto", "best", "last"] = Field(
+        "auto", description="the epoch that answers: best on val, or the last; auto: with folds the last, else the best"
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] | Literal["random"] = Field(0, description="or `random`: recorded")
     amp: Literal["auto", "off"] = Field("auto", description="bfloat16 where the GPU or CPU computes it, or off")

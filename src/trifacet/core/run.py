@@ -23,6 +23,7 @@ from trifacet.core.schema import LabelSchema
 
 FORMAT = 1
 Status = Literal["running", "interrupted", "paused", "failed", "finished"]
+FOLDS = "folds.json"  # what stands in place of run.json where a run of several folds is under way
 RESERVE_BYTES = 65_536  # kept free for run.json: a full disk must still learn that the run is paused
 
 
@@ -161,8 +162,8 @@ def save_run(run: Run, **changes: Any) -> Run:
 
 
 @contextmanager
-def locked(run: Run) -> Iterator[None]:
-    """Nobody else trains this run within the block. Raises RunError TRI408, somebody trains it now."""
+def locked(run: Folder) -> Iterator[None]:
+    """Nobody else trains this run, or these folds, within the block. Raises RunError TRI408, somebody trains it now."""
     from filelock import FileLock, Timeout
 
     try:
@@ -196,6 +197,9 @@ def open_run(path: Path | str) -> Run:
     """The run at `path`, whatever its status. Raises RunError TRI400."""
     path = Path(path)
     about = path / "run.json"
+    if (path / FOLDS).is_file() and not (path / "ensemble.json").is_file():
+        do = f"Go on with `trifacet train --resume {path}`, or name one of its folds."
+        raise error("TRI401", "these are folds, and not all of them are trained", where=str(path), do=do)
     if not about.is_file():
         raise error("TRI400", "no run here (a run directory holds run.json)", where=str(path))
     content = read_json(about, code="TRI400")

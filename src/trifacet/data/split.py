@@ -79,6 +79,41 @@ def split(
     return made
 
 
+def in_folds(manifest: Manifest, n_folds: int, *, keep_val: bool = False) -> Manifest:
+    """The kept photos with a fold for each that is not test: the manifest's own folds, or `n_folds` that are made here.
+
+    Train and val are one: of the folds each is val once. keep_val: val is left out altogether instead.
+
+    Raises:
+        ManifestError: TRI250 other folds than asked for, or more than a class has people; TRI251 too few people.
+    """
+    kept = manifest.where(pl.col("dropped_because").is_null())
+    if keep_val:
+        kept = kept.where((pl.col("split") != "val").fill_null(value=True))
+    is_exam = (pl.col("split") == "test").fill_null(value=False)
+    rest, test = kept.where(~is_exam), kept.where(is_exam)
+    there = rest.table["fold"].drop_nulls().n_unique()
+    if there and (there != n_folds or rest.table["fold"].null_count()):
+        do = f"Ask for {there}, or divide the photos anew: `trifacet split --folds {n_folds}`."
+        raise error("TRI250", f"the manifest has {there} folds, not {n_folds}", where="--folds", do=do)
+    for i, attribute in enumerate(rest.schema.attributes):
+        for number, name in enumerate(attribute.classes):
+            groups = {group for group, has in zip(rest.groups, rest.classes[:, i] == number, strict=True) if has}
+            if 0 < len(groups) < n_folds:
+                what = f"{n_folds} folds, but '{name}' of {attribute.name} has {_count(groups)}"
+                raise error("TRI250", what, where="--folds", do="Take fewer folds, or leave that class out.")
+    if not there:
+        rest = split(rest, val=0, folds=n_folds)
+    return replace(rest, table=pl.concat([rest.table, test.table]), stamps=rest.stamps, stage="split")
+
+
+def one_fold(manifest: Manifest, fold: int) -> Manifest:
+    """The manifest of a run of its own: this fold is val, the others train, and test stays what it is."""
+    part = pl.when(pl.col("fold") == fold).then(pl.lit("val")).otherwise(pl.lit("train"))
+    splits = pl.when(pl.col("fold").is_null()).then(pl.col("split")).otherwise(part)
+    return replace(manifest, table=manifest.table.with_columns(splits.alias("split")))
+
+
 def _is_anybody_divided(table: pl.DataFrame) -> bool:
     """Whether a known person stands in several splits or folds."""
     known = table.filter(pl.col("person_id") != "").group_by("person_id")

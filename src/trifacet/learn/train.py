@@ -58,7 +58,10 @@ from trifacet.learn.validate import validate
 
 @dataclass(frozen=True)
 class Tick:
-    """What a live display shows: `n_done` of `n_photos` of this epoch (from 1); `loss` is NaN between steps."""
+    """What a live display shows: `n_done` of `n_photos` of this epoch (from 1); `loss` is NaN between steps.
+
+    of: which of several trainings, "" of one.
+    """
 
     phase: str
     epoch: int
@@ -68,6 +71,7 @@ class Tick:
     loss: float = math.nan
     images_per_second: float = math.nan
     val_macro_f1: float = math.nan
+    of: str = ""
 
 
 OnTick = Callable[[Tick], None]
@@ -216,7 +220,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                 if not math.isfinite(figures["val_loss"]):
                     raise _lost(f"the loss on val after step {progress.step} is {figures['val_loss']}", run)
                 best, score = progress.best, figures["val_score"]
-                if phase.selects and (best is None or score > best.macro_f1):
+                if phase.selects and (best is None or score > best.macro_f1 or recipe.train.choose == "last"):
                     best = Best(epoch=progress.n_records + 1, macro_f1=score)
                     save_weights(run.weights_path("best"), net, about=weights_about(run))
             if phase.selects and (n_kept := recipe.train.keep_epochs):

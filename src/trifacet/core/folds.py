@@ -1,0 +1,65 @@
+"""The folder of a run of several folds: what was asked for, a run for each fold, and at the end an ensemble of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from trifacet.core.errors import error
+from trifacet.core.files import read_json
+from trifacet.core.recipe import Recipe
+from trifacet.core.run import FOLDS, Folder
+
+FORMAT = 1
+OWN_PEOPLE = "each fold's own people chose its epoch: the score out of folds flatters"
+OWN_RULE = "the rule was fitted on these very answers; scores.json has each fold decided by a rule of the others"
+
+
+class FoldsInfo(BaseModel):
+    """What folds.json holds. `recipe` is resolved, its seed a number; `inputs` tell of the weights it started from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    kind: Literal["folds"] = "folds"
+    name: str
+    created: str
+    n_folds: int
+    seed: int
+    recipe: Recipe
+    origins: dict[str, str] = {}
+    inputs: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Folds(Folder):
+    """A folder of folds and what its folds.json says."""
+
+    info: FoldsInfo
+
+    def fold_path(self, fold: int) -> Path:
+        """The run in which this fold (from 0) is val."""
+        return self.path / f"fold_{fold}"
+
+    @property
+    def report_path(self) -> Path:
+        """The report page of all folds."""
+        return self.path / "report" / "index.html"
+
+
+def is_folds(path: Path) -> bool:
+    """Whether a folder holds folds, trained or not."""
+    return (path / FOLDS).is_file()
+
+
+def open_folds(path: Path) -> Folds:
+    """The folds at `path`. Raises RunError TRI400."""
+    content = read_json(path / FOLDS, code="TRI400")
+    try:
+        return Folds(path, FoldsInfo.model_validate(content))
+    except ValidationError as problem:
+        wrong = ", ".join(".".join(map(str, e["loc"])) for e in problem.errors())
+        raise error("TRI400", f"{FOLDS} is not of this trifacet", where=str(path), got=wrong) from None

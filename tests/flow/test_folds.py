@@ -1,0 +1,168 @@
+"""`trifacet train --folds`: everybody is answered by a run that never saw them, and all runs answer together."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.flow.command import TINY, done, trifacet
+from tests.flow.photos import World, write_world
+from tests.flow.test_interrupted import stop_in_training
+from trifacet.core.ensemble import open_ensemble
+from trifacet.core.files import read_json, sha256_file
+from trifacet.core.folds import open_folds
+from trifacet.core.manifest import read_manifest, write_manifest
+from trifacet.core.predictions import decide, read_predictions
+from trifacet.core.run import open_run
+from trifacet.core.truth import truth_of
+from trifacet.measure.classification import macro_f1
+
+N_FOLDS = 3
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return write_world(tmp_path_factory.mktemp("folds") / "photos", n_train=36, n_eval=3)
+
+
+@pytest.fixture(scope="module")
+def root(world: World) -> Path:
+    root = world.train_dir.parent.parent
+    done("ingest", world.train_dir, "--out", root / "all.parquet", "--workers", 1)
+    done("split", root / "all.parquet", "--out", root / "split.parquet", "--val", 0.2, "--test", 0.2)
+    done("train", "--data", root / "split.parquet", "--folds", N_FOLDS, "--out", root / "run", *TINY)
+    return root
+
+
+def test_everybody_outside_test_is_answered_by_a_run_that_never_saw_them(root: Path) -> None:
+    manifest, split = read_manifest(root / "run/manifest.parquet"), read_manifest(root / "split.parquet")
+    rest = split.split("train", "val")
+    oof = read_predictions(root / "run/predictions/oof.parquet")
+    assert sorted(oof.ids) == sorted(rest.photo_ids)
+    assert oof.ids == [one for one in manifest.photo_ids if one in set(rest.photo_ids)]
+    place = {one: i for i, one in enumerate(oof.ids)}
+    seen_as_val: list[str] = []
+    for fold in range(N_FOLDS):
+        part = read_manifest(root / f"run/fold_{fold}/manifest.parquet")
+        trained, val = part.split("train"), part.split("val")
+        assert not set(trained.table["person_id"]) & set(val.table["person_id"])
+        assert sorted(part.split("test").photo_ids) == sorted(split.split("test").photo_ids)
+        own = read_predictions(root / f"run/fold_{fold}/predictions/val.parquet")
+        assert np.array_equal(oof.probs[[place[one] for one in own.ids]], own.probs)
+        seen_as_val += val.photo_ids
+    assert sorted(seen_as_val) == sorted(rest.photo_ids)
+
+
+def test_what_is_told_is_what_the_tables_hold(root: Path) -> None:
+    info, scores = open_ensemble(root / "run").info, read_json(root / "run/scores.json")
+    assert info.folded is not None
+    oof, truth = read_predictions(root / "run/predictions/oof.parquet"), truth_of(read_manifest(root / "split.parquet"))
+    assert truth.ids is not None
+    of = dict(zip(truth.ids, truth.joint.tolist(), strict=True))
+    true = np.array([of[one] for one in oof.ids])
+    assert info.folded.argmax == pytest.approx(macro_f1(true, decide(oof, None), n_classes=18), abs=1e-9)
+    assert info.folded.nested == pytest.approx(scores["oof"]["macro_f1"]["value"])
+    assert scores["oof"]["n_people"] == len(
+        {p for p, s in zip(truth.persons, truth.splits, strict=True) if s != "test"}
+    )
+    assert len(info.folded.by_fold) == N_FOLDS
+    tested = [read_predictions(root / f"run/fold_{fold}/predictions/test.parquet").probs for fold in range(N_FOLDS)]
+    mean = read_predictions(root / "run/predictions/test.parquet").probs
+    assert np.allclose(mean, np.mean(tested, axis=0), atol=1e-6)
+    page = (root / "run/report/index.html").read_text(encoding="utf-8")
+    assert "fold 3" in page
+    assert "by rules of the other folds" in page
+
+
+def test_no_fold_chooses_its_epoch_by_those_who_score_it(root: Path) -> None:
+    for fold in range(N_FOLDS):
+        run = open_run(root / f"run/fold_{fold}")
+        assert run.info.recipe.train.choose == "last"
+        assert sha256_file(run.weights_path("best")) == sha256_file(run.weights_path("last"))
+    assert not any("flatters" in stamp for stamp in open_ensemble(root / "run").info.stamps)
+    said = done(
+        "train", "--data", root / "split.parquet", "--folds", 2, "--out", root / "chosen", *TINY, "--set",
+        "train.choose=best",
+    )  # fmt: skip
+    assert "each fold's own people chose its epoch" in said.err + said.out
+
+
+def test_folds_predict_submit_decide_and_join_an_ensemble(root: Path, world: World, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.parquet"
+    done("predict", root / "run", world.eval_dir, "--out", answers)
+    parts = []
+    for fold in range(N_FOLDS):
+        done("predict", root / f"run/fold_{fold}", world.eval_dir, "--out", tmp_path / "one.parquet")
+        parts.append(read_predictions(tmp_path / "one.parquet").probs)
+    assert np.allclose(read_predictions(answers).probs, np.mean(parts, axis=0), atol=1e-5)
+    done("submit", answers, "--info", world.eval_dir / "info.csv", "--out", tmp_path / "output.csv")
+    assert read_predictions(answers).decision == read_predictions(root / "run/predictions/oof.parquet").decision
+    done("decide", root / "run", "--out", tmp_path / "rule.json")
+    done("ensemble", root / "run", root / "run", "--out", tmp_path / "both", "--fit")
+    assert open_ensemble(tmp_path / "both").info.fit is not None
+    done("compare", root / "run", root / "run", "--on", "oof", "--out", tmp_path / "page.html")
+
+
+def test_stopped_folds_are_gone_on_with_to_the_same_bytes(root: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    long = (*TINY, "--set", "train.epochs=12", "--set", "train.batch_size=4", "--set", "report.pictures=false")
+    words = ["train", "--data", str(root / "split.parquet"), "--folds", "2", *long]
+    done(*words, "--out", tmp_path / "whole")
+    status, _, err = stop_in_training(run / "fold_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
+    assert (status, err.splitlines()[-1]) == (130, f"Go on with: trifacet train --resume {run}")
+    assert open_run(run / "fold_0").info.status == "finished"
+    refused = trifacet("predict", run, root / "split.parquet", "--out", tmp_path / "p.parquet")
+    assert refused.err.startswith(f"TRI401 {run}: these are folds, and not all of them are trained")
+    first = sha256_file(run / "fold_0/weights/last.safetensors")
+    done("train", "--resume", run)
+    assert sha256_file(run / "fold_0/weights/last.safetensors") == first
+    for fold in range(2):
+        name = f"fold_{fold}/weights/last.safetensors"
+        assert weights_of(run / name) == weights_of(tmp_path / "whole" / name)
+    ours, theirs = (read_predictions(at / "predictions/oof.parquet").probs for at in (run, tmp_path / "whole"))
+    assert np.array_equal(ours, theirs)
+    assert trifacet("train", "--resume", run).err.startswith(f"TRI407 {run}: these folds are all trained")
+
+
+def test_a_fold_that_a_kill_left_half_made_is_begun_anew(root: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(root / "run", run)
+    (run / "ensemble.json").unlink()
+    (run / "fold_1/manifest.parquet").unlink()
+    about = (run / "fold_1/run.json").read_text().replace('"manifest": "', '"other": "')
+    (run / "fold_1/run.json").write_text(about)
+    done("train", "--resume", run)
+    assert open_run(run / "fold_1").info.status == "finished"
+    assert open_folds(run).info.n_folds == N_FOLDS
+
+
+def test_the_manifests_own_folds_are_taken_and_others_refused(root: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.parquet"
+    done("split", root / "all.parquet", "--out", own, "--test", 0.2, "--val", 0, "--folds", 2)
+    said = trifacet("train", "--data", own, "--folds", 3, "--out", tmp_path / "run", *TINY)
+    assert said.err.startswith("TRI250 --folds: the manifest has 2 folds, not 3. Ask for 2, or divide the photos anew")
+    few = tmp_path / "few.parquet"
+    table = read_manifest(root / "all.parquet")
+    old = table.table.filter(pl.col("age_years") >= 60)["person_id"].unique().sort().to_list()
+    assert len(old) > 1
+    keep = ~pl.col("person_id").is_in(old[1:])
+    write_manifest(few, table.where(keep))
+    said = trifacet("train", "--data", few, "--folds", 3, "--out", tmp_path / "run", *TINY)
+    assert said.err.startswith("TRI250 --folds: 3 folds, but '60_plus' of age has 1 person. Take fewer folds")
+    assert not (tmp_path / "run").exists()
+    done("train", "--data", own, "--folds", 2, "--out", tmp_path / "run", *TINY)
+    manifest = read_manifest(own)
+    of = dict(zip(manifest.photo_ids, manifest.table["fold"], strict=True))
+    val = read_manifest(tmp_path / "run/fold_1/manifest.parquet").split("val")
+    assert {of[one] for one in val.photo_ids} == {1}
+
+
+def weights_of(path: Path) -> bytes:
+    """The tensors of a file of weights, without the names of runs beside them."""
+    content = path.read_bytes()
+    return content[8 + int.from_bytes(content[:8], "little") :]
