@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def check(manifest: Manifest, recipe: Recipe, *, start: Callable[[Net], None] | None) -> None:
     """Refuses, before anything is written, what training would stop at."""
     from trifacet.learn.start import check_training
+    from trifacet.learn.track import require_trackers
 
+    require_trackers(recipe.track)
     open_teachers(recipe, manifest)
     check_training(manifest, recipe, init=start)
 

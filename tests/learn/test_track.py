@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.learn import tiny
+from trifacet.core.errors import MissingExtraError
 from trifacet.core.files import read_jsonl
 from trifacet.core.recipe import TrackSection
 from trifacet.core.run import Run
-from trifacet.learn.track import Metrics, cut_metrics, open_trackers
+from trifacet.learn.track import Metrics, cut_metrics, open_trackers, require_trackers
 
 RECORD = {"phase": "all", "epoch": 1, "step": 7, "train_loss": 0.5, "val_macro_f1": 0.25, "lr": 1e-4, "val_loss": None}
 
@@ -73,3 +75,57 @@ def test_records_after_the_kept_ones_are_cut_off_and_a_torn_line_too(tmp_path: P
     cut_metrics(path, n_records)
     assert [r["epoch"] for r in read_jsonl(path)] == [1, 2][:n_records]
     assert path.read_text().endswith("}\n") or n_records == 0
+
+
+def test_weights_and_biases_is_told_in_the_runs_folder_and_nowhere_else(tmp_path: Path) -> None:
+    pytest.importorskip("wandb", reason="the extra [wandb] is not installed")
+    run = tiny.new_run(tmp_path / "r")
+    picture = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    track = TrackSection(tensorboard=False, wandb="faces")
+    with open_trackers(run, track, step=0) as trackers:
+        for tracker in trackers:
+            tracker.record({**RECORD, "val_macro_f1": 0.8125})
+            tracker.picture("inputs", picture, step=7)
+    (folder,) = (run.path / "wandb").glob("offline-run-*")
+    assert folder.name.endswith(run.info.fingerprint)
+    (events,) = folder.glob("run-*.wandb")
+    content = events.read_bytes()
+    for told in (b"val/macro_f1", b"0.8125", b"faces", run.info.recipe.model.backbone.encode()):
+        assert told in content
+    assert socket.gethostname().encode() not in content
+    assert len(list(folder.rglob("*.png"))) == 1
+
+
+def test_mlflow_is_told_in_the_runs_folder_and_goes_on_in_its_own_run(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow", reason="the extra [mlflow] is not installed")
+    from mlflow import MlflowClient
+
+    run = tiny.new_run(tmp_path / "r")
+    picture = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    track = TrackSection(tensorboard=False, mlflow="faces")
+    for step in (7, 14):
+        with open_trackers(run, track, step=step - 7) as trackers:
+            for tracker in trackers:
+                tracker.record({**RECORD, "step": step, "val_macro_f1": step / 100})
+                tracker.picture("inputs", picture, step=step)
+    client = MlflowClient(tracking_uri=(run.path / "mlruns").as_uri())
+    experiment = client.get_experiment_by_name("faces")
+    (there,) = client.search_runs([experiment.experiment_id])
+    assert there.info.status == "FINISHED"
+    assert there.data.params["model.backbone"] == run.info.recipe.model.backbone
+    history = client.get_metric_history(there.info.run_id, "val/macro_f1")
+    assert [(m.step, m.value) for m in history] == [(7, 0.07), (14, 0.14)]
+    assert {a.path for a in client.list_artifacts(there.info.run_id)} == {"inputs_7.png", "inputs_14.png"}
+    with pytest.raises(KeyboardInterrupt), open_trackers(run, track, step=14):
+        raise KeyboardInterrupt
+    assert client.get_run(there.info.run_id).info.status == "KILLED"
+
+
+def test_a_service_without_its_package_is_told_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trifacet.learn.track.find_spec", lambda _: None)
+    for name in ("wandb", "mlflow"):
+        with pytest.raises(MissingExtraError) as told:
+            require_trackers(TrackSection.model_validate({name: "faces"}))
+        do = f"Install it with `pip install 'trifacet[{name}]'`."
+        assert str(told.value) == f"TRI600 track.{name} needs the extra [{name}], got no {name}. {do}"
+    require_trackers(TrackSection())

@@ -159,6 +159,9 @@ class TrackSection(Section):
     """Who is told of the figures, besides metrics.jsonl."""
 
     tensorboard: bool = Field(True, description="write TensorBoard events into the run")
+    wandb: str = Field("", description="project of Weights & Biases; needs the extra [wandb]")
+    mlflow: str = Field("", description="experiment of MLflow; needs the extra [mlflow]")
+    online: bool = Field(False, description="tell wandb's and mlflow's servers, instead of the run's folder alone")
 
 
 class ReportSection(Section):

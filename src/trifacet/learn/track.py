@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from trifacet.core.errors import error
 from trifacet.core.files import append_jsonl, read_jsonl, write_text
 from trifacet.core.predictions import ImageArray
 from trifacet.core.recipe import TrackSection
 from trifacet.core.run import Run
-
-Record = Mapping[str, Any]
+from trifacet.learn.scalars import Record, scalars
+from trifacet.learn.services import open_mlflow, open_wandb
 
 
 class Tracker(Protocol):
@@ -50,12 +52,9 @@ class TensorBoard:
     writer: Any
 
     def record(self, record: Record) -> None:
-        """Adds one scalar per number; `val_macro_f1` becomes `val/macro_f1`."""
-        for key, value in record.items():
-            if isinstance(value, float):
-                part, _, rest = key.partition("_")
-                tag = f"{part}/{rest}" if part in ("train", "val") else f"run/{key}"
-                self.writer.add_scalar(tag, value, record["step"])
+        """Adds one scalar per number."""
+        for tag, value in scalars(record).items():
+            self.writer.add_scalar(tag, value, record["step"])
         self.writer.flush()
 
     def picture(self, name: str, image: ImageArray, *, step: int) -> None:
@@ -74,7 +73,19 @@ def open_trackers(run: Run, track: TrackSection, *, step: int) -> Iterator[list[
 
             writer = closing.enter_context(SummaryWriter(run.path / "tensorboard", purge_step=step + 1))
             trackers.append(TensorBoard(writer))
+        if track.wandb:
+            trackers.append(closing.enter_context(open_wandb(run, track.wandb, is_online=track.online)))
+        if track.mlflow:
+            trackers.append(closing.enter_context(open_mlflow(run, track.mlflow, is_online=track.online)))
         yield trackers
+
+
+def require_trackers(track: TrackSection) -> None:
+    """Refuses a service whose package is absent. Raises MissingExtraError TRI600."""
+    for name in ("wandb", "mlflow"):
+        if getattr(track, name) and find_spec(name) is None:
+            do = f"Install it with `pip install 'trifacet[{name}]'`."
+            raise error("TRI600", f"track.{name} needs the extra [{name}]", got=f"no {name}", do=do)
 
 
 def cut_metrics(path: Path, n_records: int) -> None:
