@@ -64,6 +64,7 @@ def open_wandb(run: Run, project: str, *, is_online: bool) -> Iterator[WeightsAn
         yield WeightsAndBiases(service)
     finally:
         service.finish()
+        wandb.teardown()  # waits for what is still to be written; finish alone does not
 
 
 @dataclass(frozen=True)
