@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from trifacet.data.sources import Reading
     from trifacet.demonstration import Demo, demo
     from trifacet.doctor import examine
+    from trifacet.labelling import pseudo
     from trifacet.learn.device import seed_everything
     from trifacet.learn.predictor import Model, load_model
     from trifacet.opening import open_data, open_recipe
@@ -96,6 +97,7 @@ _HOMES = {
     "open_recipe": "opening",
     "open_run": "core.run",
     "predict": "stages",
+    "pseudo": "labelling",
     "read_decision": "core.predictions",
     "read_manifest": "core.manifest",
     "read_predictions": "core.predictions",
@@ -149,6 +151,7 @@ __all__ = [
     "open_recipe",
     "open_run",
     "predict",
+    "pseudo",
     "read_decision",
     "read_manifest",
     "read_predictions",

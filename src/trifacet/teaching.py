@@ -36,7 +36,7 @@ def open_teachers(recipe: Recipe, manifest: Manifest) -> list[Run | Ensemble]:
         require_same_schema(teacher.info.label_schema, manifest.schema, where=str(teacher.path))
         if isinstance(teacher, Ensemble):
             _check_told(teacher, manifest)
-        _check_unseen(teacher, manifest)
+        check_unseen(teacher, manifest)
     return teachers
 
 
@@ -106,10 +106,11 @@ def _check_told(teacher: Ensemble, manifest: Manifest) -> None:
         raise error("TRI409", "no answers out of folds about these photos", where=str(teacher.path), got=got, do=do)
 
 
-def _check_unseen(teacher: Run | Ensemble, manifest: Manifest) -> None:
-    """Refuses a teacher that was trained on photos of this run's val or test: it would whisper. Raises TRI409."""
-    known = read_manifest(teacher.manifest_path)
-    seen = set((known.split("train") if isinstance(teacher, Run) else known.split("train", "val")).table["sha256"])
+def check_unseen(teacher: Run | Ensemble, manifest: Manifest) -> None:
+    """Refuses a teacher that was trained on photos of this manifest's val or test: it would whisper. Raises TRI409."""
+    is_folded = isinstance(teacher, Ensemble) and teacher.info.folded is not None
+    trained = read_manifest(teacher.manifest_path).split("train", *["val"] * is_folded)
+    seen = set(trained.table["sha256"])
     held_back = manifest.split("val", "test").table["sha256"]
     n = sum(sha256 in seen for sha256 in held_back)
     if n:

@@ -1,4 +1,4 @@
-"""`trifacet ensemble`, `combine` and `average`."""
+"""`trifacet ensemble`, `combine`, `average` and `pseudo`."""
 
 from __future__ import annotations
 
@@ -123,3 +123,45 @@ def average(
     with render.bars(is_logged=True) as bars:
         run = stages.average(runs, out, last=last, greedy=greedy, progress=bars.told)
     tell_run(run)
+
+
+def pseudo(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A run or an ensemble, or predictions about the photos (.parquet).")
+    ],
+    photos: Annotated[Path, typer.Argument(metavar="PHOTOS", help="A manifest or folder of photos to be labelled.")],
+    data: Annotated[Path, typer.Option(help="The labelled, split manifest that they are added to.")],
+    out: Annotated[Path, typer.Option("--out", help="The manifest to write.")] = Path("pseudo.parquet"),
+    least: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at-least",
+            metavar="ATTRIBUTE=P,...",
+            help="Probability that the class must have, one or one a class: mask=.5,.95,.95; default .9. Repeatable.",
+        ),
+    ] = None,
+    weight: Annotated[float, typer.Option(help="How much a label of these counts in training, beside 1.")] = 1.0,
+) -> None:
+    """Photos without labels to training photos, where a model is sure of every attribute at once.
+
+    They are never val: `split` and `train --folds` keep them in training. Where they came from stands in
+    `label_source`, and every score of what is trained on them says how many there are.
+    """
+    from trifacet import labelling
+    from trifacet.cli import render
+
+    asked = dict(_thresholds(text) for text in least or [])
+    with render.bars() as bars:
+        made = labelling.pseudo(model, photos, data=data, out=out, least=asked, weight=weight, progress=bars.told)
+    n_taken, n_left = sum(made.taken.values()), sum(made.left.values())
+    rows = [*made.taken.items(), *((f"[dim]left: {why}[/]", n) for why, n in made.left.items())]
+    render.show(f"{out}: {n_taken:,} photos taken, {n_left:,} left", ("", "#photos"), [(w, f"{n:,}") for w, n in rows])
+    if not n_taken:
+        render.warn("not one photo was taken; lower --at-least, or take a surer model")
+    render.say(f"next: trifacet train --data {out}")
+
+
+def _thresholds(text: str) -> tuple[str, list[float]]:
+    """The attribute and its classes' probabilities that --at-least names. Raises ConfigError TRI104."""
+    name, _, values = text.partition("=")
+    return name, numbers(values, where="--at-least", like="mask=.5,.95,.95")

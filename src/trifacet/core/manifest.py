@@ -16,6 +16,8 @@ from trifacet.core.tables import Provenance, TableKind, check_columns, read_tabl
 
 SPLITS = ("train", "val", "test")
 
+PSEUDO = "pseudo: "  # what a label_source begins with where a model gave the label: such photos are never val or test
+IS_PSEUDO = pl.col("label_source").str.starts_with(PSEUDO).fill_null(value=False)
 PERSONS_UNKNOWN = "persons unknown: photos of one person may stand on both sides, so scores may flatter"
 LEAK = "leak allowed: photos of one person stand in several splits, so scores flatter"
 

@@ -12,10 +12,20 @@ import numpy as np
 import polars as pl
 
 from trifacet.core.errors import error, first_few
-from trifacet.core.manifest import LEAK, PERSONS_UNKNOWN, SPLITS, Manifest, check_manifest, merged_stamps
+from trifacet.core.manifest import (
+    IS_PSEUDO,
+    LEAK,
+    PERSONS_UNKNOWN,
+    SPLITS,
+    Manifest,
+    check_manifest,
+    merged_stamps,
+)
 from trifacet.core.schema import MISSING
 
 AGE_BIN_YEARS = 5
+MAY_HAVE_SEEN = "labels by a model that may know the people of a fold: the score out of folds may flatter"
+HELD_BACK = "its person is in val or test"
 
 
 @dataclass(frozen=True)
@@ -48,11 +58,16 @@ def split(
     to within about one person. Nothing depends on row order, hash seeds, a random generator or the machine.
     `allow_leak` deals single photos instead, and stamps the manifest where that divided somebody; where no person is
     known it changes nothing. Photos of unknown persons are stamped as such: whether somebody was divided is not known.
+    Photos that a model labelled stay in train, and in no fold.
 
     Raises:
         ManifestError: TRI250 shares that do not fit, TRI251 too few people.
     """
     _check_shares(val, test, folds=folds)
+    told = manifest.where(IS_PSEUDO)
+    if len(told):
+        true = manifest.where(~IS_PSEUDO)
+        return _with_pseudo(split(true, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak), told)
     keys = _keys(manifest, allow_leak=allow_leak)
     groups = _groups(manifest, keys)
     shares = {"train": 1 - val - test, "val": val, "test": test}
@@ -79,10 +94,25 @@ def split(
     return made
 
 
+def _with_pseudo(made: Manifest, told: Manifest) -> Manifest:
+    """A split with photos that a model labelled: in train, or dropped where their person is held back."""
+    held_back = made.split("val", "test").table["person_id"].unique().to_list()
+    is_held = (pl.col("person_id") != "") & pl.col("person_id").is_in(held_back)
+    why = pl.col("dropped_because")
+    freed = pl.when(why == HELD_BACK).then(None).otherwise(why)
+    table = told.table.with_columns(
+        pl.when(is_held).then(None).otherwise(pl.lit("train")).alias("split"),
+        pl.lit(None, dtype=pl.Int32).alias("fold"),
+        pl.when(is_held).then(pl.lit(HELD_BACK)).otherwise(freed).alias("dropped_because"),
+    )
+    return replace(made, table=pl.concat([made.table, table]), stamps=merged_stamps(made.stamps, told.stamps))
+
+
 def in_folds(manifest: Manifest, n_folds: int, *, keep_val: bool = False) -> Manifest:
     """The kept photos with a fold for each that is not test: the manifest's own folds, or `n_folds` that are made here.
 
-    Train and val are one: of the folds each is val once. keep_val: val is left out altogether instead.
+    Train and val are one: of the folds each is val once. keep_val: val is left out altogether instead. What a model
+    labelled is in no fold.
 
     Raises:
         ManifestError: TRI250 other folds than asked for, or more than a class has people; TRI251 too few people.
@@ -91,7 +121,7 @@ def in_folds(manifest: Manifest, n_folds: int, *, keep_val: bool = False) -> Man
     if keep_val:
         kept = kept.where((pl.col("split") != "val").fill_null(value=True))
     is_exam = (pl.col("split") == "test").fill_null(value=False)
-    rest, test = kept.where(~is_exam), kept.where(is_exam)
+    rest, others = kept.where(~is_exam & ~IS_PSEUDO), kept.where(is_exam | IS_PSEUDO)
     there = rest.table["fold"].drop_nulls().n_unique()
     if there and (there != n_folds or rest.table["fold"].null_count()):
         do = f"Ask for {there}, or divide the photos anew: `trifacet split --folds {n_folds}`."
@@ -104,11 +134,18 @@ def in_folds(manifest: Manifest, n_folds: int, *, keep_val: bool = False) -> Man
                 raise error("TRI250", what, where="--folds", do="Take fewer folds, or leave that class out.")
     if not there:
         rest = split(rest, val=0, folds=n_folds)
-    return replace(rest, table=pl.concat([rest.table, test.table]), stamps=rest.stamps, stage="split")
+    told = [MAY_HAVE_SEEN] * bool(len(others.where(IS_PSEUDO)))
+    table, stamps = pl.concat([rest.table, others.table]), merged_stamps(rest.stamps, told)
+    return replace(rest, table=table, stamps=stamps, stage="split")
 
 
 def one_fold(manifest: Manifest, fold: int) -> Manifest:
-    """The manifest of a run of its own: this fold is val, the others train, and test stays what it is."""
+    """The manifest of a run of its own: this fold is val, the others train, and test stays what it is.
+
+    What a model labelled trains, but for people of this fold.
+    """
+    own = manifest.table.filter(pl.col("fold") == fold)["person_id"].unique().to_list()
+    manifest = manifest.where(~(IS_PSEUDO & (pl.col("person_id") != "") & pl.col("person_id").is_in(own)))
     part = pl.when(pl.col("fold") == fold).then(pl.lit("val")).otherwise(pl.lit("train"))
     splits = pl.when(pl.col("fold").is_null()).then(pl.col("split")).otherwise(part)
     return replace(manifest, table=manifest.table.with_columns(splits.alias("split")))

@@ -1,0 +1,61 @@
+"""`trifacet pseudo`: photos that a model is sure of become training photos, by commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.flow.command import TINY, done, trifacet
+from tests.flow.photos import World, write_world
+from trifacet.core.manifest import read_manifest
+from trifacet.core.run import open_run
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return write_world(tmp_path_factory.mktemp("pseudo") / "photos", n_train=16, n_eval=3)
+
+
+@pytest.fixture(scope="module")
+def root(world: World) -> Path:
+    root = world.train_dir.parent.parent
+    done("ingest", world.train_dir, "--out", root / "all.parquet", "--workers", 1)
+    done("split", root / "all.parquet", "--out", root / "split.parquet", "--test", 0.2)
+    done("ingest", world.eval_dir, "--out", root / "new.parquet", "--workers", 1)
+    done("train", "--data", root / "split.parquet", "--out", root / "run", *TINY)
+    return root
+
+
+def test_a_run_labels_photos_and_another_learns_from_them(root: Path, tmp_path: Path) -> None:
+    low = [word for name in ("mask", "gender", "age") for word in ("--at-least", f"{name}=0.01")]
+    words = ("pseudo", root / "run", root / "new.parquet", "--data", root / "split.parquet")
+    said = done(*words, "--out", tmp_path / "p.parquet", "--weight", "0.5", *low)
+    assert "21 photos taken, 0 left" in said.out
+    made = read_manifest(tmp_path / "p.parquet")
+    assert len(made) == len(read_manifest(root / "split.parquet")) + 21
+    assert made.inputs is not None
+    assert len(made.inputs["pseudo_labels_by"]) == 64
+    done("predict", root / "run", root / "new.parquet", "--out", tmp_path / "a.parquet")
+    done("pseudo", tmp_path / "a.parquet", *words[2:], "--out", tmp_path / "q.parquet", "--weight", "0.5", *low)
+    assert read_manifest(tmp_path / "q.parquet").table.equals(made.table)
+    done("train", "--data", tmp_path / "p.parquet", "--out", tmp_path / "second", *TINY)
+    run = open_run(tmp_path / "second")
+    assert run.info.n_photos["train"] == open_run(root / "run").info.n_photos["train"] + 21
+    assert "21 training photos have labels by run" in run.info.stamps
+
+
+def test_nobody_is_taken_whom_the_model_is_not_sure_of(root: Path, tmp_path: Path) -> None:
+    words = ("pseudo", root / "run", root / "new.parquet", "--data", root / "split.parquet")
+    said = done(*words, "--out", tmp_path / "p.parquet")
+    assert "0 photos taken, 21 left" in said.out
+    assert "not one photo was taken" in said.err
+    assert trifacet(*words, "--at-least", "agee=0.5").err.startswith("TRI100 --at-least: no attribute 'agee'")
+
+
+def test_a_model_that_knows_val_or_test_is_refused(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.parquet"
+    done("split", root / "all.parquet", "--out", other, "--test", 0.2, "--seed", 4)
+    said = trifacet("pseudo", root / "run", root / "new.parquet", "--data", other, "--out", tmp_path / "p.parquet")
+    assert said.err.startswith(f"TRI409 {root / 'run'}: this teacher was trained on photos of val or test")
+    assert not (tmp_path / "p.parquet").exists()
