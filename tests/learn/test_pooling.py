@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from trifacet.learn.average import mean_of
 from trifacet.learn.models import build_net
 from trifacet.learn.pooling import POOLS, SMALLEST, AttentionPool, GeM, make_pool
 from trifacet.learn.predictor import load_run_net
+from trifacet.learn.start import starting_net
 from trifacet.learn.train import train
 
 MAPS = torch.tensor([[[1.0, 2.0, 3.0, 4.0], [0.0, 5.0, 0.0, 5.0]]])  # one photo, two channels, four places
@@ -218,8 +220,9 @@ def test_a_backbone_of_the_users_own_may_take_a_pool(tmp_path: Path, monkeypatch
 
 def test_photos_of_another_size_than_a_backbone_was_made_for_are_refused_before_training() -> None:
     model = ModelSection(backbone="timm/deit_tiny_patch16_224", pretrained=False)
+    start = partial(starting_net, DEFAULT_SCHEMA, init=None, device=torch.device("cpu"))
     with pytest.raises(ConfigError) as told:
-        build_net(DEFAULT_SCHEMA, model, data=DataSection())
+        start(Recipe(model=model))
     what = "TRI101 data.image_size: 'timm/deit_tiny_patch16_224' takes photos of [224, 224] alone, got [150, 150]."
     assert str(told.value).startswith(what)
-    build_net(DEFAULT_SCHEMA, model, data=DataSection(image_size=(224, 224)))
+    start(Recipe(model=model, data=DataSection(image_size=(224, 224))))

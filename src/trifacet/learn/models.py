@@ -149,7 +149,6 @@ def build_net(schema: LabelSchema, model: ModelSection, *, data: DataSection | N
     if uses_levels and not hasattr(backbone, "level_features"):
         do = "Use a face backbone, or model.features: last."
         raise error("TRI101", f"'{model.backbone}' has no levels", where="model.features", do=do)
-    _check_fixed_size(backbone, model, data=data)
     freeze(backbone, model)
     n_features: Any = backbone.n_level_features if uses_levels else backbone.n_features
     steps = schema.age.name if schema.age and model.age == "corn" and model.head != "joint" else ""
@@ -165,14 +164,6 @@ def _make_pool(backbone: nn.Module, model: ModelSection) -> nn.Module:
         do = "Use model.pooling: backbone, or let its forward(images, pool) give pool maps (B, n_channels, places)."
         raise error("TRI101", what, where="model.pooling", do=do)
     return make_pool(model, n_channels)
-
-
-def _check_fixed_size(backbone: nn.Module, model: ModelSection, *, data: DataSection | None) -> None:
-    """Refuses photos of another size than the backbone was made for. Raises ConfigError TRI101."""
-    size: Any = getattr(backbone, "fixed_size", None)
-    if size and data and tuple(data.image_size) != tuple(size):
-        what = f"'{model.backbone}' takes photos of {list(size)} alone"
-        raise error("TRI101", what, where="data.image_size", got=list(data.image_size))
 
 
 def answer_probs(logits: Mapping[str, Tensor], schema: LabelSchema) -> tuple[Tensor, Tensor | None]:
