@@ -20,7 +20,7 @@ from trifacet.learn.phases import Data, epoch_examples, make_data, training_sche
 def starting_net(
     schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] | None, device: torch.device
 ) -> Net:
-    """The recipe's network with its starting weights, on the device. Raises ConfigError TRI101, photos of a wrong size."""
+    """The recipe's network with its starting weights, on the device. Raises ConfigError TRI101, a wrong size."""
     net = build_net(schema, recipe.model, data=recipe.data)
     smallest = getattr(net.backbone, "min_size", 0)
     if min(recipe.data.image_size) < smallest:
