@@ -181,3 +181,17 @@ def test_a_part_starts_from_a_run_of_another_part(root: Path, tmp_path: Path) ->
 def test_tasks_that_cannot_be_are_told_in_one_message(root: Path, tmp_path: Path, tasks: str, message: str) -> None:
     said = command("train", "--data", root / "split.parquet", "--out", tmp_path / "r", "--set", f"model.tasks={tasks}")
     assert (said.status, said.err, (tmp_path / "r").exists()) == (3, message, False)
+
+
+def test_folds_of_a_part_are_trained_and_combined_out_of_folds(root: Path, tmp_path: Path) -> None:
+    done("split", root / "all.parquet", "--out", tmp_path / "folds.parquet", "--val", 0, "--folds", 2)
+    told = []
+    for name, tasks in (("age", "[age]"), ("rest", "[mask, gender]")):
+        sets = ("--set", f"model.tasks={tasks}", "--set", "train.unfreeze_epochs=1", "--no-pictures")
+        folds = tmp_path / name
+        said = done("train", "--data", tmp_path / "folds.parquet", "--folds", 2, "--out", folds, *TINY, *sets)
+        told.append(folds / "predictions" / "oof.parquet")
+    assert "oof mask x gender" in said.out
+    done("combine", *told, "--out", tmp_path / "oof.parquet")
+    score = scored(tmp_path / "oof.parquet", tmp_path / "folds.parquet")
+    assert (len(score["per_class"]), score["n_people"]) == (18, 30)

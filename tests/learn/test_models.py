@@ -130,13 +130,15 @@ def test_the_loss_of_several_masks_is_the_mean_of_their_losses(recipe: LossSecti
     assert float(each[0]) != pytest.approx(float(each[1]), rel=1e-3)
 
 
-def test_a_head_is_linear_or_has_one_hidden_layer() -> None:
-    def layers(hidden: int) -> list[nn.Linear]:
-        head = Head(6, {"mask": 3}, model=PLAIN.model_copy(update={"hidden": hidden}))
+def test_a_head_is_linear_or_has_hidden_layers_of_one_width() -> None:
+    def layers(hidden: int, n: int = 1) -> list[tuple[int, int]]:
+        head = Head(6, {"mask": 3}, model=PLAIN.model_copy(update={"hidden": hidden, "hidden_layers": n}))
+        assert sum(isinstance(m, nn.GELU) for m in head.modules()) == n * bool(hidden)
         return [(m.in_features, m.out_features) for m in head.modules() if isinstance(m, nn.Linear)]
 
     assert layers(0) == [(6, 3)]
     assert layers(4) == [(6, 4), (4, 3)]
+    assert layers(4, 3) == [(6, 4), (4, 4), (4, 4), (4, 3)]
 
 
 def test_levels_are_refused_where_a_backbone_has_none() -> None:

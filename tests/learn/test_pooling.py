@@ -181,9 +181,15 @@ def test_a_pooling_is_trained_kept_read_back_and_averaged(tmp_path: Path, poolin
             "got {'dropout_samples': 4, 'dropout': [0, 0]}.",
             id="masks without dropout",
         ),
+        pytest.param(
+            ["model.hidden=0", "model.hidden_layers=2"],
+            "model (--set): model.hidden_layers: without a width in model.hidden there are none, "
+            "got {'hidden': 0, 'hidden_layers': 2}.",
+            id="layers without a width",
+        ),
     ],
 )
-def test_a_pooling_that_cannot_be_is_refused(sets: list[str], message: str) -> None:
+def test_a_pooling_or_a_head_that_cannot_be_is_refused(sets: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as told:
         resolve(Recipe, [set_layer(sets)])
     assert str(told.value) == f"TRI101 1 mistake in the recipe:\n  {message}\nCorrect each line."

@@ -38,6 +38,7 @@ class ModelSection(Section):
     classifier: Literal["linear", "cosine"] = Field("linear", description="cosine: of the angle to each class, no bias")
     cosine_scale: Positive = Field(16.0, description="what a cosine classifier's cosines are multiplied by")
     hidden: Annotated[int, Field(ge=0, le=8192)] = Field(256, description="width of the head's layer; 0: linear")
+    hidden_layers: Annotated[int, Field(ge=1, le=8)] = Field(1, description="how many such layers it has")
     dropout: tuple[Share, Share] = Field((0.3, 0.5), description="before the head's layer, and before its answers")
     dropout_samples: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="dropout masks over each photo's features in training, the mean of whose losses is taken"
@@ -59,6 +60,8 @@ class ModelSection(Section):
             raise ValueError(f"model.tasks names an attribute twice: {', '.join(self.tasks)}")
         if self.pooling != "backbone" and self.features == "levels":
             raise ValueError("model.pooling is of the last map alone: set model.features to last")
+        if self.hidden_layers > 1 and not self.hidden:
+            raise ValueError("model.hidden_layers: without a width in model.hidden there are none")
         if self.dropout_samples > 1 and not any(self.dropout):
             raise ValueError("model.dropout_samples: without dropout all of them are alike")
         if self.is_frozen and self.pooling == "attention":

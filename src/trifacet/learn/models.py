@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 import torch
@@ -24,7 +25,7 @@ JOINT = "joint"  # the answer's name in a head that knows the joint classes only
 
 
 class Head(nn.Module):
-    """Features to logits: standardise, dropout, one hidden layer, dropout, and an answer per name.
+    """Features to logits: standardise, dropout, hidden layers (none, one or more), dropout, and an answer per name.
 
     The answer called `steps` is a chain of steps from year to year. In training, `n_samples` dropout masks lie over
     each feature: that many answers about a batch, one after the other, whose losses are averaged (`Loss`).
@@ -42,7 +43,8 @@ class Head(nn.Module):
         self.register_buffer("std", torch.ones(n_features))
         before, after = model.dropout
         width = model.hidden or n_features
-        hidden: list[nn.Module] = [nn.Linear(n_features, width), nn.GELU()] if model.hidden else []
+        widths = [n_features, *[width] * model.hidden_layers] if model.hidden else []
+        hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.GELU())]
         self.hidden = nn.Sequential(nn.Dropout(before), *hidden, nn.Dropout(after))
         self.steps, self.n_samples = steps, model.dropout_samples
         answers = {name: size - (name == steps) for name, size in sizes.items()}
