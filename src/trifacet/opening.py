@@ -121,10 +121,12 @@ def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
     """The manifest as training needs it: the recipe's schema, kept photos, a split, train and val not empty.
 
     Raises:
-        ConfigError: TRI101, TRI103. ManifestError: TRI200, TRI251. RunError: TRI404. MissingExtraError: TRI600.
+        ConfigError: TRI100, TRI101, TRI103. ManifestError: TRI200, TRI251. RunError: TRI404. MissingExtraError: TRI600.
     """
     if recipe.label_schema is not None:
         manifest = with_schema(manifest, _recipe_schema(recipe.label_schema, manifest.schema))
+    if recipe.model.tasks:
+        manifest = with_schema(manifest, manifest.schema.part(recipe.model.tasks, where="model.tasks"))
     manifest = manifest.where(pl.col("dropped_because").is_null())
     if manifest.table["split"].is_null().all():
         manifest = split(manifest)

@@ -17,7 +17,7 @@ from trifacet.core.manifest import Manifest, read_manifest
 from trifacet.core.predictions import Predictions, read_predictions, write_predictions
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, save_run
-from trifacet.core.schema import FloatArray, require_same_schema
+from trifacet.core.schema import FloatArray, LabelSchema, require_same_schema
 from trifacet.opening import Progress, open_inputs, telling, with_faces
 from trifacet.prediction import predict_inputs
 
@@ -29,11 +29,13 @@ def open_teachers(recipe: Recipe, manifest: Manifest) -> list[Run | Ensemble]:
 
     Raises:
         RunError: TRI400, TRI401 no finished run; TRI409, trained on photos of val or test, or folds that do not know
-            the photos. PredictionsError: TRI301.
+            the photos. PredictionsError: TRI301, a teacher that lacks an attribute of the
+            run, or has other classes.
     """
     teachers = [open_member(Path(path)) for path in recipe.loss.teachers]
     for teacher in teachers:
-        require_same_schema(teacher.info.label_schema, manifest.schema, where=str(teacher.path))
+        known = _told_of(teacher.info.label_schema, manifest.schema)
+        require_same_schema(known, manifest.schema, where=str(teacher.path))
         if isinstance(teacher, Ensemble):
             _check_told(teacher, manifest)
         check_unseen(teacher, manifest)
@@ -86,14 +88,22 @@ def _answers(teacher: Run | Ensemble, manifest: Manifest, *, progress: Progress)
     if isinstance(teacher, Ensemble):
         known = read_predictions(teacher.predictions_path("oof"))
         place = {photo_id: i for i, photo_id in enumerate(known.ids)}
-        return known.rows(np.array([place[photo_id] for photo_id in manifest.photo_ids], dtype=np.int64))
+        known = known.rows(np.array([place[photo_id] for photo_id in manifest.photo_ids], dtype=np.int64))
+        return known.part(manifest.schema.names)
     manifest = with_faces(manifest, teacher.info.recipe, progress=progress)
     model = open_model(teacher)
     inputs = open_inputs(manifest, model.geometry, progress=progress)
     told = telling(progress, f"asking {teacher.info.name}")
-    return predict_inputs(
+    answers = predict_inputs(
         model, manifest.photo_ids, inputs=inputs, rows=np.arange(len(manifest), dtype=np.int64), progress=told
     )
+    return answers.part(manifest.schema.names)
+
+
+def _told_of(schema: LabelSchema, wanted: LabelSchema) -> LabelSchema:
+    """What a teacher of `schema` may teach a run of `wanted`: those of its attributes that the run has."""
+    shared = [name for name in schema.names if name in wanted.names]
+    return schema.part(shared) if shared else schema
 
 
 def _check_told(teacher: Ensemble, manifest: Manifest) -> None:

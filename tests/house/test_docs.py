@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -11,11 +12,12 @@ import trifacet
 from tests.house.commands import commands, fault
 from tests.house.sources import PACKAGE, ROOT, kept_files
 from trifacet.core.catalogue import CATALOGUE
-from trifacet.core.config import describe, read_layer, set_layer
+from trifacet.core.config import Layer, describe, read_layer, resolve, set_layer
 from trifacet.core.errors import TrifacetError
+from trifacet.core.files import parse_yaml
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run
-from trifacet.opening import open_recipe, recipe_paths
+from trifacet.opening import CHECKS, open_recipe, recipe_paths
 
 MIGRATE = ROOT / "docs" / "how-to" / "migrate.md"
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py")))
@@ -180,6 +182,15 @@ def test_what_is_told_to_be_missing_is_missing() -> None:
     }
     there = [name for name, is_missing in names.items() if not is_missing]
     assert there == [], "docs/how-to/migrate.md says 'not yet' of what is there now: mend those rows"
+
+
+def test_the_recipes_that_the_page_about_networks_shows_can_be_trained_by() -> None:
+    text = (ROOT / "docs" / "how-to" / "models.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:^    \S.*\n)+", text, flags=re.MULTILINE)
+    shown = [dedent(block) for block in blocks if block.split(":")[0].strip() in SECTIONS]
+    assert len(shown) == 6
+    for recipe in shown:
+        resolve(Recipe, [Layer("models.md", parse_yaml(recipe))], checks=CHECKS)
 
 
 def test_the_recipes_that_the_pages_name_as_keys_are_settings() -> None:

@@ -6,13 +6,15 @@ from torch import nn
 
 from tests.core.tiny import FOUR_BANDS
 from trifacet.core.errors import ConfigError
-from trifacet.core.recipe import ModelSection
+from trifacet.core.recipe import LossSection, ModelSection
 from trifacet.core.schema import DEFAULT_SCHEMA, LabelSchema
 from trifacet.learn.convnets import BaselineCNN
+from trifacet.learn.losses import Labels, make_loss
 from trifacet.learn.models import Head, answer_probs, answer_sizes, build_net, year_bands
 
 NO_AGE = LabelSchema(attributes=DEFAULT_SCHEMA.attributes[:2])
 PLAIN = ModelSection(backbone="baseline_cnn")
+SIZES = {"mask": 3, "gender": 2, "age": 101}
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -90,13 +92,53 @@ def test_a_head_standardises_what_it_reads() -> None:
     assert {"mean", "std"} <= head.state_dict().keys()
 
 
-def test_a_head_is_linear_or_has_one_hidden_layer() -> None:
-    def layers(hidden: int) -> list[nn.Linear]:
-        head = Head(6, {"mask": 3}, model=PLAIN.model_copy(update={"hidden": hidden}))
+SAMPLED = PLAIN.model_copy(update={"dropout_samples": 3, "hidden": 8, "dropout": (0.3, 0.5)})
+
+
+def test_several_dropout_masks_lie_over_each_feature_in_training_alone() -> None:
+    torch.manual_seed(0)
+    head, features = Head(6, {"mask": 3, "age": 5}, model=SAMPLED, steps="age"), noise(4, 6)
+    logits = head.train()(features)
+    assert {name: tuple(answer.shape) for name, answer in logits.items()} == {"mask": (12, 3), "age": (12, 5)}
+    sets = logits["mask"].reshape(3, 4, 3)
+    assert all(not torch.allclose(sets[i], sets[j], atol=1e-3) for i, j in ((0, 1), (0, 2), (1, 2)))
+    assert head.eval()(features)["mask"].shape == (4, 3)
+    one = Head(6, {"mask": 3}, model=SAMPLED.model_copy(update={"dropout_samples": 1})).train()
+    assert one(features)["mask"].shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(LossSection(), id="cross-entropy and years"),
+        pytest.param(LossSection(class_weights="balanced", balance="uncertainty", label_smoothing=0.1), id="weighed"),
+        pytest.param(LossSection(terms={"focal": 1}, age_terms={"years": 1, "mean": 0.2, "variance": 0.1}), id="more"),
+    ],
+)
+@torch.no_grad()
+def test_the_loss_of_several_masks_is_the_mean_of_their_losses(recipe: LossSection) -> None:
+    classes = torch.tensor([[0, 1, 2], [2, -1, 0], [1, 0, 1], [0, 0, -1]])
+    ages = torch.tensor([62.0, 20.0, 40.0, torch.nan])
+    soft = torch.full((4, 3), 1 / 3)
+    soft[2] = torch.nan
+    labels = Labels(classes, ages, torch.tensor([1.0, 2.0, 0.5, 1.0]), {"mask": soft})
+    sets = [{name: noise(12, n)[4 * i : 4 * i + 4] for name, n in SIZES.items()} for i in range(3)]
+    loss = make_loss(DEFAULT_SCHEMA, recipe, classes=classes.numpy())
+    whole = loss({name: torch.cat([one[name] for one in sets]) for name in SIZES}, labels)
+    each = [loss(one, labels) for one in sets]
+    assert float(whole) == pytest.approx(float(sum(each)) / 3, rel=1e-5)
+    assert float(each[0]) != pytest.approx(float(each[1]), rel=1e-3)
+
+
+def test_a_head_is_linear_or_has_hidden_layers_of_one_width() -> None:
+    def layers(hidden: int, n: int = 1) -> list[tuple[int, int]]:
+        head = Head(6, {"mask": 3}, model=PLAIN.model_copy(update={"hidden": hidden, "hidden_layers": n}))
+        assert sum(isinstance(m, nn.GELU) for m in head.modules()) == n * bool(hidden)
         return [(m.in_features, m.out_features) for m in head.modules() if isinstance(m, nn.Linear)]
 
     assert layers(0) == [(6, 3)]
     assert layers(4) == [(6, 4), (4, 3)]
+    assert layers(4, 3) == [(6, 4), (4, 4), (4, 4), (4, 3)]
 
 
 def test_levels_are_refused_where_a_backbone_has_none() -> None:

@@ -108,6 +108,34 @@ def test_what_is_cut_pasted_and_normalised_goes_on_too(tmp_path: Path) -> None:
     assert outcome(go(tmp_path / "stopped", "baseline_cnn")) == whole
 
 
+GRADUAL = ["train.unfreeze_epochs=1", "optim.layer_decay=0.5", "model.pooling=gem", "model.dropout_samples=2"]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "name"), [("baseline_cnn", "adamw"), ("baseline_cnn", "lamb"), ("face_resnet10", "sgd")]
+)
+def test_a_network_that_is_let_go_stage_by_stage_goes_on_too(tmp_path: Path, backbone: str, name: str) -> None:
+    sets = [*GRADUAL, "train.epochs=3", f"optim.name={name}", "optim.ema=0.5"]
+    whole = outcome(go(tmp_path / "whole", backbone, sets=sets))
+    for stop in (("all", 2), ("all", 3)):
+        with pytest.raises(KeyboardInterrupt):
+            go(tmp_path / "stopped", backbone, stop=stop, sets=sets)
+    assert outcome(go(tmp_path / "stopped", backbone)) == whole
+
+
+def test_the_moments_of_stages_begin_when_they_are_let_go(tmp_path: Path) -> None:
+    sets = [*GRADUAL, "train.epochs=3", EACH_STEP]
+    counts = []
+    for epoch in (1, 2, 3):
+        with pytest.raises(KeyboardInterrupt):
+            go(tmp_path / "r", "baseline_cnn", stop=("all", epoch), sets=sets)
+        found = read_checkpoint(tmp_path / "r" / "checkpoints", run=open_run(tmp_path / "r").info.fingerprint)
+        assert found is not None
+        counts.append(sum(name.endswith("exp_avg") for name in found.optimizer))
+    others = counts[0] - 2  # of the pool and the head
+    assert [n - others for n in counts] == [2, 4, 6]  # a weight and a bias a convolution
+
+
 def damaged(name: str, path: Path, other: Path) -> None:
     """Does one kind of damage to the checkpoint at `path`; `other` is one of another run."""
     content = path.read_bytes()
@@ -181,9 +209,15 @@ def test_an_epoch_whose_checkpoint_is_damaged_or_missing_is_repeated(tmp_path: P
     assert len(list(run.checkpoints_dir.glob("*.damaged"))) == 1
 
 
-@pytest.mark.parametrize(("phase", "epoch"), [("head", 2), ("all", 2)])
-def test_a_killed_run_ends_in_the_same_bytes(tmp_path: Path, uninterrupted, phase: str, epoch: int) -> None:
+@pytest.mark.parametrize(
+    ("phase", "epoch", "sets"),
+    [("head", 2, []), ("all", 2, []), pytest.param("all", 2, GRADUAL, id="let go stage by stage")],
+)
+def test_a_killed_run_ends_in_the_same_bytes(
+    tmp_path: Path, uninterrupted, phase: str, epoch: int, sets: list[str]
+) -> None:
     path = tmp_path / "baseline_cnn"
+    whole = outcome(go(tmp_path / "whole", "baseline_cnn", sets=sets)) if sets else uninterrupted["baseline_cnn"]
     code = f"""
 import os, signal
 from pathlib import Path
@@ -195,7 +229,7 @@ def kill(tick):
         os.kill(os.getpid(), signal.SIGKILL)
 
 manifest, images = tiny.photos()
-train(tiny.new_run(Path({str(path)!r}), [{EACH_STEP!r}]), manifest, images=images, on_tick=kill)
+train(tiny.new_run(Path({str(path)!r}), {[EACH_STEP, *sets]!r}), manifest, images=images, on_tick=kill)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, ["src", os.environ.get("PYTHONPATH")]))}
     killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
@@ -206,7 +240,7 @@ train(tiny.new_run(Path({str(path)!r}), [{EACH_STEP!r}]), manifest, images=image
     assert (found.progress.phase, found.progress.next_epoch) == (phase, 1)
     assert not (path / "weights" / "last.safetensors").exists()
     assert json.loads((path / "run.json").read_text())["status"] == "running"
-    assert outcome(go(path, "baseline_cnn")) == uninterrupted["baseline_cnn"]
+    assert outcome(go(path, "baseline_cnn")) == whole
 
 
 def test_another_course_does_not_end_in_the_same_bytes(tmp_path: Path, uninterrupted) -> None:

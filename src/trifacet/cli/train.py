@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -192,8 +192,10 @@ def tell_run(run: Run, *, is_profiled: bool = False) -> None:
     from trifacet.core.files import read_json
 
     scores = read_json(run.scores_path)
+    is_part = bool(run.info.recipe.model.tasks)
     best = f"best epoch {run.info.best.epoch}, " if run.info.best else ""
-    _show_scores(scores, f"{run.path}: {best}trained {run.info.seconds / 60:.1f} minutes", run)
+    title = f"{run.path}: {best}trained {run.info.seconds / 60:.1f} minutes"
+    _show_scores(scores, title, names=run.info.label_schema.names, is_part=is_part)
     if words := why_other_than_logged(run, scores["val"]["macro_f1"]):
         render.say(f"[dim]{words}[/]")
     for note in (*run.info.stamps, *run.info.notes):
@@ -202,7 +204,10 @@ def tell_run(run: Run, *, is_profiled: bool = False) -> None:
         render.say(
             "[dim]val picked the epoch and the decision rule, so it flatters; `split --test 0.2` keeps an exam[/]"
         )
-    render.say(f"report: [bold]{run.report_path}[/]\nnext: trifacet predict {run.path} PHOTOS --out answers.parquet")
+    then = "; then `trifacet combine` with what the others say" if is_part else ""
+    render.say(
+        f"report: [bold]{run.report_path}[/]\nnext: trifacet predict {run.path} PHOTOS --out answers.parquet{then}"
+    )
     if is_profiled:
         _tell_profile(run)
 
@@ -213,7 +218,9 @@ def tell_folds(folds: Ensemble) -> None:
     from trifacet.core.files import read_json
     from trifacet.folding import spread_text
 
-    _show_scores(read_json(folds.scores_path), f"{folds.path}: trained {folds.info.seconds / 60:.1f} minutes", folds)
+    title = f"{folds.path}: trained {folds.info.seconds / 60:.1f} minutes"
+    is_part = folds.info.folded is not None and bool(folds.info.folded.recipe.model.tasks)
+    _show_scores(read_json(folds.scores_path), title, names=folds.info.label_schema.names, is_part=is_part)
     render.say(f"folds: {spread_text(folds.info)}")
     for note in (*folds.info.stamps, *folds.info.notes):
         render.warn(note)
@@ -221,15 +228,17 @@ def tell_folds(folds: Ensemble) -> None:
     render.say(f"next: trifacet predict {folds.path} PHOTOS --out answers.parquet")
 
 
-def _show_scores(scores: dict[str, Any], title: str, run: Run | Ensemble) -> None:
+def _show_scores(scores: dict[str, Any], title: str, *, names: Sequence[str], is_part: bool) -> None:
     from trifacet.cli import render
 
     rows = []
     for split, score in scores.items():
         people = "unknown" if score["n_people"] is None else f"{score['n_people']:,}"
-        rows.append((split, *_figures(score), f"{score['n_photos']:,}", people))
-        if score["macro_f1"] is None:  # no photo has every label: the attributes tell what can be known
-            rows += [(f"{split} {name}", *_figures(score[name]), "", "") for name in run.info.label_schema.names]
+        counts = (f"{score['n_photos']:,}", people)
+        rows.append((f"{split} {' x '.join(names)}" if is_part else split, *_figures(score), *counts))
+        # Where no photo has every label the attributes tell what can be known; of parts of the task each counts.
+        if score["macro_f1"] is None or (is_part and len(names) > 1):
+            rows += [(f"{split} {name}", *_figures(score[name]), "", "") for name in names]
     render.show(title, ("", "#macro F1", "#accuracy", "#photos", "#people"), rows)
 
 

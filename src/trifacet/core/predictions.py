@@ -159,6 +159,16 @@ class Predictions:
         ids, errors = ([column[i] for i in which.tolist()] for column in (self.ids, self.errors))
         return replace(self, ids=ids, probs=self.probs[which], age_probs=age, errors=errors, mean_years=mean)
 
+    def part(self, names: Sequence[str]) -> Predictions:
+        """What they say of these attributes alone, in the order of the schema; without a rule where that is less."""
+        schema, own = self.schema.part(names), self.schema.names
+        if schema == self.schema:
+            return self
+        others = tuple(i + 1 for i, name in enumerate(own) if name not in schema.names)
+        probs = self.probs.reshape(len(self), *self.schema.sizes).sum(axis=others).reshape(len(self), -1)
+        age, mean = (self.age_probs, self.mean_years) if schema.age else (None, None)
+        return replace(self, probs=probs, age_probs=age, mean_years=mean, schema=schema, decision=None)
+
     def with_decision(self, rule: DecisionRule) -> Predictions:
         """The same predictions under another rule."""
         return replace(self, decision=rule)

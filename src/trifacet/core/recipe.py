@@ -38,7 +38,39 @@ class ModelSection(Section):
     classifier: Literal["linear", "cosine"] = Field("linear", description="cosine: of the angle to each class, no bias")
     cosine_scale: Positive = Field(16.0, description="what a cosine classifier's cosines are multiplied by")
     hidden: Annotated[int, Field(ge=0, le=8192)] = Field(256, description="width of the head's layer; 0: linear")
+    hidden_layers: Annotated[int, Field(ge=1, le=8)] = Field(1, description="how many such layers it has")
     dropout: tuple[Share, Share] = Field((0.3, 0.5), description="before the head's layer, and before its answers")
+    dropout_samples: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="dropout masks over each photo's features in training, the mean of whose losses is taken"
+    )
+    pooling: Literal["backbone", "avg", "gem", "attention"] = Field(
+        "backbone", description="of the last map: as the backbone does it, mean, generalised mean, learned weights"
+    )
+    gem_p: Annotated[float, Field(ge=1, le=100)] = Field(
+        3.0, description="of pooling: gem: where its power begins; 1 is the mean, and it is learned"
+    )
+    trained_stages: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="last stages of the backbone that are trained, the others stand still; null: all"
+    )
+    tasks: tuple[str, ...] = Field((), description="attributes that are learned and answered: [mask, age]; empty: all")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(set(self.tasks)) < len(self.tasks):
+            raise ValueError(f"model.tasks names an attribute twice: {', '.join(self.tasks)}")
+        if self.pooling != "backbone" and self.features == "levels":
+            raise ValueError("model.pooling is of the last map alone: set model.features to last")
+        if self.hidden_layers > 1 and not self.hidden:
+            raise ValueError("model.hidden_layers: without a width in model.hidden there are none")
+        if self.dropout_samples > 1 and not any(self.dropout):
+            raise ValueError("model.dropout_samples: without dropout all of them are alike")
+        if self.is_frozen and self.pooling == "attention":
+            raise ValueError(
+                "model.pooling: attention is learned with the backbone, which model.is_frozen never trains"
+            )
+        if self.is_frozen and self.trained_stages:
+            raise ValueError("model.is_frozen trains no stage: leave out model.trained_stages, or model.is_frozen")
+        return self
 
 
 class LossSection(Section):
@@ -74,6 +106,9 @@ class OptimSection(Section):
     name: str = Field("adamw", description="any of timm's and torch's that keep their state in tensors: sgd, lamb, ...")
     lr: Positive = Field(1e-4, description="peak learning rate of the backbone")
     head_lr: Positive | None = Field(3e-4, description="peak learning rate of the head; null: as the backbone")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="learning rate of each layer of the backbone, as a share of that of the next; 1: all alike"
+    )
     weight_decay: NotNegative = Field(0.02, description="decay of weights, not of biases and norms")
     momentum: Share = Field(0.9, description="where the optimiser has one")
     args: dict[str, bool | float | tuple[float, ...]] = Field(
@@ -128,6 +163,9 @@ class TrainSection(Section):
     )
     choose: Literal["auto", "best", "last"] = Field(
         "auto", description="the epoch that answers: best on val, or the last; auto: with folds the last, else the best"
+    )
+    unfreeze_epochs: Annotated[int, Field(ge=0)] = Field(
+        0, description="train the backbone's last stage first and one more each so many epochs; 0: all at once"
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] | Literal["random"] = Field(0, description="or `random`: recorded")
     amp: Literal["auto", "off"] = Field("auto", description="bfloat16 where the GPU or CPU computes it, or off")
@@ -196,6 +234,13 @@ class Recipe(Section):
             raise ValueError("model.is_frozen trains the head alone: set train.epochs to 0")
         if not self.model.is_frozen and not self.train.epochs:
             raise ValueError("train.epochs is 0: set model.is_frozen to train the head alone")
+        late_keys = {
+            "train.unfreeze_epochs": self.train.unfreeze_epochs,
+            "optim.layer_decay": self.optim.layer_decay < 1,
+        }
+        asked = [key for key, is_asked in late_keys.items() if is_asked]
+        if asked and self.model.is_frozen:
+            raise ValueError(f"{asked[0]} is about training the backbone, which model.is_frozen never does")
         angular = "arc_face" in (*self.loss.terms, *self.loss.age_terms)
         if angular and self.model.classifier != "cosine":
             raise ValueError("loss arc_face turns angles: set model.classifier to cosine")

@@ -134,6 +134,12 @@ class LabelSchema(BaseModel):
         """The attribute called `name`. Raises ConfigError TRI100 with the nearest name."""
         return pick({a.name: a for a in self.attributes}, name, what="attribute")
 
+    def part(self, names: Sequence[str], *, where: str = "") -> LabelSchema:
+        """The schema of these attributes alone, in the order they have here. Raises ConfigError TRI100."""
+        known = {a.name: a for a in self.attributes}
+        chosen = [pick(known, name, what="attribute", where=where) for name in names]
+        return LabelSchema(attributes=tuple(a for a in self.attributes if a in chosen), years=self.years)
+
     def encode(self, classes: npt.ArrayLike) -> IntArray:
         """Joint ids (N,) int64 of class ids (N, attributes); MISSING where any class is."""
         rows = np.asarray(classes, dtype=np.int64).reshape(-1, len(self.attributes))

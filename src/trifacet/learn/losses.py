@@ -34,6 +34,10 @@ class Labels:
         soft = {name: probs[index] for name, probs in self.soft.items()}
         return Labels(self.classes[index], self.age_years[index], self.weights[index], soft)
 
+    def repeated(self, n: int) -> Labels:
+        """The labels `n` times, one whole set after the other."""
+        return self.rows(torch.arange(len(self.weights), device=self.weights.device).repeat(n)) if n > 1 else self
+
     def to(self, device: torch.device) -> Labels:
         """The labels on a device."""
         soft = {name: probs.to(device) for name, probs in self.soft.items()}
@@ -69,8 +73,10 @@ class Loss(nn.Module):
     def forward(self, logits: Mapping[str, Tensor], labels: Labels, *, progress: float = 1.0) -> Tensor:
         """The loss of a batch: a scalar. Missing labels count for nothing. progress: the share of training done.
 
+        Several answers about each photo, one set after the other, are held to its labels each: a mean of their losses.
         Source of learned weights: Kendall et al. 2018, Multi-task learning using uncertainty, eq. 10.
         """
+        labels = labels.repeated(len(next(iter(logits.values()))) // max(1, len(labels.weights)))
         if JOINT in logits:
             target = _joint_ids(labels.classes, self.schema)
             return self._answer(JOINT, logits[JOINT], target=target, labels=labels, progress=progress)

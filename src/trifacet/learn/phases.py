@@ -34,6 +34,7 @@ from trifacet.learn.mixing import Mixing, make_mixing
 from trifacet.learn.models import Net
 from trifacet.learn.sampler import epoch_order, sampling_weights
 from trifacet.learn.spoil import make_spoiler
+from trifacet.learn.stages import freeze, unfreezing, with_rates
 from trifacet.learn.trunks import FaceTrunk, has_fitted_norm, with_norm
 
 N_NORM_PHOTOS = 257  # photos that the re-inserted norms are fitted on; dated entry 2026-11-21 of docs/log.md
@@ -84,7 +85,7 @@ class Phase:
     parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights. order: the examples of
     an epoch, by these draws. load: an epoch's inputs and labels of these examples, on the device. view: an epoch's
     augmentation of the inputs of these examples. answer_val: logits of every val photo, in `val_rows` order. mixing:
-    how photos are mixed with each other.
+    how photos are mixed with each other. begin: what is to be set at the start of an epoch.
     """
 
     name: PhaseName
@@ -99,6 +100,12 @@ class Phase:
     view: Callable[[int], Callable[[Tensor, Rows], Tensor]]
     answer_val: Callable[[], Logits]
     mixing: Mixing | None = None
+    begin: Callable[[int], None] = lambda _: None
+
+    def begun(self, epoch: int) -> tuple[Callable[[Rows], tuple[Tensor, Labels]], Callable[[Tensor, Rows], Tensor]]:
+        """An epoch's `load` and `view`, after what it trains was set."""
+        self.begin(epoch)
+        return self.load(epoch), self.view(epoch)
 
 
 def make_data(
@@ -220,10 +227,13 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
             photos, draws[torch.from_numpy(examples)], ranges=recipe.augment, window=recipe.data.window
         )
 
+    heads = [net.pool, net.head] if net.pool else [net.head]
+    trunk = with_rates(net.backbone, lr=optim.lr, decay=optim.layer_decay)
     return Phase(
         name="all",
         module=net,
-        parts=((net.backbone, optim.lr), (net.head, optim.head_lr or optim.lr)),
+        parts=(*trunk, *((part, optim.head_lr or optim.lr) for part in heads)),
+        begin=unfreezing(net.backbone, every=recipe.train.unfreeze_epochs),
         n_epochs=recipe.train.epochs,
         n_examples=_n_drawn(len(data.train_rows), recipe),
         batch_size=recipe.train.batch_size,
@@ -281,15 +291,19 @@ def adapt_norm(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
 
 @torch.no_grad()
 def refit_norm(net: Net, data: Data, *, rows: Rows, view: View, batch_size: int) -> None:
-    """Re-estimates the running statistics of a backbone's batch norms, if it has any, on these photos in this order."""
+    """Re-estimates the running statistics of a backbone's batch norms on these photos in this order.
+
+    Norms of stages that are not trained are left alone: training saw them as they are.
+    """
+    net.train()
     norms = [m for m in net.backbone.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
+    norms = [norm for norm in norms if norm.training]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
-    net.train()
     done = 0
     for part in batches(rows, batch_size):
         net.features(view(data.inputs(part), slice(done, done + len(part))))
@@ -308,3 +322,4 @@ def put_norm_back(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
     rows = data.train_rows[np.linspace(0, len(data.train_rows) - 1, N_NORM_PHOTOS).astype(np.int64)]
     view = augmented(recipe, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows))
     net.backbone = with_norm(net.backbone, net.inputs(view(data.inputs(rows), slice(None))))
+    freeze(net.backbone, recipe.model)

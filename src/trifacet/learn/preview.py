@@ -67,9 +67,9 @@ def dry_run(
     trained = net.head if recipe.model.is_frozen else net
     return DryRun(
         input_shape=tuple(photos.shape),
-        outputs={name: tuple(answer.shape) for name, answer in logits.items()},
+        outputs={name: (len(batch), *answer.shape[1:]) for name, answer in logits.items()},
         n_parameters=sum(p.numel() for p in net.parameters()),
-        n_trained=sum(p.numel() for p in trained.parameters()),
+        n_trained=sum(p.numel() for p in trained.parameters() if p.requires_grad),
         loss=float(loss(logits, labels)),
         chance_loss=float(loss(even, labels)),
         picture=input_grid(manifest, images, recipe=recipe, seed=seed),

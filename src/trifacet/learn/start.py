@@ -20,13 +20,17 @@ from trifacet.learn.phases import Data, epoch_examples, make_data, training_sche
 def starting_net(
     schema: LabelSchema, recipe: Recipe, *, init: Callable[[Net], None] | None, device: torch.device
 ) -> Net:
-    """The recipe's network with its starting weights, on the device. Raises ConfigError TRI101, small photos."""
+    """The recipe's network with its starting weights, on the device. Raises ConfigError TRI101, a wrong size."""
     net = build_net(schema, recipe.model, data=recipe.data)
     smallest = getattr(net.backbone, "min_size", 0)
     if min(recipe.data.image_size) < smallest:
         what = f"'{recipe.model.backbone}' needs at least {smallest} pixels a side"
         got = list(recipe.data.image_size)
         raise error("TRI101", what, where="data.image_size", got=got, do="Raise it, or take another backbone.")
+    fixed = getattr(net.backbone, "fixed_size", None)
+    if fixed and fixed != recipe.data.image_size:
+        what = f"'{recipe.model.backbone}' takes photos of {list(fixed)} alone"
+        raise error("TRI101", what, where="data.image_size", got=list(recipe.data.image_size))
     if init:
         init(net)
     net.amp = recipe.train.amp

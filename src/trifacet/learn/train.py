@@ -175,7 +175,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
             if phase.selects and has_run_out(progress.scores, patience=recipe.train.patience):
                 break
             so_far, started = progress.so_far, time.perf_counter() - progress.so_far.seconds
-            load, change = phase.load(epoch), phase.view(epoch)
+            load, change = phase.begun(epoch)
             order = phase.order(epoch, _random(seed, phase.name, at=epoch))
             rest = list(batches(order, phase.batch_size))[so_far.n_steps :]
             net.train(phase.name == "all")

@@ -21,6 +21,7 @@ import json
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trifacet.core.errors import error, pick
 from trifacet.core.files import sha256_bytes
+from trifacet.learn.pooling import Pool
 
 _MEANS = (122.782, 117.001, 104.298)  # RGB, from the sources
 _SCALE = 1 / 256
@@ -130,7 +132,7 @@ class FaceTrunk(nn.Module):
     def __init__(self, spec: TrunkSpec, *, norm: bool = False) -> None:
         super().__init__()
         self.spec = spec
-        self.n_features = spec.blocks[-1][0]
+        self.n_features = self.n_channels = spec.blocks[-1][0]
         self.n_level_features = spec.n_level_features
         self.default_size = spec.default_size
         self.min_size = spec.min_size
@@ -172,9 +174,17 @@ class FaceTrunk(nn.Module):
         maps = self.maps(images)
         return torch.cat([_cell_means(maps[level - 1], cells) for level, cells in self.spec.grids], dim=1)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, pool: Pool | None = None) -> Tensor:
         """The features of `images` ((B, 3, H, W) RGB, 0..255): (B, n_features), zero or above."""
-        return self.maps(images)[-1].mean((2, 3))
+        last = self.maps(images)[-1]
+        return pool(last.flatten(2)) if pool else last.mean((2, 3))
+
+    def group_matcher(self, *, coarse: bool = False) -> dict[str, object]:
+        """Which parameters belong together, as timm's models tell it: the stem, and each block, or each size of map."""
+        if not coarse:
+            return {"stem": r"^stem", "blocks": r"^blocks\.(\d+)"}
+        sizes = accumulate(int(halves) for _, halves in self.spec.blocks)
+        return {"stem": r"^stem", "blocks": [(rf"^blocks\.{i}\.", (size,)) for i, size in enumerate(sizes)]}
 
 
 def _cell_means(maps: Tensor, cells: int) -> Tensor:
