@@ -8,6 +8,7 @@ import pytest
 from trifacet.core.config import Layer, flatten, read_layer, resolve, set_layer
 from trifacet.core.errors import ConfigError
 from trifacet.core.recipe import Recipe
+from trifacet.opening import recipe_paths
 
 FORM = "Correct each line."
 VALUE = "See --help."
@@ -220,10 +221,8 @@ def test_nested_settings_are_flattened_to_dotted_keys() -> None:
     assert flatten({"a": {"b": 1, "c": {}}, "d": [2]}) == {"a.b": 1, "a.c": {}, "d": [2]}
 
 
-@pytest.mark.parametrize("name", ["quick", "instant"])
-def test_the_packages_recipes_are_without_mistakes(name: str) -> None:
-    from importlib.resources import files
-
-    made = resolve(Recipe, [read_layer(Path(str(files("trifacet") / "recipes" / f"{name}.yaml")))])
-    assert (made.settings == Recipe()) == (name == "quick")
-    assert made.settings.model.is_frozen == (name == "instant")
+@pytest.mark.parametrize("path", recipe_paths().values(), ids=list(recipe_paths()))
+def test_the_packages_recipes_are_without_mistakes(path: Path) -> None:
+    made = resolve(Recipe, [read_layer(path)])
+    assert (made.settings == Recipe()) == (path.stem == "quick")
+    assert made.settings.model.is_frozen == (path.stem in ("instant", "system3"))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from trifacet.core.errors import ConfigError
-from trifacet.core.recipe import LossSection
+from trifacet.core.recipe import LossSection, ModelSection
 from trifacet.core.schema import DEFAULT_SCHEMA, Attribute, LabelSchema
 from trifacet.learn.losses import Labels, Loss, blended, make_loss
 
@@ -203,6 +203,15 @@ def test_a_weight_for_an_attribute_that_is_not_there_is_named() -> None:
     with pytest.raises(ConfigError) as caught:
         make_loss(BOTH, LossSection(weights={"msak": 2}), classes=np.zeros((1, 2), dtype=np.int64))
     assert str(caught.value) == "TRI100 loss.weights: no attribute 'msak'. Did you mean 'mask'?"
+
+
+def test_the_joint_classes_have_weights_where_the_head_knows_them_alone() -> None:
+    n = BOTH.n_joint
+    asked = LossSection(class_weights={"joint": tuple(range(1, n + 1))})
+    loss = make_loss(BOTH, asked, classes=CLASSES, model=ModelSection(head="joint"))
+    assert loss.rarity["joint"].tolist() == list(range(1, n + 1))
+    with pytest.raises(ConfigError, match=r"TRI100 loss\.class_weights: no attribute 'joint'"):
+        make_loss(BOTH, asked, classes=CLASSES, model=ModelSection())
 
 
 def test_a_teachers_share_is_the_cross_entropy_against_what_it_said() -> None:

@@ -86,7 +86,8 @@ class LossSection(Section):
     smoothing: Literal["all", "wrong"] = Field("all", description="classes that get it: all of them, or the wrong ones")
     class_weights: Weighing | dict[str, Weighing | tuple[NotNegative, ...]] = Field(
         "none",
-        description="by inverse frequency, of every attribute or of those named: {mask: balanced, age: [1, 1, 3]}",
+        description="by inverse frequency, of every attribute or of those named: {mask: balanced, age: [1, 1, 3]}; "
+        "of model.head: joint also {joint: [18 numbers]}",
     )
     effective_beta: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="of class_weights: effective")
     reweight_from: Share = Field(0.0, description="share of training after which class_weights count")

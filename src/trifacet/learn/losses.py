@@ -186,10 +186,13 @@ def make_loss(
         ConfigError: TRI100, `loss.weights` or `loss.class_weights` names an attribute that the schema does not have;
         TRI101, not one weight a class; TRI105, an own term that cannot be imported.
     """
-    told, attributes = recipe.class_weights, {a.name: a for a in schema.attributes}
-    for key, named in {"loss.weights": recipe.weights, "loss.class_weights": told}.items():
+    told, attributes = recipe.class_weights, dict.fromkeys(schema.names)
+    weighed = {**attributes, JOINT: None} if model and model.head == "joint" else attributes
+    for key, (known, named) in {
+        "loss.weights": (attributes, recipe.weights), "loss.class_weights": (weighed, told)
+    }.items():  # fmt: skip
         for name in named if isinstance(named, dict) else ():
-            pick(attributes, name, what="attribute", where=key)
+            pick(known, name, what="attribute", where=key)
     ids = {a.name: (classes[:, i], len(a.classes)) for i, a in enumerate(schema.attributes)}
     ids[JOINT] = (schema.encode(classes), schema.n_joint)
     counts = {name: np.bincount(column[column != MISSING], minlength=n) for name, (column, n) in ids.items()}
