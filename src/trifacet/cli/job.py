@@ -32,6 +32,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=_stop_with_the_queue, daemon=True).start()
     status, problem = outcome(words)
+    problem = problem.replace(f"{folder}{os.sep}", "")  # it will lie in done/ or failed/
     with suppress(TrifacetError, OSError):  # where the disk is full the exit status alone tells
         if problem:
             print(problem, file=sys.stderr)  # noqa: T201  (into the job's log)

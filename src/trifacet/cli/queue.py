@@ -164,7 +164,7 @@ def _telling(opened: Queue) -> Iterator[Told]:
 
     def event(what: str, name: str, more: str) -> None:
         style = styles.get(what, "bold")
-        words = " ".join(filter(None, (f"[{style}]{what}[/]", escape(name), escape(more.partition("\n")[0]))))
+        words = " ".join(filter(None, (f"[{style}]{what}[/]", escape(name), escape(" ".join(more.split())))))
         render.err.print(words, soft_wrap=True)
 
     if not render.err.is_terminal:
@@ -188,10 +188,15 @@ def _table(opened: Queue, *, n_ended: int | None = None, n_waiting: int | None =
 
 
 def _show(opened: Queue) -> None:
+    """Prints the whole table, and why jobs failed."""
     from trifacet.cli import render
+    from trifacet.queue.results import read_results
 
     render.say(f"[bold]{opened.path}[/]")
     render.out.print(_table(opened))
+    for row in read_results(opened.results_path):
+        if row.problem:
+            render.warn(f"{row.name}: {' '.join(row.problem.split())}")
 
 
 def _tell_end(opened: Queue, ended: Sequence[Result]) -> None:

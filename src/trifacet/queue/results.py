@@ -52,9 +52,8 @@ def read_results(path: Path) -> list[Result]:
         try:
             if line.strip():
                 rows.append(Result.model_validate_json(line))
-        except ValidationError as problem:
-            got = str(problem.errors()[0]["msg"])
-            raise error("TRI431", f"line {i} is no result of a job", where=path, got=got) from None
+        except ValidationError:
+            raise error("TRI431", f"line {i} is no result of a job", where=path, got=f"'{line[:60]}'") from None
     return rows
 
 

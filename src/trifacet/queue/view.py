@@ -37,10 +37,9 @@ def _ended(row: Result) -> Line:
     minutes = "" if row.trained_seconds is None else f"{row.trained_seconds / 60:.1f}"
     val = _figure(row.val_macro_f1, row.val_macro_f1_low, row.val_macro_f1_high)
     test = _figure(row.test_macro_f1, row.test_macro_f1_low, row.test_macro_f1_high)
-    note = {"elsewhere": "by the system it was taken over from", "failed": f"status {row.exit_status}: {row.problem}"}
+    note = {"elsewhere": "where it was taken over from", "failed": f"status {row.exit_status}"}.get(row.state, "")
     best = "" if row.best_epoch is None else f"best {row.best_epoch}"
-    first = note.get(row.state, "").partition("\n")[0]
-    return Line(row.name, row.state, best, val, test, minutes, first)
+    return Line(row.name, row.state, best, val, test, minutes, note)
 
 
 def _figure(value: float | None, low: float | None, high: float | None) -> str:

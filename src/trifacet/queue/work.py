@@ -92,7 +92,7 @@ def work(queue: Queue, plan: Plan, *, told: Told) -> list[Result]:
     """
     busy: dict[int, _Work] = {}
     ended: list[Result] = []
-    settled, pause, seen = Settled(plan.settle_seconds), None, set[str]()
+    settled, pause, seen = Settled(plan.settle_seconds), None, set[tuple[str, str]]()
     with _stopping(queue, busy, told=told):
         while True:
             try:
@@ -106,18 +106,25 @@ def work(queue: Queue, plan: Plan, *, told: Told) -> list[Result]:
                     raise
                 pause = _Pause(str(problem), shutil.disk_usage(queue.path).free, time.monotonic())
                 told.event("paused", "", pause.words)
-            recipes, strange = waiting(queue)
-            for name in strange.keys() - seen:
-                told.event("left alone", name, strange[name])
+            strange = _strange(queue, is_idle=not busy and pause is None)
+            for what, name in sorted(strange.keys() - seen):
+                told.event(what, name, strange[what, name])
             seen |= strange.keys()
             told.look()
             if not busy and not plan.is_watching:
                 if pause:
                     do = f"Free some space, then start it again: trifacet queue {queue.path}"
                     raise error("TRI904", "the queue is paused: the disk is full", where=queue.path, do=do)
-                if not recipes and not begun_folders(queue):
+                if not waiting(queue)[0] and not begun_folders(queue):
                     return ended
             time.sleep(LOOK_SECONDS)
+
+
+def _strange(queue: Queue, *, is_idle: bool) -> dict[tuple[str, str], str]:
+    """What is not worked on and why, by (event, name): files that are no recipes, jobs that another process has."""
+    found = {("left alone", name): why for name, why in waiting(queue)[1].items()}
+    others = begun_folders(queue) if is_idle else ()
+    return found | {("waiting for", folder.name): "another process works on it" for folder in others}
 
 
 class _DiskFull(Exception):
@@ -176,7 +183,7 @@ def _started(plan: Plan, job: Job, *, worker: int, place: int, n_steps: int = 0)
 def _go_on(queue: Queue, plan: Plan, *, worker: int, busy: dict[int, _Work], ended: list[Result], told: Told) -> None:
     """What follows when a job's process has ended: its next step, another start, a place in done/ or failed/."""
     one = busy.pop(worker)
-    job, status = one.job, one.process.returncode
+    job, status = one.job, _left(one.process)
     try:
         if status in STOPPED:
             time.sleep(GRACE_SECONDS)  # whoever stops everything reaches this process now: then the job is not to blame
@@ -190,7 +197,8 @@ def _go_on(queue: Queue, plan: Plan, *, worker: int, busy: dict[int, _Work], end
         else:
             problem = "" if status == 0 else _problem(job) or _ending(status)
             ended.append(put_away(queue, job, result_of(job, exit_status=status, problem=problem)))
-            told.event(ended[-1].state, job.name, problem)
+            score = ended[-1].val_macro_f1
+            told.event(ended[-1].state, job.name, problem or ("" if score is None else f"val macro F1 {score:.3f}"))
     finally:
         if worker not in busy:
             os.close(one.place)
@@ -220,6 +228,14 @@ def _ending(status: int) -> str:
     return f"ended with exit status {status}"
 
 
+def _left(process: subprocess.Popen[bytes]) -> int:
+    """The exit status of a process, when it has one."""
+    status = process.wait()
+    if process.stdin:
+        process.stdin.close()
+    return status
+
+
 @contextmanager
 def _stopping(queue: Queue, busy: dict[int, _Work], *, told: Told) -> Iterator[None]:
     """Stops the jobs in order when the block is left, and waits for them; told a second time, it kills them."""
@@ -231,11 +247,11 @@ def _stopping(queue: Queue, busy: dict[int, _Work], *, told: Told) -> Iterator[N
                 told.event("stopping", one.job.name, "it goes on at the next start")
                 one.process.terminate()
             for one in busy.values():
-                one.process.wait()
+                _left(one.process)
         except KeyboardInterrupt:
             for one in busy.values():
                 one.process.kill()
-                one.process.wait()
+                _left(one.process)
         for one in busy.values():
             os.close(one.place)
             release(queue, one.job)
