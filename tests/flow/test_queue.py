@@ -17,7 +17,7 @@ import pytest
 from tests.flow.command import done, trifacet
 from tests.flow.photos import World, write_world
 from trifacet import stages
-from trifacet.core.files import read_json, read_jsonl, sha256_file
+from trifacet.core.files import read_json, read_jsonl
 from trifacet.core.run import open_run
 from trifacet.queue.folder import open_queue
 from trifacet.queue.results import Result, read_results

@@ -93,11 +93,15 @@ def _after(then: str) -> tuple[Step, ...]:
         raise error("TRI104", "takes predict and its options", where="--then", got=f"'{what}'")
     own = [word for word in words if word.partition("=")[0] in ("--out", "--page")]
     if own:
-        raise error("TRI104", f"{own[0]}: answers stand beside each job", where="--then predict", do="Leave it out.")
+        do = f"Leave out {own[0]}."
+        raise error("TRI104", "answers stand beside each job", where="--then predict", got=own[0], do=do)
     data, rest = _without_data(words)
     command = typer.main.get_command(_predict)
     given = command.make_context("queue --then predict", ["RUN", str(data), *rest]).params
-    name = "predictions.csv" if given["form"] == "probabilities" else "predictions.parquet"
+    name = "predictions.csv" if given["form"] == "probabilities" else answers.PREDICTIONS
+    answers.refuse_tta(given["tta"])
+    answers.check_form(given["form"], Path(name))
+    answers.open_rule(given["decision"])
     return (lambda job: _job(job, "predict", job.run, data, "--out", job.folder / name, *rest),)
 
 
