@@ -110,7 +110,7 @@ def test_an_ended_job_has_one_row_and_a_place(tmp_path: Path) -> None:
     for status, problem in ((0, ""), (3, "TRI101 no")):
         job = taken(queue)
         add_event(job, {"event": "started"})
-        put_away(queue, job, result_of(job, exit_status=status, problem=problem))
+        put_away(queue, job, result=result_of(job, exit_status=status, problem=problem))
     rows = read_results(queue.results_path)
     assert [(row.name, row.state, row.exit_status, row.problem, row.n_starts) for row in rows] == [
         ("a", "done", 0, "", 1),

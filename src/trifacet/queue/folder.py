@@ -174,12 +174,19 @@ def begun_folders(queue: Queue) -> list[Path]:
     return sorted(folders, key=lambda path: in_order(path.name))
 
 
+def recipes_in(folder: Path) -> list[Path]:
+    """The recipes that lie in a folder, in the order of their names; none where it is missing."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    kept = [path for path in found if path.suffix.lower() in RECIPE_ENDINGS and not path.name.startswith(".")]
+    return sorted((path for path in kept if path.is_file()), key=lambda path: in_order(path.name))
+
+
 def _taken_up(queue: Queue, folder: Path) -> Job | None:
     """A job that was begun, unless somebody works on it, or it had ended: then it is put away here."""
     lock = hold(queue.lock_path(f"job-{folder.name}"))
     if lock is None:
         return None
-    recipes = [path for path in folder.iterdir() if path.suffix.lower() in RECIPE_ENDINGS and path.is_file()]
+    recipes = recipes_in(folder)
     job = Job(folder.name, folder, recipes[0] if recipes else folder, queue.at("runs") / folder.name, lock)
     row = next((row for row in read_results(queue.results_path) if row.name == job.name), None)
     if row is None and recipes:
@@ -235,7 +242,7 @@ def release(queue: Queue, job: Job) -> None:
     os.close(job.lock)
 
 
-def put_away(queue: Queue, job: Job, result: Result) -> Result:
+def put_away(queue: Queue, job: Job, *, result: Result) -> Result:
     """Enters a job's result, once, and moves its folder to done/ or failed/; the row that stands. Raises TRI900."""
     with changing(queue):
         stands = enter(queue.results_path, result)

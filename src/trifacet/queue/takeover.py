@@ -10,13 +10,12 @@ from trifacet.core.errors import error
 from trifacet.core.files import atomic_folder, atomic_path, sha256_file
 from trifacet.core.run import now
 from trifacet.queue.folder import (
-    RECIPE_ENDINGS,
     RESULT,
     Queue,
     begun_folders,
     changing,
     free_name,
-    in_order,
+    recipes_in,
     waiting,
 )
 from trifacet.queue.results import Result, enter, read_results
@@ -45,25 +44,18 @@ def take_over(queue: Queue, configs: Path) -> TakenOver:
     with changing(queue):
         there = {row.recipe_sha256 for row in read_results(queue.results_path)}
         there |= {sha256_file(path) for path in waiting(queue)[0]}
-        there |= {sha256_file(path) for folder in begun_folders(queue) for path in _configs(folder)}
-        for path in _configs(configs / "ends"):
+        there |= {sha256_file(path) for folder in begun_folders(queue) for path in recipes_in(folder)}
+        for path in recipes_in(configs / "ends"):
             if sha256_file(path) in there:
                 known.append(path.name)
             else:
                 elsewhere.append(_file_as_done(queue, path))
-        for path in _configs(configs / "queue"):
+        for path in recipes_in(configs / "queue"):
             if sha256_file(path) in there:
                 known.append(path.name)
             else:
                 queued.append(_copy(queue, path))
     return TakenOver(tuple(queued), tuple(elsewhere), tuple(known))
-
-
-def _configs(folder: Path) -> list[Path]:
-    """The configs in a folder, in the order of their names; none where it is missing."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    kept = [path for path in found if path.suffix.lower() in RECIPE_ENDINGS and not path.name.startswith(".")]
-    return sorted((path for path in kept if path.is_file()), key=lambda path: in_order(path.name))
 
 
 def _file_as_done(queue: Queue, config: Path) -> str:

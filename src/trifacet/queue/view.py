@@ -35,14 +35,13 @@ def lines(queue: Queue, *, n_ended: int | None = None, n_waiting: int | None = N
 
 def _ended(row: Result) -> Line:
     minutes = "" if row.trained_seconds is None else f"{row.trained_seconds / 60:.1f}"
-    val = _figure(row.val_macro_f1, row.val_macro_f1_low, row.val_macro_f1_high)
-    test = _figure(row.test_macro_f1, row.test_macro_f1_low, row.test_macro_f1_high)
     note = {"elsewhere": "where it was taken over from", "failed": f"status {row.exit_status}"}.get(row.state, "")
     best = "" if row.best_epoch is None else f"best {row.best_epoch}"
-    return Line(row.name, row.state, best, val, test, minutes, note)
+    return Line(row.name, row.state, best, _figure(row, "val"), _figure(row, "test"), minutes, note)
 
 
-def _figure(value: float | None, low: float | None, high: float | None) -> str:
+def _figure(row: Result, split: str) -> str:
+    value, low, high = (getattr(row, f"{split}_macro_f1{end}") for end in ("", "_low", "_high"))
     return "" if value is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 

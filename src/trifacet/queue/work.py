@@ -98,7 +98,7 @@ def work(queue: Queue, plan: Plan, *, told: Told) -> list[Result]:
             try:
                 for worker in [w for w, one in busy.items() if one.process.poll() is not None]:
                     _go_on(queue, plan, worker=worker, busy=busy, ended=ended, told=told)
-                if pause is None or _may_retry(queue, pause, plan):
+                if pause is None or _may_retry(queue, pause, plan=plan):
                     pause = None
                     _fill(queue, plan, busy=busy, settled=settled, told=told)
             except Exception as problem:
@@ -131,7 +131,7 @@ class _DiskFull(Exception):
     """A job said that the disk is full."""
 
 
-def _may_retry(queue: Queue, pause: _Pause, plan: Plan) -> bool:
+def _may_retry(queue: Queue, pause: _Pause, *, plan: Plan) -> bool:
     """Whether there is more room than there was, or it was long ago: a quota does not show in the free bytes."""
     waited = time.monotonic() - pause.since
     has_more = shutil.disk_usage(queue.path).free > pause.n_free
@@ -196,7 +196,7 @@ def _go_on(queue: Queue, plan: Plan, *, worker: int, busy: dict[int, _Work], end
             busy[worker] = _started(plan, job, worker=worker, place=one.place)
         else:
             problem = "" if status == 0 else _problem(job) or _ending(status)
-            ended.append(put_away(queue, job, result_of(job, exit_status=status, problem=problem)))
+            ended.append(put_away(queue, job, result=result_of(job, exit_status=status, problem=problem)))
             score = ended[-1].val_macro_f1
             told.event(ended[-1].state, job.name, problem or ("" if score is None else f"val macro F1 {score:.3f}"))
     finally:
