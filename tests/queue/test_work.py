@@ -21,7 +21,7 @@ from trifacet.core.errors import PausedError
 from trifacet.core.files import read_jsonl
 from trifacet.queue.folder import Queue, begun_folders
 from trifacet.queue.results import read_results
-from trifacet.queue.work import Told, work
+from trifacet.queue.work import Told, work, worker_gpus
 
 PATIENCE_SECONDS = 120
 
@@ -112,6 +112,22 @@ began = time.time(); time.sleep(0.4)
     for gpu in ("3", "GPU-7"):
         times = sorted((float(began), float(left)) for name, began, left in told if name == gpu)
         assert all(left <= began for (_, left), (began, _) in pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("n_gpus", "n_workers", "allowed", "gpus"),
+    [
+        pytest.param(0, None, "", ("",), id="no GPU"),
+        pytest.param(0, 2, "", ("", ""), id="two at a time on a CPU"),
+        pytest.param(2, None, "", ("0", "1"), id="one a GPU"),
+        pytest.param(2, 3, "", ("0", "1", "0"), id="more workers than GPUs"),
+        pytest.param(2, 1, "", ("0",), id="fewer workers than GPUs"),
+        pytest.param(2, None, "5, GPU-8f2e", ("5", "GPU-8f2e"), id="the GPUs that this process may use"),
+        pytest.param(0, None, "-1", ("",), id="none that it may use"),
+    ],
+)
+def test_every_worker_is_given_a_gpu(n_gpus: int, n_workers: int | None, allowed: str, gpus: tuple[str, ...]) -> None:
+    assert worker_gpus(n_gpus, n_workers, allowed=allowed) == gpus
 
 
 def test_two_queues_on_one_folder_share_the_jobs_and_run_none_twice(tmp_path: Path) -> None:

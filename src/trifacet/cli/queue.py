@@ -55,7 +55,7 @@ def queue(
     """
     from trifacet.opening import open_data, require_train
     from trifacet.queue.folder import open_queue
-    from trifacet.queue.work import Plan, work
+    from trifacet.queue.work import Plan, work, worker_gpus
 
     if configs:
         _take_over(folder, configs)
@@ -65,11 +65,12 @@ def queue(
         return
     require_train()
     place = official.needed(data, official.TRAIN, what="--data (a manifest or a folder of labelled photos)")
-    if not place.is_dir():
+    if place.suffix == ".parquet" or not place.exists():
         open_data(place)  # before every job fails of it
     after = _after(then)
     opened = open_queue(folder)
-    plan = Plan((_training(place), *after), _places(workers), is_watching=is_watching)
+    gpus = worker_gpus(_n_gpus(), workers, allowed=os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+    plan = Plan((_training(place), *after), gpus, is_watching=is_watching)
     with _telling(opened) as told:
         ended = work(opened, plan, told=told)
     _tell_end(opened, ended)
@@ -121,21 +122,12 @@ def _without_data(words: Sequence[str]) -> tuple[Path, list[str]]:
     raise error("TRI104", "needs --data: the photos to answer about", where="--then predict")
 
 
-def _places(workers: int | None) -> tuple[str, ...]:
-    """The CUDA_VISIBLE_DEVICES of each worker: one GPU each, in turn; "" where there is none."""
-    gpus = _gpus()
-    return tuple(gpus[i % len(gpus)] if gpus else "" for i in range(workers or len(gpus) or 1))
-
-
-def _gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+def _n_gpus() -> int:
     if not any(Path("/dev", name).exists() for name in ("nvidiactl", "dxg", "kfd")):  # saves asking torch
-        return []
+        return 0
     from trifacet.doctor import probe_torch
 
-    n_gpus = sum(device["name"].startswith("cuda") for device in probe_torch().get("devices", []))
-    allowed = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return [name.strip() for name in allowed.split(",")][:n_gpus] if allowed else [str(i) for i in range(n_gpus)]
+    return sum(device["name"].startswith("cuda") for device in probe_torch().get("devices", []))
 
 
 def _take_over(folder: Path, configs: Path) -> None:

@@ -82,6 +82,15 @@ class _Pause:
     since: float
 
 
+def worker_gpus(n_gpus: int, n_workers: int | None = None, *, allowed: str = "") -> tuple[str, ...]:
+    """The `workers` of a plan: one a GPU unless said otherwise, GPUs in turn; without any GPU one that has "".
+
+    allowed: this process's own CUDA_VISIBLE_DEVICES, which renumbers them.
+    """
+    names = [name.strip() for name in allowed.split(",")] if allowed else [str(i) for i in range(n_gpus)]
+    return tuple(names[i % n_gpus] if n_gpus else "" for i in range(n_workers or n_gpus or 1))
+
+
 def work(queue: Queue, plan: Plan, *, told: Told) -> list[Result]:
     """Trains what waits, job by job, until nothing waits or runs, or for ever; the results of the jobs of this process.
 
