@@ -421,6 +421,11 @@ CASES = {
         "TRI104 --tta: must be none, flip, crops, random:K, flips4 or d4 (K 1 to 64), got 'flop'. Did you mean 'flip'? "
         "See --help.",
     ),
+    "the table of a queue that is not there": Case(
+        "queue ROOT/bare --show",
+        3,
+        "TRI104 ROOT/bare: there is no queue. Drop recipes into DIR/queued first.",
+    ),
     "configs of a queue that are not there": Case(
         "queue ROOT/q --take-over ROOT/bare",
         3,

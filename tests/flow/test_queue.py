@@ -136,31 +136,42 @@ def test_the_configs_of_system_1_are_taken_over_by_a_command(tmp_path: Path) -> 
     assert (tmp_path / "q" / "queued" / "a.json").is_file()
 
 
-def kill(queue: Path, manifest: Path, *, who: str, rng: random.Random) -> str:
-    """Starts the queue, and kills it, its job or both in the midst of a training; the job's name, "" none was hit."""
-    words = ["queue", str(queue), "--data", str(manifest)]
-    process = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until, hit = time.monotonic() + PATIENCE_SECONDS, ""
-    before = {path: path.stat().st_size for path in (queue / "runs").glob("*/metrics.jsonl")}
-    while not hit and process.poll() is None and time.monotonic() < until:
-        grown = [p for p in (queue / "runs").glob("*/metrics.jsonl") if p.stat().st_size > before.get(p, 0)]
-        hit = next((p.parent.name for p in grown if (queue / "running" / p.parent.name).is_dir()), "")
-        time.sleep(0.002)
-    time.sleep(rng.uniform(0, 0.1))
-    if who != "job":
-        process.kill()
-    if who != "queue":
-        for child in children(process.pid) if who == "job" else orphans(queue):
-            os.kill(child, signal.SIGKILL)
-    if who == "job":
-        process.send_signal(signal.SIGINT)  # and then its queue is stopped in order
-    process.wait(PATIENCE_SECONDS)
-    return hit if (queue / "running" / hit).is_dir() else ""
+class Killer:
+    """Works on a queue in a process of its own, and kills it, its job or both in the midst of a training."""
 
+    def __init__(self, queue: Path, manifest: Path) -> None:
+        self.queue, self.words = queue, ["queue", str(queue), "--data", str(manifest)]
+        self.process: subprocess.Popen[bytes] | None = None
+        self.rng = random.Random(0)
 
-def children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text().split()] if path.exists() else []
+    def sizes(self) -> dict[str, int]:
+        paths = [p / "metrics.jsonl" for p in (self.queue / "runs").iterdir() if (p / "metrics.jsonl").exists()]
+        return {path.parent.name: path.stat().st_size for path in paths}
+
+    def kill(self, who: str) -> str:
+        """Kills after one more epoch; the name of the job that was hit at work, "" where none was."""
+        if self.process is None or self.process.poll() is not None:
+            quiet = subprocess.DEVNULL
+            self.process = subprocess.Popen([*PROGRAM, *self.words], stdout=quiet, stderr=quiet)
+        until, hit, before = time.monotonic() + PATIENCE_SECONDS, "", self.sizes()
+        while not hit and self.process.poll() is None and time.monotonic() < until:
+            grown = [name for name, size in self.sizes().items() if size > before.get(name, 0)]
+            hit = next((name for name in grown if (self.queue / "running" / name).is_dir()), "")
+            time.sleep(0.002)
+        time.sleep(self.rng.uniform(0, 0.1))
+        if who != "job":
+            self.process.kill()
+        pids = [] if who == "queue" else orphans(self.queue)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        if who != "job":
+            self.process.wait(PATIENCE_SECONDS)
+        return hit if (pids or who == "queue") and (self.queue / "running" / hit).is_dir() else ""
+
+    def end(self) -> None:
+        """Lets the process that is left, if any, empty the queue."""
+        if self.process is not None:
+            self.process.wait(PATIENCE_SECONDS)
 
 
 def orphans(queue: Path) -> list[int]:
@@ -178,14 +189,16 @@ def orphans(queue: Path) -> list[int]:
 
 def killed_queue(root: Path, manifest: Path, *, n_jobs: int, n_kills: int, n_epochs: int) -> None:
     """A queue of tiny recipes, killed again and again, ends in one result each, and in the weights of no kill."""
-    queue, rng = root / "q", random.Random(0)
+    queue = root / "q"
     recipes = {
         f"job{i}": drop(queue, f"job{i}.yaml", RECIPE.format(epochs=n_epochs, seed=i)).read_text()
         for i in range(n_jobs)
     }
-    hits = [kill(queue, manifest, who=("queue", "both", "job")[i % 3], rng=rng) for i in range(n_kills)]
+    killer = Killer(queue, manifest)
+    hits = [killer.kill(("job", "queue", "both")[i % 3]) for i in range(n_kills)]
     n_hits = len(list(filter(None, hits)))
     assert n_hits >= n_kills * 2 // 3, f"kills must land in a training: {hits}"
+    killer.end()
     done("queue", queue, "--data", manifest)
     rows = read_results(queue / "results.jsonl")
     assert sorted(row.name for row in rows) == sorted(recipes)

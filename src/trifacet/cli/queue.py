@@ -61,6 +61,8 @@ def queue(
         _take_over(folder, configs)
         return
     if is_shown:
+        if not (folder / "queued").is_dir():
+            raise error("TRI104", "there is no queue", where=folder, do="Drop recipes into DIR/queued first.")
         _show(open_queue(folder))
         return
     require_train()

@@ -35,7 +35,7 @@ from trifacet.queue.results import Result
 PAUSED = 12  # the exit status of a job that a full disk stopped
 STOPPED = (130, -signal.SIGINT, -signal.SIGTERM)
 MAX_DEATHS = 3  # of a job at one checkpoint: a fourth start would end as they did
-LOOK_SECONDS, GRACE_SECONDS, RETRY_SECONDS, LATEST_RETRY_SECONDS = 0.2, 1.0, 30.0, 600.0
+LOOK_SECONDS, TELL_SECONDS, GRACE_SECONDS, RETRY_SECONDS, LATEST_RETRY_SECONDS = 0.2, 1.0, 1.0, 30.0, 600.0
 
 Step = Callable[[Job], Sequence[str]]  # a job -> the command line of one thing to do with it
 
@@ -57,7 +57,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Told:
-    """Who is told what happens: `event` in words (what, the job's name, more of it), `look` at every turn."""
+    """Who is told what happens: `event` in words (what, the job's name, more of it), `look` about once a second."""
 
     event: Callable[[str, str, str], None] = lambda *_: None
     look: Callable[[], None] = lambda: None
@@ -101,7 +101,7 @@ def work(queue: Queue, plan: Plan, *, told: Told) -> list[Result]:
     """
     busy: dict[int, _Work] = {}
     ended: list[Result] = []
-    settled, pause, seen = Settled(plan.settle_seconds), None, set[tuple[str, str]]()
+    settled, pause, seen, looked = Settled(plan.settle_seconds), None, set[tuple[str, str]](), -TELL_SECONDS
     with _stopping(queue, busy, told=told):
         while True:
             try:
@@ -119,7 +119,9 @@ def work(queue: Queue, plan: Plan, *, told: Told) -> list[Result]:
             for what, name in sorted(strange.keys() - seen):
                 told.event(what, name, strange[what, name])
             seen |= strange.keys()
-            told.look()
+            if time.monotonic() - looked >= TELL_SECONDS:
+                told.look()
+                looked = time.monotonic()
             if not busy and not plan.is_watching:
                 if pause:
                     do = f"Free some space, then start it again: trifacet queue {queue.path}"
