@@ -35,7 +35,10 @@ def test_a_recipe_is_moved_whole_and_never_rewritten(tmp_path: Path) -> None:
 
 
 def test_what_is_no_recipe_is_left_alone_and_said_so(tmp_path: Path) -> None:
-    queue = make_queue(tmp_path, ".gitkeep", ".a.yaml.swp", ".hidden.yaml", "notes.txt", "a.yaml~", "new\nline.yaml")
+    long = "x" * 200 + ".yaml"
+    queue = make_queue(
+        tmp_path, ".gitkeep", ".a.yaml.swp", ".hidden.yaml", "notes.txt", "a.yaml~", "new\nline.yaml", long
+    )
     (queue.at("queued") / "old").mkdir()
     (queue.at("queued") / "folder.yaml").mkdir()
     (queue.at("queued") / "link.yaml").symlink_to("notes.txt")
@@ -48,6 +51,7 @@ def test_what_is_no_recipe_is_left_alone_and_said_so(tmp_path: Path) -> None:
             "old": "a folder: put its recipes into queued/ themselves",
             "folder.yaml": "a folder: put its recipes into queued/ themselves",
             "link.yaml": "a link: put the file itself here",
+            long: "a name that is too long: call it otherwise",
             "'new\\nline.yaml'": "a name that cannot be printed: call it otherwise",
         },
     )

@@ -100,6 +100,17 @@ def test_the_second_step_follows_the_first_and_its_failure_is_the_jobs(tmp_path:
     assert logs == [["first", "second"], ["first", "second"], ["first"]]
 
 
+def test_a_job_whose_folder_is_taken_out_has_failed_and_the_queue_goes_on(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, "a.yaml", "b.yaml")
+    plan = program("job.name == 'a' and job.rename(job.parent.parent / 'mine')")
+    ended = work(queue, replace(plan, steps=plan.steps * 2), told=Told())
+    assert [(row.name, row.state, row.problem) for row in ended] == [
+        ("a", "failed", "its folder was taken out of running/"),
+        ("b", "done", ""),
+    ]
+    assert (queue.path / "mine" / "a.yaml").is_file()
+
+
 def test_each_worker_has_its_gpu_and_no_more_jobs_than_workers_run(tmp_path: Path) -> None:
     queue = make_queue(tmp_path, *(f"{i}.yaml" for i in range(6)))
     code = """

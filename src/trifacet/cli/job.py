@@ -21,7 +21,7 @@ from trifacet.core.config import Layer, Resolved, read_layer, resolve
 from trifacet.core.errors import TrifacetError, error
 from trifacet.core.files import is_disk_full, write_text
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import open_run
+from trifacet.core.run import Run, open_run
 from trifacet.queue.folder import PROBLEM
 from trifacet.queue.work import PAUSED
 
@@ -87,7 +87,8 @@ def train(recipe: Path, run: Path, *data: Path) -> None:
             if run.exists():  # killed before its first record was whole: nothing is lost
                 shutil.rmtree(run)
             made = stages.train(resolved, data=data[0], out=run, progress=bars.told, on_tick=bars.ticked)
-    tell_run(made)
+    if isinstance(made, Run):  # and not folds: a queue trains none
+        tell_run(made)
 
 
 def _is_begun(run: Path) -> bool:

@@ -22,6 +22,7 @@ from trifacet.queue.results import Result, State, enter, read_results
 
 RECIPE_ENDINGS = (".yaml", ".yml", ".json")
 SETTLE_SECONDS = 2.0  # a file that changed within them may still be being written
+NAME_BYTES = 200  # a file's name may have 255, and numbers and endings are added
 LOG, EVENTS, PROBLEM, RESULT = "log.txt", "events.jsonl", "problem.txt", "result.jsonl"  # of a job, beside its recipe
 
 Place = Literal["queued", "running", "done", "failed", "runs"]
@@ -135,6 +136,8 @@ def waiting(queue: Queue) -> tuple[list[Path], dict[str, str]]:
             strange[entry.name] = "no recipe: these end in .yaml, .yml or .json"
         elif not entry.name.isprintable():
             strange[ascii(entry.name)] = "a name that cannot be printed: call it otherwise"
+        elif len(os.fsencode(entry.name)) > NAME_BYTES:
+            strange[entry.name] = "a name that is too long: call it otherwise"
         else:
             found.append(Path(entry))
     return sorted(found, key=lambda path: in_order(path.name)), strange
@@ -209,7 +212,8 @@ def _begun(queue: Queue, is_settled: Callable[[Path], bool]) -> Job | None:
     for path in filter(is_settled, waiting(queue)[0]):
         name = free_name(queue, path.stem, taken=taken)
         lock = hold(queue.lock_path(f"job-{name}"))
-        assert lock is not None, "names are given once"
+        if lock is None:  # somebody took that job's folder out while it ran
+            continue
         folder = queue.at("running") / name
         job = Job(name, folder, folder / path.name, queue.at("runs") / name, lock)
         try:

@@ -198,7 +198,9 @@ def _go_on(queue: Queue, plan: Plan, *, worker: int, busy: dict[int, _Work], end
     try:
         if status in STOPPED:
             time.sleep(GRACE_SECONDS)  # whoever stops everything reaches this process now: then the job is not to blame
-        if status == 0 and one.n_steps + 1 < len(plan.steps):
+        if not job.folder.is_dir():
+            ended.append(_filed(queue, job, status=None, problem="its folder was taken out of running/", told=told))
+        elif status == 0 and one.n_steps + 1 < len(plan.steps):
             busy[worker] = _started(plan, job, worker=worker, place=one.place, n_steps=one.n_steps + 1)
         elif status == PAUSED:
             raise _DiskFull(_problem(job) or "no space left")
@@ -207,14 +209,20 @@ def _go_on(queue: Queue, plan: Plan, *, worker: int, busy: dict[int, _Work], end
             busy[worker] = _started(plan, job, worker=worker, place=one.place)
         else:
             problem = "" if status == 0 else _problem(job) or _ending(status)
-            ended.append(put_away(queue, job, result=result_of(job, exit_status=status, problem=problem)))
-            score = ended[-1].val_macro_f1
-            told.event(ended[-1].state, job.name, problem or ("" if score is None else f"val macro F1 {score:.3f}"))
+            ended.append(_filed(queue, job, status=status, problem=problem, told=told))
     finally:
         if worker not in busy:
             os.close(one.place)
             if job.folder.exists():
                 release(queue, job)
+
+
+def _filed(queue: Queue, job: Job, *, status: int | None, problem: str, told: Told) -> Result:
+    """The row of a job that has ended, put away and told."""
+    row = put_away(queue, job, result=result_of(job, exit_status=status, problem=problem))
+    score = "" if row.val_macro_f1 is None else f"val macro F1 {row.val_macro_f1:.3f}"
+    told.event(row.state, job.name, problem or score)
+    return row
 
 
 def _may_restart(job: Job, status: int) -> bool:
