@@ -52,17 +52,11 @@ def import_config(path: Path) -> Imported:
         ConfigError: TRI102, it cannot be read; TRI106, it is none of them, or names what there is no recipe for.
     """
     content = dict(read_layer(path).content)
-    kinds: dict[str, Callable[[Content, list[str]], Content]] = {}
-    if {"transform", "scheduler"} & content.keys() and isinstance(content.get("train"), dict):
-        kinds["kaggle-hpa"] = _kaggle_hpa
-    elif isinstance(content.get("criterion"), list):
-        kinds["a config queue"] = _config_queue
-    elif {"criterion", "resize", "augmentation"} <= content.keys():
-        kinds["the official baseline"] = _baseline
-    if not kinds:
+    kind = _kind(content)
+    if kind is None:
         known = "a JSON with criterion, resize and augmentation, or a YAML with train, transform and scheduler"
         raise error("TRI106", f"not a settings file that is known: {known}", where=str(path))
-    ((what, read),) = kinds.items()
+    what, read = kind
     notes: list[str] = []
     try:
         recipe = read(content, notes)
@@ -72,6 +66,22 @@ def import_config(path: Path) -> Imported:
         ) from None
     resolve(Recipe, [Layer(str(path), recipe)])  # every mistake that is left is told here, before a file is written
     return Imported(what, recipe, tuple(notes))
+
+
+def is_old_config(content: Mapping[str, Any]) -> bool:
+    """Whether a settings file's content is one of those that `import_config` reads; no recipe has their keys."""
+    return _kind(content) is not None
+
+
+def _kind(content: Mapping[str, Any]) -> tuple[str, Callable[[Content, list[str]], Content]] | None:
+    """Which system's a settings file is, and what reads it."""
+    if {"transform", "scheduler"} & content.keys() and isinstance(content.get("train"), dict):
+        return "kaggle-hpa", _kaggle_hpa
+    if isinstance(content.get("criterion"), list):
+        return "a config queue", _config_queue
+    if {"criterion", "resize", "augmentation"} <= content.keys():
+        return "the official baseline", _baseline
+    return None
 
 
 def _baseline(content: Content, notes: list[str]) -> Content:

@@ -385,4 +385,51 @@ CASES = {
         3,
         "TRI104 --out: predictions must end in .parquet or .csv, got 'ROOT/q.json'. Call it q.parquet, say.",
     ),
+    "a queue without data": Case(
+        "queue ROOT/q",
+        3,
+        "TRI104 --data (a manifest or a folder of labelled photos) is needed, here or in the environment as "
+        "SM_CHANNEL_TRAIN. See --help.",
+    ),
+    "a queue on data that are not there": Case(
+        "queue ROOT/q --data ROOT/none.parquet",
+        4,
+        "TRI202 ROOT/none.parquet: no such folder or manifest. Check the path.",
+    ),
+    "another command after each training": Case(
+        "queue ROOT/q --data ROOT/good --then evaluate --data ROOT/eval",
+        3,
+        "TRI104 --then: takes predict and its options, got 'evaluate'. See --help.",
+    ),
+    "no photos to answer about after each training": Case(
+        "queue ROOT/q --data ROOT/good --then predict --tta flip",
+        3,
+        "TRI104 --then predict: needs --data: the photos to answer about. See --help.",
+    ),
+    "photos to answer about that are not there": Case(
+        "queue ROOT/q --data ROOT/good --then predict --data=ROOT/none",
+        3,
+        "TRI104 --then predict --data: no such photos, got 'ROOT/none'. See --help.",
+    ),
+    "one place for the answers of all jobs": Case(
+        "queue ROOT/q --data ROOT/good --then predict --data ROOT/eval --out ROOT/p2.parquet",
+        3,
+        "TRI104 --then predict: answers stand beside each job, got --out. Leave out --out.",
+    ),
+    "a typo in what follows each training": Case(
+        "queue ROOT/q --data ROOT/good --then predict --data ROOT/eval --tta flop",
+        3,
+        "TRI104 --tta: must be none, flip, crops, random:K, flips4 or d4 (K 1 to 64), got 'flop'. Did you mean 'flip'? "
+        "See --help.",
+    ),
+    "the table of a queue that is not there": Case(
+        "queue ROOT/bare --show",
+        3,
+        "TRI104 ROOT/bare: there is no queue. Drop recipes into DIR/queued first.",
+    ),
+    "configs of a queue that are not there": Case(
+        "queue ROOT/q --take-over ROOT/bare",
+        3,
+        "TRI104 --take-over: needs the folder that holds `queue` and `ends`, got 'ROOT/bare'. See --help.",
+    ),
 }

@@ -97,11 +97,11 @@ def predict(
     from trifacet.closing import save_probabilities
     from trifacet.opening import require_train
 
-    _check_tta(tta)
+    refuse_tta(tta)
     runs = _runs(models[:-1] or models if models else [])
     data = _photos(models[-1] if models and len(models) > 1 else None)
     out = out or official.place(official.OUTPUT, PREDICTIONS) or Path(PREDICTIONS)
-    _check_form(form, out)
+    check_form(form, out)
     rule = open_rule(decision)
     require_train()
     from trifacet.learn.predictor import load_model
@@ -150,7 +150,7 @@ def _tell_answered(made: Predictions, written: Sequence[Path], page: Path | None
     _tell_unread(made)
 
 
-def _check_tta(text: str) -> None:
+def refuse_tta(text: str) -> None:
     """Refuses what --tta does not know, and says what is senseless for faces. Raises ConfigError TRI104."""
     from trifacet.cli import render
     from trifacet.core.tta import check_tta, tta_warning
@@ -163,7 +163,8 @@ def _check_tta(text: str) -> None:
         render.warn(warning)
 
 
-def _check_form(form: str, out: Path) -> None:
+def check_form(form: str, out: Path) -> None:
+    """Refuses a form that is none, and a file that does not end as its form asks. Raises ConfigError TRI100, TRI104."""
     from trifacet.core.errors import pick
     from trifacet.core.files import check_suffix
     from trifacet.submission import refuse_leak

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -83,3 +84,13 @@ def _setting(option: str, words: Sequence[str]) -> str:
         elif word == option and after and not after.startswith("-"):
             value = after
     return " or ".join(f"`--set {key}={value}`" for key in found)
+
+
+class QueueCommand(Command):
+    """`queue`, whose `--then` takes a whole command: all words after it are that command's."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """The arguments left over: none."""
+        if "--then" in args and len(after := args[args.index("--then") + 1 :]) > 1:
+            args = [*args[: len(args) - len(after)], shlex.join(after)]
+        return super().parse_args(ctx, args)

@@ -9,8 +9,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trifacet.cli import answers, data, doctor, ensembles, lists, train
-from trifacet.cli.command import Command, Group, TrainCommand
+from trifacet.cli import answers, data, doctor, ensembles, lists, queue, train
+from trifacet.cli.command import Command, Group, QueueCommand, TrainCommand
 from trifacet.core.errors import TrifacetError
 
 app = typer.Typer(
@@ -36,6 +36,7 @@ app.command(cls=Command, rich_help_panel=PHOTOS)(data.split)
 app.command(cls=Command, rich_help_panel=PHOTOS)(data.faces)
 app.add_typer(data.cache, name="cache", rich_help_panel=PHOTOS)
 app.command("train", cls=TrainCommand, rich_help_panel=MODELS)(train.train)
+app.command("queue", cls=QueueCommand, rich_help_panel=MODELS)(queue.queue)
 app.command(cls=Command, rich_help_panel=MODELS)(ensembles.average)
 app.command(cls=Command, rich_help_panel=MODELS)(ensembles.pseudo)
 app.command(cls=Command, rich_help_panel=MODELS)(lists.recipes)
@@ -71,13 +72,14 @@ def trifacet(
     """From a folder of face photos to an audited dataset, a mask x gender x age classifier, and honest scores."""
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Lets SIGTERM end a command as Ctrl-C does."""
     raise KeyboardInterrupt  # which typer turns into exit status 130, as a shell expects of Ctrl-C
 
 
 def main() -> None:
     """Runs the command line; a user's mistake ends in one message and the exit status of its kind, no traceback."""
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, stop)
     try:
         app()
     except TrifacetError as problem:

@@ -99,14 +99,19 @@ def bars(*, is_logged: bool = False) -> Iterator[Bars]:
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a table under its title; columns whose name begins with `#` hold numbers and stand to the right."""
+    """Prints a table under its title."""
+    say(f"[bold]{escape(title)}[/]")  # by itself: a table would wrap it at its own width
+    out.print(table(columns, rows))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table to print; columns whose name begins with `#` hold numbers and stand to the right."""
     made = Table(header_style="dim", box=None, pad_edge=False)
     for name in columns:
         made.add_column(name.lstrip("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
     for row in rows:
         made.add_row(*(escape(str(cell)) for cell in row))
-    say(f"[bold]{escape(title)}[/]")  # by itself: a table would wrap it at its own width
-    out.print(made)
+    return made
 
 
 def say(text: str = "") -> None:

@@ -305,6 +305,16 @@ CATALOGUE: dict[str, Entry] = {
         "A member was moved, removed or trained anew, so the ensemble would answer otherwise than it was measured.",
         "Put the member back, or make the ensemble again with `trifacet ensemble`.",
     ),
+    "TRI430": Entry(
+        "Jobs of the queue failed",
+        "The queue went on to its end, and some of its recipes were not trained. Each has its log and its message.",
+        "Read DIR/failed/NAME/log.txt, mend the recipe, and move it back into DIR/queued.",
+    ),
+    "TRI431": Entry(
+        "The results of a queue cannot be read",
+        "A line of results.jsonl was changed by hand, or written by a newer trifacet. No job is begun meanwhile.",
+        "Correct or remove the line; each job's own row stands in result.jsonl beside its log.",
+    ),
     "TRI600": Entry(
         "An extra is not installed",
         "This command needs packages that the base install leaves out.",

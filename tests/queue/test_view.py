@@ -1,0 +1,41 @@
+"""The table of a queue says of each job where it is and what it is worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.queue.jobs import make_queue
+from trifacet.queue.results import Result, enter
+from trifacet.queue.view import Line, lines
+
+COMMON = {"recipe": "x.yaml", "recipe_sha256": ""}
+
+
+def test_a_line_for_every_job_in_the_order_of_its_life(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, "5.yaml", "6.yaml", "7.yaml")
+    figures = dict(zip(("val_macro_f1", "val_macro_f1_low", "val_macro_f1_high"), (0.7126, 0.68, 0.7444), strict=True))
+    for row in (
+        Result(name="old", state="elsewhere", **COMMON),
+        Result(name="1", state="done", exit_status=0, trained_seconds=90, best_epoch=7, **COMMON, **figures),
+        Result(name="2", state="failed", exit_status=3, problem="TRI101 no", **COMMON),
+    ):
+        enter(queue.results_path, row)
+    for name in ("3", "4"):
+        (queue.at("running") / name).mkdir()
+    run = queue.path / "runs" / "4"
+    run.mkdir()
+    (run / "run.json").write_text(json.dumps({"recipe": {"train": {"head_epochs": 25, "epochs": 4}}}))
+    records = [{"val_macro_f1": score, "seconds": 30.0} for score in (0.5, 0.61249, None, 0.6)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert lines(queue) == [
+        Line("old", "elsewhere", note="where it was taken over from"),
+        Line("1", "done", "best 7", "0.713 [0.680, 0.744]", "", "1.5"),
+        Line("2", "failed", note="status 3"),
+        Line("3", "running", note="preparing"),
+        Line("4", "running", "4/29", "0.612", "", "2.0"),
+        Line("5.yaml", "queued"),
+        Line("6.yaml", "queued"),
+        Line("7.yaml", "queued"),
+    ]
+    assert [line.name for line in lines(queue, n_ended=1, n_waiting=1)] == ["2", "3", "4", "5.yaml", "and 2 more"]
