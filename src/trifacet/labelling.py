@@ -39,7 +39,7 @@ def pseudo(
     if out:
         check_suffix(Path(out), ".parquet", what="a manifest")
     labelled, asked = open_data(data, progress=progress), open_data(photos, progress=progress)
-    told, about = _told(Path(model), labelled, asked, progress=progress)
+    told, about = _told(Path(model), labelled, photos=asked, progress=progress)
     made = pseudo_label(labelled, asked, predictions=told, least=least, weight=weight)
     if out:
         inputs = {**(made.manifest.inputs or {}), "pseudo_labels_by": about}
@@ -47,7 +47,7 @@ def pseudo(
     return made
 
 
-def _told(model: Path, labelled: Manifest, photos: Manifest, *, progress: Progress) -> tuple[Predictions, str]:
+def _told(model: Path, labelled: Manifest, *, photos: Manifest, progress: Progress) -> tuple[Predictions, str]:
     """What the model says of the photos, and the sha256 of what said it."""
     if model.suffix == ".parquet":
         return read_predictions(model), sha256_file(model)

@@ -60,10 +60,10 @@ def pseudo_label(
     told = predictions.rows(rows)
     classes = schema.decode(told.classes)
     sure = [
-        _prob(told, name, classes[:, i]) >= needed[name][np.maximum(classes[:, i], 0)]
+        _prob(told, name, answered=classes[:, i]) >= needed[name][np.maximum(classes[:, i], 0)]
         for i, name in enumerate(schema.names)
     ]
-    reasons = _reasons(labelled, photos, told, sure=sure)
+    reasons = _reasons(labelled, photos, told=told, sure=sure)
     taken = np.array([reason is None for reason in reasons], dtype=bool)
     added = _added(labelled, photos, chosen=taken, classes=classes, predictions=told, weight=weight)
     names = [schema.joint_names[i] for i in told.classes[taken].tolist()]
@@ -85,14 +85,14 @@ def thresholds(
     return found
 
 
-def _prob(told: Predictions, name: str, answered: IntArray) -> FloatArray:
+def _prob(told: Predictions, name: str, *, answered: IntArray) -> FloatArray:
     """The probability (N,) of the answered class of an attribute, after temperature; NaN where unread."""
     marginal = told.schema.marginal(calibrated_probs(told, told.decision), name)
     return np.take_along_axis(marginal, np.maximum(answered, 0)[:, None], axis=1)[:, 0]
 
 
 def _reasons(
-    labelled: Manifest, photos: Manifest, told: Predictions, *, sure: Sequence[npt.NDArray[np.bool_]]
+    labelled: Manifest, photos: Manifest, *, told: Predictions, sure: Sequence[npt.NDArray[np.bool_]]
 ) -> list[str | None]:
     """Why each photo is left out; None where it is not."""
     known = set(labelled.table["sha256"])
