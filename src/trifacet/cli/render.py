@@ -46,9 +46,9 @@ class Bars:
 
     def ticked(self, tick: Tick) -> None:
         """Moves the bar of an epoch; a finished epoch leaves a line behind."""
-        names = {"head": "head", "all": "whole net", "features": "computing features"}
+        names = {"head": "head", "all": "whole net", "second": "second stage", "features": "computing features"}
         what = " ".join(filter(None, (tick.of, names.get(tick.phase, tick.phase))))
-        if tick.phase in ("head", "all"):
+        if tick.phase in ("head", "all", "second"):
             what = f"{what} {tick.epoch}/{tick.n_epochs}"
         else:
             self._announce(what)
@@ -61,7 +61,7 @@ class Bars:
 
     def _tell_epoch(self, tick: Tick, what: str, speed: str) -> None:
         """A line for a finished epoch; in a log not one for each of the head's many quick ones."""
-        if tick.phase == "head" and self.progress.disable:
+        if tick.phase in ("head", "second") and self.progress.disable:
             if tick.epoch % LOGGED_HEAD_EPOCHS and tick.epoch != tick.n_epochs:
                 return
             speed = ""  # of features that are computed already: it says nothing of photos

@@ -165,6 +165,10 @@ class TrainSection(Section):
     choose: Literal["auto", "best", "last"] = Field(
         "auto", description="the epoch that answers: best on val, or the last; auto: with folds the last, else the best"
     )
+    second_stage: Literal["none", "crt", "lws"] = Field(
+        "none", description="then the last layers again, classes drawn alike: from new, or one factor a class"
+    )
+    second_epochs: Annotated[int, Field(ge=1)] = Field(10, description="passes of the second stage")
     unfreeze_epochs: Annotated[int, Field(ge=0)] = Field(
         0, description="train the backbone's last stage first and one more each so many epochs; 0: all at once"
     )
@@ -242,6 +246,10 @@ class Recipe(Section):
         asked = [key for key, is_asked in late_keys.items() if is_asked]
         if asked and self.model.is_frozen:
             raise ValueError(f"{asked[0]} is about training the backbone, which model.is_frozen never does")
+        if self.train.second_stage == "lws" and self.model.classifier == "cosine":
+            raise ValueError(
+                "train.second_stage: lws scales weights, and a cosine classifier does not feel it: take crt"
+            )
         angular = "arc_face" in (*self.loss.terms, *self.loss.age_terms)
         if angular and self.model.classifier != "cosine":
             raise ValueError("loss arc_face turns angles: set model.classifier to cosine")

@@ -70,8 +70,12 @@ class CosineLinear(nn.Module):
     def __init__(self, n_features: int, size: int, *, scale: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(size, n_features))
-        nn.init.xavier_uniform_(self.weight)
         self.scale = scale
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws new directions."""
+        nn.init.xavier_uniform_(self.weight)
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (B, size), from -scale to scale."""

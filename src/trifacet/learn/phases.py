@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -43,7 +44,7 @@ NORM_EPOCH = 1_000_003  # the augmentation those photos are seen in: no epoch of
 
 RESIDENT_SHARE = 0.4  # the rest is for the network, what a step keeps, and other programs
 
-PhaseName = Literal["head", "all"]
+PhaseName = Literal["head", "all", "second"]
 Logits = Mapping[str, Tensor]
 
 
@@ -85,7 +86,8 @@ class Phase:
     parts: (module, peak learning rate) pairs. selects: its epochs compete for the best weights. order: the examples of
     an epoch, by these draws. load: an epoch's inputs and labels of these examples, on the device. view: an epoch's
     augmentation of the inputs of these examples. answer_val: logits of every val photo, in `val_rows` order. mixing:
-    how photos are mixed with each other. begin: what is to be set at the start of an epoch.
+    how photos are mixed with each other. begin: what is to be set at the start of an epoch. shown: within it the net is
+    what its epoch is scored and kept as.
     """
 
     name: PhaseName
@@ -101,6 +103,7 @@ class Phase:
     answer_val: Callable[[], Logits]
     mixing: Mixing | None = None
     begin: Callable[[int], None] = lambda _: None
+    shown: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def begun(self, epoch: int) -> tuple[Callable[[Rows], tuple[Tensor, Labels]], Callable[[Tensor, Rows], Tensor]]:
         """An epoch's `load` and `view`, after what it trains was set."""
@@ -164,8 +167,20 @@ def fits_on(device: torch.device, n_bytes: int) -> bool:
     return n_bytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
 
 
-def head_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed: int, on_photos: OnPhotos) -> Phase:
-    """The head alone, on features of the frozen backbone, which are computed here and kept in memory."""
+def head_phase(
+    net: Net,
+    data: Data,
+    *,
+    schema: LabelSchema,
+    recipe: Recipe,
+    seed: int,
+    on_photos: OnPhotos,
+    answers: nn.Module | None = None,
+) -> Phase:
+    """The head alone, on features of the frozen backbone, which are computed here and kept in memory.
+
+    answers: what answers from features instead of the net's head, whose scale stays as it is then.
+    """
     n = len(data.train_rows)
     views = training_views(recipe, n_copies=recipe.train.head_copies, seed=seed, n_photos=n)
 
@@ -174,18 +189,20 @@ def head_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, see
 
     seen = torch.cat([features(data.train_rows, view) for view in views])
     seen_val = features(data.val_rows, plain)
-    net.head.standardise(seen)
+    if answers is None:
+        net.head.standardise(seen)
+    module = answers or net.head
 
     def load(examples: Rows) -> tuple[Tensor, Labels]:
         return seen[torch.from_numpy(examples).to(seen.device)], data.labels_of(data.train_rows[examples % n])
 
     def answer_val() -> Logits:
-        logits: Logits = net.head(seen_val)
+        logits: Logits = module(seen_val)
         return logits
 
     return Phase(
         name="head",
-        module=net.head,
+        module=module,
         parts=((net.head, recipe.train.head_lr),),
         n_epochs=recipe.train.head_epochs,
         n_examples=_n_drawn(len(seen), recipe),

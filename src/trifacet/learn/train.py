@@ -17,6 +17,7 @@ import torch
 
 from trifacet.core.errors import TrifacetError, error
 from trifacet.core.manifest import Manifest
+from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
 from trifacet.learn.checkpoint import (
     Checkpoint,
@@ -49,6 +50,7 @@ from trifacet.learn.phases import (
 from trifacet.learn.prefetch import ahead
 from trifacet.learn.sam import climb, descend
 from trifacet.learn.schedule import has_run_out, lr_schedule
+from trifacet.learn.second import SecondStage, second_phase
 from trifacet.learn.start import starting_loss, starting_net
 from trifacet.learn.step import Batch, backward
 from trifacet.learn.stop import Stop
@@ -75,6 +77,7 @@ class Tick:
 
 
 OnTick = Callable[[Tick], None]
+PHASES = ("head", "all", "second")  # in their order, which their randomness follows from
 FRESH = Progress(phase="head", next_epoch=0, step=0, n_records=0, best=None, seconds=0.0)
 
 
@@ -118,13 +121,12 @@ def train(
         if progress.phase == "head":
             adapt_norm(net, data, recipe=recipe, seed=seed)
         if progress.phase == "head" and progress.next_epoch < recipe.train.head_epochs:
-            n_views = 1 + bool(recipe.augment.flip) + recipe.train.head_copies
-            count = _counter(on_tick, "features", n_photos=len(data.train_rows) * n_views + len(data.val_rows))
+            count = _counter(on_tick, "features", n_photos=_n_feature_photos(data, recipe))
             phase = head_phase(net, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
             progress = _fit(net, phase, progress=progress, checkpoint=checkpoint, course=course)
         elif checkpoint and progress.phase == "head":
             net.head.load_state_dict(checkpoint.module | checkpoint.average)  # its phase is over: no features again
-        if recipe.train.epochs:
+        if recipe.train.epochs and progress.phase != "second":
             resumed = checkpoint if checkpoint and checkpoint.progress.phase == "all" else None
             if progress.phase == "head":
                 put_norm_back(net, data, recipe=recipe, seed=seed)
@@ -136,6 +138,17 @@ def train(
             count = _counter(on_tick, "faces", n_photos=len(data.train_rows))
             phase = all_phase(net, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
             progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
+        if recipe.train.second_stage != "none":
+            resumed = checkpoint if checkpoint and checkpoint.progress.phase == "second" else None
+            torch.manual_seed(int(_random(seed, "second", at=0).integers(2**63)))  # whatever was drawn before
+            stage = SecondStage(net, scales=recipe.train.second_stage == "lws")
+            if resumed:
+                stage.load_state_dict(resumed.module)  # the trained network, whose features are next
+            count = _counter(on_tick, "features", n_photos=_n_feature_photos(data, recipe))
+            phase = second_phase(stage, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
+            progress = progress if resumed else progress.in_phase("second")
+            progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
+            stage.fold()
     save_weights(run.weights_path("last"), net, about=weights_about(run))
     return save_run(run, best=progress.best, seconds=clock.seconds, machine=run.info.machine | peak_memory(device))
 
@@ -215,7 +228,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                 if keeper.is_due():
                     with clock.part("save"):
                         keeper.save(progress.at(clock.seconds))
-            with _shown(average, course.stop), clock.part("validate"):
+            with _shown(average, course.stop), phase.shown(), clock.part("validate"):
                 figures = validate(net, phase, data=data, loss=loss, schema=run.info.label_schema)
                 if not math.isfinite(figures["val_loss"]):
                     raise _lost(f"the loss on val after step {progress.step} is {figures['val_loss']}", run)
@@ -223,7 +236,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                 if phase.selects and (best is None or score > best.macro_f1 or recipe.train.choose == "last"):
                     best = Best(epoch=progress.n_records + 1, macro_f1=score)
                     save_weights(run.weights_path("best"), net, about=weights_about(run))
-            if phase.selects and (n_kept := recipe.train.keep_epochs):
+            if phase.selects and phase.name != "second" and (n_kept := recipe.train.keep_epochs):
                 keep_epoch(run.epochs_dir, net, epoch=progress.n_records + 1, n_kept=n_kept, about=weights_about(run))
             record = {
                 "phase": phase.name,
@@ -304,7 +317,12 @@ def _told_passed_over(run: Run, checkpoint: Checkpoint | None) -> Run:
 
 def _random(seed: int, phase: str, *, at: int, step: int = -1) -> np.random.Generator:
     """The randomness of an epoch's order, or of one of its steps (dropout, mixup): a function of these alone."""
-    return np.random.default_rng([seed, phase == "all", at, step + 1])
+    return np.random.default_rng([seed, PHASES.index(phase), at, step + 1])
+
+
+def _n_feature_photos(data: Data, recipe: Recipe) -> int:
+    """How often a photo is seen when features are computed."""
+    return len(data.train_rows) * (1 + bool(recipe.augment.flip) + recipe.train.head_copies) + len(data.val_rows)
 
 
 def _counter(on_tick: OnTick, name: str, *, n_photos: int) -> Callable[[int], None]:

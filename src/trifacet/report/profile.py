@@ -18,7 +18,7 @@ WORDS = {
     "validate": "answering val",
     "save": "saving",
 }
-PHASES = {"head": "the head alone", "all": "the whole net"}
+PHASES = {"head": "the head alone", "all": "the whole net", "second": "the second stage"}
 
 
 def time_profile(history: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
