@@ -188,7 +188,7 @@ def test_the_recipes_that_the_page_about_networks_shows_can_be_trained_by() -> N
     text = (ROOT / "docs" / "how-to" / "models.md").read_text(encoding="utf-8")
     blocks = re.findall(r"(?:^    \S.*\n)+", text, flags=re.MULTILINE)
     shown = [dedent(block) for block in blocks if block.split(":")[0].strip() in SECTIONS]
-    assert len(shown) == 6
+    assert len(shown) > 5
     for recipe in shown:
         resolve(Recipe, [Layer("models.md", parse_yaml(recipe))], checks=CHECKS)
 

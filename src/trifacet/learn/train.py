@@ -19,6 +19,7 @@ from trifacet.core.errors import TrifacetError, error
 from trifacet.core.manifest import Manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Best, Run, save_run
+from trifacet.core.schema import LabelSchema
 from trifacet.learn.checkpoint import (
     Checkpoint,
     EpochSoFar,
@@ -139,16 +140,7 @@ def train(
             phase = all_phase(net, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
             progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
         if recipe.train.second_stage != "none":
-            resumed = checkpoint if checkpoint and checkpoint.progress.phase == "second" else None
-            torch.manual_seed(int(_random(seed, "second", at=0).integers(2**63)))  # whatever was drawn before
-            stage = SecondStage(net, scales=recipe.train.second_stage == "lws")
-            if resumed:
-                stage.load_state_dict(resumed.module)  # the trained network, whose features are next
-            count = _counter(on_tick, "features", n_photos=_n_feature_photos(data, recipe))
-            phase = second_phase(stage, data, schema=manifest.schema, recipe=recipe, seed=seed, on_photos=count)
-            progress = progress if resumed else progress.in_phase("second")
-            progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
-            stage.fold()
+            progress = _second_stage(net, course, schema=manifest.schema, checkpoint=checkpoint, progress=progress)
     save_weights(run.weights_path("last"), net, about=weights_about(run))
     return save_run(run, best=progress.best, seconds=clock.seconds, machine=run.info.machine | peak_memory(device))
 
@@ -164,6 +156,24 @@ class _Course:
     on_tick: OnTick
     clock: Clock
     stop: Stop
+
+
+def _second_stage(
+    net: Net, course: _Course, *, schema: LabelSchema, checkpoint: Checkpoint | None, progress: Progress
+) -> Progress:
+    """Trains the second stage, whose factors then stand in the net's weights."""
+    recipe, seed = course.run.info.recipe, course.run.info.seed
+    resumed = checkpoint if checkpoint and checkpoint.progress.phase == "second" else None
+    torch.manual_seed(int(_random(seed, "second", at=0).integers(2**63)))  # whatever was drawn before
+    stage = SecondStage(net, scales=recipe.train.second_stage == "lws")
+    if resumed:
+        stage.load_state_dict(resumed.module)  # the trained network, whose features are next
+    count = _counter(course.on_tick, "features", n_photos=_n_feature_photos(course.data, recipe))
+    phase = second_phase(stage, course.data, schema=schema, recipe=recipe, seed=seed, on_photos=count)
+    progress = progress if resumed else progress.in_phase("second")
+    progress = _fit(net, phase, progress=progress, checkpoint=resumed, course=course)
+    stage.fold()
+    return progress
 
 
 def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint | None, course: _Course) -> Progress:
