@@ -111,8 +111,7 @@ def train(
     pace = choose_pace(net, sample, recipe=recipe.train, recorded=run.info.machine)
     run = _begun(run, device=device, pace=pace, pixels=net.inputs.measure(images, data.train_rows))
     checkpoint = read_checkpoint(run.checkpoints_dir, run=run.info.fingerprint)
-    progress = checkpoint.progress if checkpoint else FRESH
-    run = _told_passed_over(run, checkpoint)
+    progress, run = checkpoint.progress if checkpoint else FRESH, _told_passed_over(run, checkpoint)
     cut_metrics(run.metrics_path, progress.n_records)
     loss = starting_loss(manifest.schema, data, recipe=recipe)
     clock = Clock(device, before=progress.seconds, is_exact=is_profiled)
@@ -128,7 +127,7 @@ def train(
         elif checkpoint and progress.phase == "head":
             net.head.load_state_dict(checkpoint.module | checkpoint.average)  # its phase is over: no features again
         if recipe.train.epochs and progress.phase != "second":
-            resumed = checkpoint if checkpoint and checkpoint.progress.phase == "all" else None
+            resumed = _of_phase(checkpoint, "all")
             if progress.phase == "head":
                 put_norm_back(net, data, recipe=recipe, seed=seed)
                 progress = progress.in_phase("all")
@@ -163,7 +162,7 @@ def _second_stage(
 ) -> Progress:
     """Trains the second stage, whose factors then stand in the net's weights."""
     recipe, seed = course.run.info.recipe, course.run.info.seed
-    resumed = checkpoint if checkpoint and checkpoint.progress.phase == "second" else None
+    resumed = _of_phase(checkpoint, "second")
     torch.manual_seed(int(_random(seed, "second", at=0).integers(2**63)))  # whatever was drawn before
     stage = SecondStage(net, scales=recipe.train.second_stage == "lws")
     if resumed:
@@ -323,6 +322,10 @@ def _told_passed_over(run: Run, checkpoint: Checkpoint | None) -> Run:
     names = ", ".join(checkpoint.set_aside)
     told = f"damaged checkpoints were set aside ({names}); training went on from step {checkpoint.progress.step}"
     return save_run(run, notes=(*run.info.notes, told))
+
+
+def _of_phase(checkpoint: Checkpoint | None, name: str) -> Checkpoint | None:
+    return checkpoint if checkpoint and checkpoint.progress.phase == name else None
 
 
 def _random(seed: int, phase: str, *, at: int, step: int = -1) -> np.random.Generator:
