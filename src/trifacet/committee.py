@@ -66,6 +66,16 @@ class Committee:
         finder = next((member for member in self.members if member.is_cutting_faces), None)
         return finder.locate(image) if finder else None
 
+    @property
+    def same_people(self) -> int:
+        """How many photos of a person may answer for each other: as its first member has it."""
+        return self.members[0].same_people
+
+    def features(self, inputs: Sequence[Prepared]) -> Float32Array:
+        """What the first member sees in prepared inputs."""
+        first = self.members[0]
+        return first.features([each[first.geometry] for each in inputs])
+
     def prepare(self, image: ImageArray, crop: Crop | None = None) -> Prepared:
         """The members' inputs of an upright RGB image, one for each geometry among them; threads may call it."""
         different = {member.geometry: member for member in self.members}

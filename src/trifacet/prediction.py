@@ -15,12 +15,14 @@ import numpy.typing as npt
 from trifacet.core.manifest import Crop, merged_stamps
 from trifacet.core.predictions import Float32Array, ImageArray, Predictions
 from trifacet.core.predictor import Input, Predictor
+from trifacet.measure.people import as_people, group_people
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.faces import no_face_stamp
 from trifacet.pixels.scan import available_cores
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
-Answered = tuple[list[str | None], Float32Array | None, Float32Array | None]  # errors; joint and years of the read
+Parts = tuple[Float32Array, Float32Array | None, Float32Array | None]  # joint, years and features of photos
+Answered = tuple[list[str | None], Parts | None]  # errors of a batch; what is said of those that were read
 
 BATCH = 32  # photos a call of the model
 AHEAD = 2  # batches that wait for a thread: memory stays bounded however many photos there are
@@ -65,7 +67,7 @@ def predict_files(
 
     ids = [photo.photo_id for photo in photos]
     made = _predict(model, ids, batches=_parts(photos, BATCH), load=_each(load), workers=workers, progress=progress)
-    return replace(made, stamps=merged_stamps(stamps, no_face_stamp(len(faceless), len(photos))))
+    return replace(made, stamps=merged_stamps(stamps, made.stamps, no_face_stamp(len(faceless), len(photos))))
 
 
 def predict_images(
@@ -81,7 +83,7 @@ def predict_images(
     ids = [str(image) if isinstance(image, str | Path) else str(i) for i, image in enumerate(images)]
     load = _each(lambda image: _load(model, image, faceless=faceless))
     made = _predict(model, ids, batches=_parts(images, BATCH), load=load)
-    return replace(made, stamps=merged_stamps(stamps, no_face_stamp(len(faceless), len(images))))
+    return replace(made, stamps=merged_stamps(stamps, made.stamps, no_face_stamp(len(faceless), len(images))))
 
 
 def _check_images(images: Sequence[object]) -> None:
@@ -111,7 +113,7 @@ def predict_inputs(
     """Predictions for inputs that are prepared already, such as a pixel cache: `inputs[rows]` show the photos `ids`."""
     batches = _parts(rows, BATCH)
     made = _predict(model, ids, batches=batches, load=lambda part: list(np.asarray(inputs[part])), progress=progress)
-    return replace(made, stamps=stamps)
+    return replace(made, stamps=merged_stamps(stamps, made.stamps))
 
 
 def _predict(
@@ -123,33 +125,35 @@ def _predict(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
-    schema = model.schema
+    schema, n = model.schema, workers or available_cores()
     probs = np.full((len(ids), schema.n_joint), np.nan, dtype=np.float32)
     years: Float32Array | None = None
+    features: Float32Array | None = None
     errors: list[str | None] = []
-    n = workers or available_cores()
 
     def answer(batch: Any) -> Answered:
         loaded = load(batch)
         failed = [item.why if isinstance(item, _Unread) else None for item in loaded]
         inputs = [item for item in loaded if not isinstance(item, _Unread)]
-        return (failed, *model.probs(inputs)) if inputs else (failed, None, None)
+        if not inputs:
+            return failed, None
+        return failed, (*model.probs(inputs), model.features(inputs) if model.same_people else None)
 
     with model.threads(n) as pool:
         jobs = (pool.submit(answer, batch) for batch in batches)
         for job in _ahead(jobs, n + AHEAD):
-            failed, joint, by_year = job.result()
+            failed, parts = job.result()
             rows = [len(errors) + i for i, wrong in enumerate(failed) if wrong is None]
             errors += failed
-            if joint is not None:
-                probs[rows] = joint
-            if by_year is not None:
-                if years is None:
-                    years = np.full((len(ids), by_year.shape[1]), np.nan, dtype=np.float32)
-                years[rows] = by_year
+            if parts is not None:
+                probs[rows] = parts[0]
+                years, features = (
+                    _filled(whole, part, rows=rows, n=len(ids))
+                    for whole, part in zip((years, features), parts[1:], strict=True)
+                )
             if progress:
                 progress(len(errors), len(ids))
-    return Predictions(
+    made = Predictions(
         ids=list(ids),
         probs=probs,
         age_probs=years,
@@ -158,6 +162,21 @@ def _predict(
         made_by=model.made_by,
         decision=model.decision,
     )
+    if features is None:
+        return made
+    return as_people(made, group_people(features, n_photos=model.same_people))
+
+
+def _filled(
+    whole: Float32Array | None, part: Float32Array | None, *, rows: Sequence[int], n: int
+) -> Float32Array | None:
+    """The table of `n` photos with these rows filled in, made with the first part of it."""
+    if part is None:
+        return whole
+    if whole is None:
+        whole = np.full((n, part.shape[1]), np.nan, dtype=np.float32)
+    whole[rows] = part
+    return whole
 
 
 def _load(

@@ -389,3 +389,16 @@ def test_pages_are_called_after_what_they_show(way: Way) -> None:
     titles = {name: (way.root / name).read_text(encoding="utf-8") for name in ("report.html", "answers.html")}
     assert "<title>Scores of answers.parquet against truth.csv</title>" in titles["report.html"]
     assert "<title>What the run &#39;run&#39; answers</title>" in titles["answers.html"]
+
+
+def test_photos_of_one_person_answer_for_each_other_where_that_is_asked(way: Way, tmp_path: Path) -> None:
+    words = ("predict", way.root / "run", way.root / "manifest.parquet", "--split", "test")
+    done(*words, "--out", tmp_path / "plain.parquet")
+    said = done(*words, "--same-people", 7, "--out", tmp_path / "people.parquet")
+    plain, shared = (read_predictions(tmp_path / f"{name}.parquet") for name in ("plain", "people"))
+    assert plain.ids == shared.ids
+    assert np.allclose(plain.marginals["mask"], shared.marginals["mask"], atol=1e-5)
+    assert not np.allclose(plain.marginals["age"], shared.marginals["age"], atol=1e-5)
+    assert any(stamp.startswith("transductive: 42 photos taken for ") for stamp in shared.stamps)
+    assert "transductive" in said.err
+    assert not any("transductive" in stamp for stamp in plain.stamps)

@@ -59,6 +59,14 @@ FastOption = Annotated[
 ]
 
 
+SamePeople = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=0, help="Photos that look like one person, up to N, share gender and age: the score tells."
+    ),
+]
+
+
 def predict(
     models: Annotated[
         list[Path] | None,
@@ -75,6 +83,7 @@ def predict(
         str, typer.Option(metavar="FORM", help="Views to average: none, flip, crops, random:K, flips4, d4.")
     ] = "",
     fast: FastOption = False,
+    same_people: SamePeople = 0,
     decision: DecisionOption = "",
     split: Annotated[
         list[str] | None, typer.Option(metavar="SPLIT", help="Only these splits of a manifest; may be repeated.")
@@ -107,7 +116,7 @@ def predict(
     from trifacet.learn.predictor import load_model
 
     pictures = False if no_pictures else None
-    loaded = load_model(runs, device=device, tta=tta or None, pictures=pictures, is_fast=fast)
+    loaded = load_model(runs, device=device, tta=tta or None, pictures=pictures, is_fast=fast, same_people=same_people)
     _tell_fast(loaded, device, is_asked=fast)
     table = out if form == "answers" else None
     with render.bars() as bars:

@@ -70,6 +70,15 @@ class Predictor(Protocol[Input]):
         """Joint probabilities (B, K) and the year distribution (B, A) of B prepared inputs."""
         ...
 
+    @property
+    def same_people(self) -> int:
+        """How many photos a person has at most, where photos of one person answer for each other; 0: they do not."""
+        ...
+
+    def features(self, inputs: Sequence[Input]) -> Float32Array:
+        """What is seen in B prepared inputs, (B, d): like photos are near each other. It stays in memory."""
+        ...
+
     def threads(self, n: int) -> AbstractContextManager[Executor]:
         """`n` threads that may all call `probs` at once."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -77,6 +77,7 @@ class Model:
     has_pictures: bool = True
     finder: FaceFinder | None = None
     views: Views = VIEWS["none"]
+    same_people: int = 0
 
     def __repr__(self) -> str:
         classes = " x ".join(f"{a.name} {len(a.classes)}" for a in self.schema.attributes)
@@ -110,6 +111,13 @@ class Model:
         joint = torch.stack([joint for joint, _ in answers]).mean(dim=0)
         years = [y for _, y in answers if y is not None]
         return joint.cpu().numpy(), torch.stack(years).mean(dim=0).cpu().numpy() if years else None
+
+    @torch.inference_mode()
+    def features(self, inputs: Sequence[ImageArray] | ImageArray) -> Float32Array:
+        """What the head reads of prepared inputs (B, h, w, 3) uint8, (B, n_features): of a face backbone a template."""
+        photos = to_tensor(np.asarray(inputs), self.device)
+        seen: Float32Array = self.net.features(photos.float()).cpu().numpy()  # type: ignore[operator]
+        return seen
 
     @contextmanager
     def threads(self, n: int) -> Iterator[ThreadPoolExecutor]:
@@ -211,21 +219,24 @@ def load_model(
     tta: str | None = None,
     pictures: bool | None = None,
     is_fast: bool = False,
+    same_people: int = 0,
 ) -> Model | Committee:
     """The model in a finished run or an ensemble, ready to `predict(images)`; None takes the recipe's setting.
 
     Several paths answer together, as the mean of their probabilities under the labels of the first.
     pictures: whether a page of its answers shows photos. is_fast: bfloat16 where the hardware computes it, in half the
-    time; probabilities move by a few hundredths at most (docs/log.md, 2026-11-22).
+    time; probabilities move by a few hundredths at most (docs/log.md, 2026-11-22). same_people: photos that look like
+    one person, up to so many, share their answers of gender and age (`measure.people`); 0: each photo for itself.
 
     Raises:
         RunError: TRI400 no run, TRI401 not finished, TRI403 its weights are damaged, TRI420 no ensemble, TRI421 a
             member is not what it was. PredictionsError: TRI301, members of other labels.
     """
-    load = partial(load_model, device=device, tta=tta, pictures=pictures, is_fast=is_fast)
+    load = partial(load_model, device=device, tta=tta, pictures=pictures, is_fast=is_fast, same_people=same_people)
     if not isinstance(path, str | Path):
         return committee([load(one) for one in path]) if len(path) > 1 else load(path[0])
     if is_ensemble(Path(path)):
         ensemble = open_ensemble(Path(path))
         return seated(ensemble, [load(ensemble.member_path(member)) for member in ensemble.heard])
-    return open_model(open_finished_run(Path(path)), device=device, tta=tta, pictures=pictures, is_fast=is_fast)
+    model = open_model(open_finished_run(Path(path)), device=device, tta=tta, pictures=pictures, is_fast=is_fast)
+    return replace(model, same_people=same_people)
