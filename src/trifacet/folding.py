@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ from trifacet.ensembles.pool import answered, pooled
 from trifacet.opening import new_run, open_inputs, ready_to_train, start_from
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.report import evaluation_report
-from trifacet.report.material import photos_to_show
+from trifacet.report.material import photos_to_show, size_text
 from trifacet.scoring import evaluate
 from trifacet.training import Told, check, train_run
 
@@ -188,16 +188,11 @@ def _finish(folds: Folds, manifest: Manifest, *, runs: list[Run], told: Told) ->
     write_decision(folds.decision_path, rule)
     write_json(folds.scores_path, {name: score.as_json() for name, score in scores.items()})
     ensemble = Ensemble(folds.path, _ensemble_info(folds, oof, priors=priors, folded=folded, manifest=manifest))
-    page = _report(
-        ensemble.info, {**_named(by_fold), **dict(reversed(scores.items()))}, oof=oof, manifest=manifest, told=told
-    )
+    shown = {"out of folds" if name == "oof" else name: score for name, score in reversed(scores.items())}
+    page = _report(ensemble.info, shown, by_fold=by_fold, oof=oof, manifest=manifest, told=told)
     write_text(folds.report_path, page)
     write_json(folds.path / ABOUT, ensemble.info.model_dump(mode="json", by_alias=True))
     return open_ensemble(folds.path)
-
-
-def _named(by_fold: list[Evaluation]) -> dict[str, Evaluation]:
-    return {f"fold {i + 1}": evaluation for i, evaluation in enumerate(by_fold)}
 
 
 def _macro_f1(evaluation: Evaluation) -> float | None:
@@ -230,7 +225,13 @@ def _ensemble_info(
 
 
 def _report(
-    info: EnsembleInfo, scores: Mapping[str, Evaluation], *, oof: _OutOfFolds, manifest: Manifest, told: Told
+    info: EnsembleInfo,
+    scores: Mapping[str, Evaluation],
+    *,
+    by_fold: Sequence[Evaluation],
+    oof: _OutOfFolds,
+    manifest: Manifest,
+    told: Told,
 ) -> str:
     """The report page of all folds, the answers out of folds in detail."""
     from trifacet.learn.predictor import geometry_of
@@ -239,7 +240,7 @@ def _report(
     if recipe.report.pictures:
         pixels = open_inputs(manifest, geometry_of(recipe), progress=told.progress)
         place = {photo_id: i for i, photo_id in enumerate(manifest.photo_ids)}
-        ids = photos_to_show(scores["oof"])["photo_id"]
+        ids = photos_to_show(scores["out of folds"])["photo_id"]
         shown = {one: thumbnail_uri(np.asarray(pixels[place[one]])) for one in ids}
     facts = {
         "name": info.name,
@@ -248,7 +249,10 @@ def _report(
         "trained": f"{info.seconds / 60:.1f} minutes",
         "folds": spread_text(info),
         **({} if recipe.report.pictures else {"photos": "not shown, by report.pictures"}),
-        "Reports of the folds": {run.info.name: f"{run.path.name}/report/index.html" for run in oof.runs},
+        "Folds, macro F1 (a report each in their folders)": {
+            f"fold {i + 1}, {run.path.name}": f"{score.joint.macro_f1 if score.joint else '-'} on {size_text(score)}"
+            for i, (run, score) in enumerate(zip(oof.runs, by_fold, strict=True))
+        },
         "Inputs": info.inputs,
         "Versions": info.versions,
         "Machine": {key: value for key, value in info.machine.items() if not key.startswith(("peak_", "kept_"))},
