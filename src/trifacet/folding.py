@@ -188,7 +188,7 @@ def _finish(folds: Folds, manifest: Manifest, *, runs: list[Run], told: Told) ->
     write_decision(folds.decision_path, rule)
     write_json(folds.scores_path, {name: score.as_json() for name, score in scores.items()})
     ensemble = Ensemble(folds.path, _ensemble_info(folds, oof, priors=priors, folded=folded, manifest=manifest))
-    shown = {"out of folds" if name == "oof" else name: score for name, score in reversed(scores.items())}
+    shown = {"held-out folds" if name == "oof" else name: score for name, score in reversed(scores.items())}
     page = _report(ensemble.info, shown, by_fold=by_fold, oof=oof, manifest=manifest, told=told)
     write_text(folds.report_path, page)
     write_json(folds.path / ABOUT, ensemble.info.model_dump(mode="json", by_alias=True))
@@ -240,7 +240,7 @@ def _report(
     if recipe.report.pictures:
         pixels = open_inputs(manifest, geometry_of(recipe), progress=told.progress)
         place = {photo_id: i for i, photo_id in enumerate(manifest.photo_ids)}
-        ids = photos_to_show(scores["out of folds"])["photo_id"]
+        ids = photos_to_show(scores["held-out folds"])["photo_id"]
         shown = {one: thumbnail_uri(np.asarray(pixels[place[one]])) for one in ids}
     facts = {
         "name": info.name,
