@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from trifacet.pages.contact import image_grid
     from trifacet.pixels.decode import decode
     from trifacet.pixels.statistics import calc_statistics
+    from trifacet.searching import resume_search, search
     from trifacet.stages import (
         combine,
         compare,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         train,
         train_folds,
     )
+    from trifacet.trials.folder import SearchPlan
 
     __version__: str
 
@@ -73,6 +75,7 @@ _HOMES = {
     "Reading": "data.sources",
     "Recipe": "core.recipe",
     "Run": "core.run",
+    "SearchPlan": "trials.folder",
     "TrifacetError": "core.errors",
     "average": "stages",
     "calc_statistics": "pixels.statistics",
@@ -103,6 +106,8 @@ _HOMES = {
     "read_predictions": "core.predictions",
     "read_schema": "core.schema",
     "resume": "stages",
+    "resume_search": "searching",
+    "search": "searching",
     "seed_everything": "learn.device",
     "split": "stages",
     "submit": "stages",
@@ -128,6 +133,7 @@ __all__ = [
     "Reading",
     "Recipe",
     "Run",
+    "SearchPlan",
     "TrifacetError",
     "__version__",
     "average",
@@ -157,6 +163,8 @@ __all__ = [
     "read_predictions",
     "read_schema",
     "resume",
+    "resume_search",
+    "search",
     "seed_everything",
     "split",
     "submit",

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trifacet.cli import answers, data, doctor, ensembles, lists, queue, train
+from trifacet.cli import answers, data, doctor, ensembles, lists, queue, search, train
 from trifacet.cli.command import Command, Group, QueueCommand, TrainCommand
 from trifacet.core.errors import TrifacetError
 
@@ -37,6 +37,7 @@ app.command(cls=Command, rich_help_panel=PHOTOS)(data.faces)
 app.add_typer(data.cache, name="cache", rich_help_panel=PHOTOS)
 app.command("train", cls=TrainCommand, rich_help_panel=MODELS)(train.train)
 app.command("queue", cls=QueueCommand, rich_help_panel=MODELS)(queue.queue)
+app.command(cls=Command, rich_help_panel=MODELS)(search.search)
 app.command(cls=Command, rich_help_panel=MODELS)(ensembles.average)
 app.command(cls=Command, rich_help_panel=MODELS)(ensembles.pseudo)
 app.command(cls=Command, rich_help_panel=MODELS)(lists.recipes)

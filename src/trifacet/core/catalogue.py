@@ -315,6 +315,26 @@ CATALOGUE: dict[str, Entry] = {
         "A line of results.jsonl was changed by hand, or written by a newer trifacet. No job is begun meanwhile.",
         "Correct or remove the line; each job's own row stands in result.jsonl beside its log.",
     ),
+    "TRI440": Entry(
+        "This is not a search",
+        "The folder has no search.json, or it cannot be read.",
+        "Pass the folder that `trifacet search --out` made.",
+    ),
+    "TRI441": Entry(
+        "No trial could be trained",
+        "Every trial of the search failed, the recipe as it is among them. The message of the first is shown.",
+        "Train the recipe by itself with `trifacet train`, then search from what works.",
+    ),
+    "TRI450": Entry(
+        "A file of weights holds code",
+        "The file holds a whole pickled model, or other objects that are made by running code. It was not run.",
+        "Save the weights alone where they were trained: torch.save(model.state_dict(), 'weights.pth').",
+    ),
+    "TRI451": Entry(
+        "Old weights cannot be taken over",
+        "The file is damaged, holds no weights, or those of a network that is not recognised.",
+        "Name the network with --backbone; `trifacet backbones` lists what there is.",
+    ),
     "TRI600": Entry(
         "An extra is not installed",
         "This command needs packages that the base install leaves out.",

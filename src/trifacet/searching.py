@@ -1,0 +1,348 @@
+"""A recipe and what may change in it to a better recipe: each trial is a run, and none is trained twice."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from trifacet.core.config import Layer, Resolved, flatten, resolve, set_layer
+from trifacet.core.errors import MachineError, TrifacetError, error
+from trifacet.core.files import atomic_folder, is_disk_full, read_json, sha256_file, write_json, write_text
+from trifacet.core.manifest import Manifest, read_manifest, write_manifest
+from trifacet.core.recipe import Recipe
+from trifacet.core.run import Run, locked, now, open_run, save_run
+from trifacet.opening import (
+    CHECKS,
+    Progress,
+    new_run,
+    open_data,
+    open_recipe,
+    quiet,
+    ready_to_train,
+    require_train,
+    with_faces,
+)
+from trifacet.training import Told, check, train_run
+from trifacet.trials.folder import ABOUT, Search, SearchInfo, SearchPlan, open_search
+from trifacet.trials.page import POLICY, changes_words, counts_words, honest_words, search_page
+from trifacet.trials.policies import best_policies, draw_policy
+from trifacet.trials.space import Axis, parse_axes
+from trifacet.trials.study import (
+    Row,
+    best_row,
+    draw,
+    importances,
+    is_hopeless,
+    note_changes,
+    open_study,
+    require_optuna,
+    rows_of,
+    take_up,
+    tell,
+    was_hopeless,
+)
+
+if TYPE_CHECKING:
+    import optuna
+
+    from trifacet.learn.train import OnTick, Tick
+
+OnTrial = Callable[[Row], None]
+NO_WEIGHTS = "the weights were deleted by the search, which keeps those of its best trial"
+INTERVAL_ERRORS = 2 * 1.96  # standard errors in a 95 % interval
+
+
+class Pruned(KeyboardInterrupt):
+    """A trial is below the others: it is stopped as by Ctrl-C, and its run stands there as interrupted."""
+
+
+def search(
+    recipe: Resolved[Recipe] | Path | str = "quick",
+    *,
+    data: Manifest | Path | str,
+    out: Path | str,
+    plan: SearchPlan,
+    timeout_minutes: float | None = None,
+    progress: Progress = quiet,
+    on_tick: OnTick | None = None,
+    on_trial: OnTrial | None = None,
+) -> Search:
+    """A recipe to a better one, best.yaml, by training trials of it on a split manifest; each is a run below trials/.
+
+    Raises:
+        ConfigError: TRI100 to TRI104. ManifestError, RunError: what training would stop at; TRI402; TRI441, no trial
+            could be trained. MissingExtraError: TRI600.
+    """
+    require_train()
+    require_optuna()
+    axes, resolved = plan.check(), open_recipe(recipe, plan.sets)
+    settings = _seeded(resolved.settings)
+    info = SearchInfo(
+        name=Path(out).name,
+        created=now(),
+        plan=plan,
+        recipe_name=str(recipe) if isinstance(recipe, str | Path) else "the recipe",
+        recipe=differences(settings),
+    )
+    for axis in axes:
+        _check_axis(info, axis)
+    manifest = ready_to_train(open_data(data, progress=progress), settings)
+    cuts = {settings.data.crop, *(choice for axis in axes if axis.key == "data.crop" for choice in axis.choices)}
+    for crop in sorted(cuts):  # faces are looked for once, and not by each trial
+        cut = settings.model_copy(update={"data": settings.data.model_copy(update={"crop": crop})})
+        manifest = with_faces(manifest, cut, progress=progress)
+    check(manifest, settings, start=None)
+    with atomic_folder(Path(out)) as folder:
+        made = Search(folder, info)
+        write_manifest(made.manifest_path, manifest)
+        made = Search(folder, info.model_copy(update={"inputs": {"manifest": sha256_file(made.manifest_path)}}))
+        write_json(folder / ABOUT, made.info.model_dump(mode="json"))
+    told = _Told(progress, on_tick, on_trial or quiet, timeout_minutes)
+    return _searched(Search(Path(out), made.info), told)
+
+
+def resume_search(
+    path: Path | str,
+    *,
+    n_trials: int | None = None,
+    timeout_minutes: float | None = None,
+    progress: Progress = quiet,
+    on_tick: OnTick | None = None,
+    on_trial: OnTrial | None = None,
+) -> Search:
+    """A search that was stopped gone on with, its trial under way from that run's newest checkpoint.
+
+    n_trials: more trials than were asked for at first. Raises RunError TRI408, TRI440, TRI441.
+    """
+    require_train()
+    require_optuna()
+    found = open_search(Path(path))
+    if n_trials and n_trials != found.info.plan.n_trials:
+        plan = found.info.plan.model_copy(update={"n_trials": n_trials})
+        plan.check()
+        found = Search(found.path, found.info.model_copy(update={"plan": plan}))
+        write_json(found.path / ABOUT, found.info.model_dump(mode="json"))
+    return _searched(found, _Told(progress, on_tick, on_trial or quiet, timeout_minutes))
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Who is told how a search goes, and after how many minutes no trial begins any more."""
+
+    progress: Progress
+    on_tick: OnTick | None
+    on_trial: OnTrial
+    timeout_minutes: float | None
+
+
+def _searched(search: Search, told: _Told) -> Search:
+    """The search with all its trials ended, or as many as the time allowed for."""
+    axes, plan, began = parse_axes(search.info.plan.over), search.info.plan, time.monotonic()
+    manifest, inside = read_manifest(search.manifest_path), _inside(search, axes)
+    with locked(search):
+        study = open_study(search.journal_path)
+        for row in (rows := rows_of(study)):
+            if row.state != "running":
+                told.on_trial(row)
+        while sum(row.state != "running" for row in rows) < plan.n_trials:
+            if told.timeout_minutes is not None and time.monotonic() - began >= 60 * told.timeout_minutes:
+                break
+            trial = take_up(study, seed=plan.seed, first=inside)
+            if "changes" not in trial.user_attrs:
+                note_changes(trial, _changes(trial, axes, plan=plan, is_drawn=bool(trial.number or inside)))
+            tell(study, trial, _trial(search, trial, manifest=manifest, told=told))
+            rows = rows_of(study)
+            _save(search, study, rows=rows, axes=axes)
+            told.on_trial(rows[trial.number])
+        _save(search, study, rows=rows, axes=axes)
+    if rows and best_row(rows) is None:
+        raise error("TRI441", "no trial could be trained", where=str(search.path), got=rows[0].problem)
+    return search
+
+
+def _changes(trial: optuna.Trial, axes: tuple[Axis, ...], *, plan: SearchPlan, is_drawn: bool) -> dict[str, str]:
+    """What a trial changes in the recipe: nothing in the first, whose values stand in the journal all the same."""
+    drawn = draw(trial, axes) if is_drawn else {}
+    if trial.number == 0:
+        return {}
+    if plan.has_policies:
+        return {POLICY: json.dumps([draw_policy(seed=plan.seed, number=trial.number)])}
+    return drawn
+
+
+def _trial(search: Search, trial: optuna.Trial, *, manifest: Manifest, told: _Told) -> Row:
+    """A trial trained to its end, or until it is pruned or fails; the machine's own troubles are raised."""
+    number, changes, began = trial.number, trial.user_attrs["changes"], time.monotonic()
+    path = search.trial_path(number)
+    row = Row(number, "failed", None, changes)
+    try:
+        resolved = _resolved(search.info, changes)
+        if was_hopeless(trial, n_epochs=_n_judged(resolved.settings)[1]):
+            raise Pruned
+        run = _run(path, resolved, manifest=manifest, told=_watching(trial, resolved.settings, told))
+        row = replace(row, state="finished", score=run.info.best.macro_f1 if run.info.best else None)
+    except Pruned:
+        row = replace(row, state="pruned")
+    except Exception as problem:  # a setting that cannot be trained is a result: the search goes on
+        if is_disk_full(problem) or (isinstance(problem, MachineError) and problem.code != "TRI902"):
+            raise
+        said = str(problem) if isinstance(problem, TrifacetError) else f"{type(problem).__name__}: {problem}"
+        row = replace(row, problem=" ".join(said.split())[:500])
+    return replace(row, seconds=_seconds(path) or time.monotonic() - began)
+
+
+def _seconds(path: Path) -> float:
+    return open_run(path).info.seconds if (path / "run.json").is_file() else 0.0
+
+
+def _run(path: Path, recipe: Resolved[Recipe], *, manifest: Manifest, told: Told) -> Run:
+    """The finished run of a trial: a new one, or one that was left under way, or finished before that was told."""
+    run = open_run(path) if (path / "run.json").is_file() else None
+    if run is None or "manifest" not in run.info.inputs:  # nothing, or a folder that a kill left half made
+        shutil.rmtree(path, ignore_errors=True)
+        ready = with_faces(ready_to_train(manifest, recipe.settings), recipe.settings, progress=told.progress)
+        check(ready, recipe.settings, start=None)
+        run = new_run(path, recipe, manifest=ready)
+    if run.info.status == "finished":
+        return run
+    return train_run(run, read_manifest(run.manifest_path), start=None, told=told)
+
+
+def _watching(trial: optuna.Trial, recipe: Recipe, told: _Told) -> Told:
+    """What training tells, and the end of it where the trial is below the others."""
+    phase, n_epochs = _n_judged(recipe)
+
+    def tick(tick: Tick) -> None:
+        if told.on_tick:
+            told.on_tick(replace(tick, of=f"trial {trial.number}"))
+        is_whole = tick.phase == phase and tick.val_macro_f1 == tick.val_macro_f1
+        if is_whole and is_hopeless(trial, tick.val_macro_f1, epoch=tick.epoch) and tick.epoch < n_epochs:
+            raise Pruned
+
+    return Told(told.progress, tick)
+
+
+def _n_judged(recipe: Recipe) -> tuple[str, int]:
+    """The phase by whose epochs a trial is judged, and how many there are."""
+    return ("all", recipe.train.epochs) if recipe.train.epochs else ("head", recipe.train.head_epochs)
+
+
+def _resolved(info: SearchInfo, changes: Mapping[str, str]) -> Resolved[Recipe]:
+    """The recipe of a trial. Raises ConfigError TRI101, values that do not go together."""
+    over = Layer("--over", set_layer([f"{key}={text}" for key, text in changes.items()]).content)
+    return resolve(Recipe, [Layer(info.recipe_name, info.recipe), over], checks=CHECKS)
+
+
+def _check_axis(info: SearchInfo, axis: Axis) -> None:
+    """Refuses a key that no recipe has and values that it cannot hold; what needs other values with it may come."""
+    for text in axis.ends:
+        try:
+            _resolved(info, {axis.key: text})
+        except TrifacetError as problem:
+            if any(line.strip().startswith(axis.key) for line in problem.what.splitlines()):
+                raise
+
+
+def _inside(search: Search, axes: tuple[Axis, ...]) -> dict[str, str | float]:
+    """The recipe's own values on the axes, where all of them lie within; else {}: trial 0 tells Optuna nothing."""
+    values = flatten(_resolved(search.info, {}).settings.model_dump(mode="json", by_alias=True))
+    found: dict[str, str | float] = {}
+    for axis in axes:
+        value = values.get(axis.key)
+        if axis.choices:
+            same = [
+                text for text in axis.choices if flatten(set_layer([f"{axis.key}={text}"]).content) == {axis.key: value}
+            ]
+            found |= {axis.key: same[0]} if same else {}
+        elif isinstance(value, int | float) and axis.low <= value <= axis.high:
+            found[axis.key] = value
+    return found if len(found) == len(axes) else {}
+
+
+def _seeded(recipe: Recipe) -> Recipe:
+    """The recipe with a number for its seed: all trials draw alike."""
+    if recipe.train.seed != "random":
+        return recipe
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": secrets.randbelow(2**31)})})
+
+
+def differences(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe file must hold to mean this recipe: its differences from the defaults."""
+    own, plain = (one.model_dump(mode="json", by_alias=True) for one in (recipe, Recipe()))
+    changed = {
+        section: {key: value for key, value in values.items() if value != plain[section][key]}
+        for section, values in own.items()
+        if section != "schema"
+    }
+    kept = {section: values for section, values in changed.items() if values}
+    return kept | ({"schema": own["schema"]} if own["schema"] else {})
+
+
+def _save(search: Search, study: optuna.Study, *, rows: list[Row], axes: tuple[Axis, ...]) -> None:
+    """Writes the best recipe so far and the page, and takes away the weights that are not to be kept."""
+    best = best_row(rows)
+    uncertain = _standard_error(search, best) if best else None
+    if best:
+        content, about = _result(search, rows, best=best)
+        head = [*about, f"{honest_words(rows, error=uncertain)}.", f"trifacet train {search.best_path} --data DATA"]
+        text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110) if content else "{}\n"
+        write_text(search.best_path, "".join(f"# {line}\n" for line in head) + text)
+    shares = importances(study, axes)
+    write_text(search.report_path, search_page(search, rows, importances=shares, error=uncertain))
+    if search.info.plan.keep == "best":
+        for row in rows:
+            if row.state in ("finished", "pruned", "failed") and row != best:
+                _without_weights(search.trial_path(row.number))
+
+
+def _result(search: Search, rows: list[Row], *, best: Row) -> tuple[dict[str, Any], list[str]]:
+    """The best recipe's differences from the defaults, and lines that tell what it is."""
+    info, name, base = search.info, search.best_path.stem, rows[0].score if rows[0].state == "finished" else None
+    beside = f", the recipe as it is {base:.4f}" if base is not None else ""
+    over = "policies of augmentation" if info.plan.has_policies else "; ".join(info.plan.over)
+    about = [
+        f"{name}: {info.recipe_name} after a search, macro F1 on val {best.score:.4f}{beside} (trial {best.number}).",
+        f"Searched: {over}. Trials: {counts_words(rows)}. Changed: {changes_words(best)}.",
+    ]
+    if not info.plan.has_policies:
+        return differences(_resolved(info, best.changes).settings), about
+    scored = [
+        (r.score, json.loads(r.changes[POLICY])[0]) for r in rows if r.state == "finished" and POLICY in r.changes
+    ]
+    kept = best_policies([(score, policy) for score, policy in scored if score is not None], base=base or 0.0)
+    if not kept:
+        search.policies_path.unlink(missing_ok=True)
+        return differences(_resolved(info, {}).settings), [about[0], "No policy scored above the recipe as it is."]
+    policies = json.loads(json.dumps(kept))
+    head = f"# The {len(kept)} best policies of {search.path}: --set augment.policy={search.policies_path}\n"
+    write_text(search.policies_path, head + yaml.safe_dump(policies, default_flow_style=None, width=110))
+    about[1] = f"Searched: {over}. Trials: {counts_words(rows)}. Kept: the {len(kept)} best above the recipe as it is;"
+    about.append("each was trained by itself, and no trial had them together.")
+    return differences(_resolved(info, {POLICY: json.dumps(kept)}).settings), about
+
+
+def _standard_error(search: Search, best: Row) -> float | None:
+    """The standard error of the best trial's score by person, from the interval of its run; None where not known."""
+    path = search.trial_path(best.number) / "scores.json"
+    figure = read_json(path)["val"]["macro_f1"] if path.is_file() else None
+    return (figure["high"] - figure["low"]) / INTERVAL_ERRORS if figure else None
+
+
+def _without_weights(path: Path) -> None:
+    """Takes away a run's weights and checkpoints, and has the run say so."""
+    folders = [folder for folder in (path / "weights", path / "checkpoints") if folder.is_dir()]
+    if not folders:
+        return
+    run = open_run(path)
+    if NO_WEIGHTS not in run.info.notes:
+        save_run(run, notes=(*run.info.notes, NO_WEIGHTS))
+    for folder in folders:
+        shutil.rmtree(folder)
