@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from trifacet.data.sources import Reading
     from trifacet.demonstration import Demo, demo
     from trifacet.doctor import examine
+    from trifacet.importing import import_weights
     from trifacet.labelling import pseudo
     from trifacet.learn.device import seed_everything
     from trifacet.learn.predictor import Model, load_model
@@ -94,6 +95,7 @@ _HOMES = {
     "examine": "doctor",
     "image_grid": "pages.contact",
     "faces": "stages",
+    "import_weights": "importing",
     "ingest": "stages",
     "load_model": "learn.predictor",
     "open_data": "opening",
@@ -151,6 +153,7 @@ __all__ = [
     "examine",
     "faces",
     "image_grid",
+    "import_weights",
     "ingest",
     "load_model",
     "open_data",

@@ -155,7 +155,7 @@ def _searched(search: Search, told: _Told) -> Search:
         while sum(row.state != "running" for row in rows) < plan.n_trials:
             if told.timeout_minutes is not None and time.monotonic() - began >= 60 * told.timeout_minutes:
                 break
-            trial = take_up(study, seed=plan.seed, first=inside)
+            trial = take_up(study, first=inside)
             if "changes" not in trial.user_attrs:
                 note_changes(trial, _changes(trial, axes, plan=plan, is_drawn=bool(trial.number or inside)))
             tell(study, trial, _trial(search, trial, manifest=manifest, told=told))
@@ -170,7 +170,7 @@ def _searched(search: Search, told: _Told) -> Search:
 
 def _changes(trial: optuna.Trial, axes: tuple[Axis, ...], *, plan: SearchPlan, is_drawn: bool) -> dict[str, str]:
     """What a trial changes in the recipe: nothing in the first, whose values stand in the journal all the same."""
-    drawn = draw(trial, axes) if is_drawn else {}
+    drawn = draw(trial, axes, seed=plan.seed) if is_drawn else {}
     if trial.number == 0:
         return {}
     if plan.has_policies:

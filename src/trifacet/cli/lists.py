@@ -1,4 +1,4 @@
-"""What there is: `trifacet recipes`, `backbones`, `losses`, `augmentations` and `config show`."""
+"""What there is: recipes, backbones, losses, augmentations, settings; and what older systems left."""
 
 from __future__ import annotations
 
@@ -98,6 +98,29 @@ def import_config(
     for note in made.notes:
         render.warn(note)
     render.say(f"read as settings of {made.what}: [bold]{out}[/]\nnext: trifacet train {out} --data DATA")
+
+
+def import_weights(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="best.pth, epoch_0040.pth, ...")],
+    out: Annotated[Path, typer.Option("--out", help="A file for model.weights (.safetensors), or a run's folder.")],
+    settings: Annotated[
+        Path | None, typer.Option("--config", help="The old settings file; default config.json beside FILE.")
+    ] = None,
+    backbone: Annotated[str, typer.Option(metavar="NAME", help="Which network it is, if not recognised.")] = "",
+) -> None:
+    """Read the weights of an older system, never its code: to start training from, or as a run that answers.
+
+    A run needs the old 18-class head and the old settings file, which tells how photos were prepared.
+    """
+    from trifacet import importing
+    from trifacet.cli import render
+
+    made = importing.import_weights(file, out, config=settings, backbone=backbone)
+    for note in made.notes:
+        render.warn(note)
+    render.say(f"recognised as {made.network}: [bold]{made.path}[/]")
+    start = f"trifacet train --set model.backbone={made.network} --set model.weights={out} --data DATA"
+    render.say(f"next: {f'trifacet predict {out} PHOTOS --out answers.parquet' if made.is_run else start}")
 
 
 @config.command(cls=Command)

@@ -78,7 +78,7 @@ def _cut_half_line(journal: Path) -> None:
         journal.unlink()
 
 
-def take_up(study: optuna.Study, *, seed: int, first: Mapping[str, str | float]) -> optuna.Trial:
+def take_up(study: optuna.Study, *, first: Mapping[str, str | float]) -> optuna.Trial:
     """The trial that a process left under way, or a new one. first: what the very first is to draw, if it draws."""
     import optuna
 
@@ -86,16 +86,18 @@ def take_up(study: optuna.Study, *, seed: int, first: Mapping[str, str | float])
     if not trials and first:
         study.enqueue_trial(dict(first))
     left = [trial for trial in trials if trial.state == optuna.trial.TrialState.RUNNING]
-    number = left[0].number if left else sum(t.state != optuna.trial.TrialState.WAITING for t in trials)
-    state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-    study.sampler = optuna.samplers.TPESampler(seed=state)
     return optuna.Trial(study, left[0]._trial_id) if left else study.ask()
 
 
-def draw(trial: optuna.Trial, axes: Sequence[Axis]) -> dict[str, str]:
+def draw(trial: optuna.Trial, axes: Sequence[Axis], *, seed: int) -> dict[str, str]:
     """A value for each axis, as `--set` reads it; what a trial has drawn already stays."""
+    import optuna
+
     drawn: dict[str, str] = {}
-    for axis in axes:
+    for i, axis in enumerate(axes):
+        # A sampler for each value: a trial that was killed between two of them draws the rest alike.
+        state = int(np.random.SeedSequence([seed, trial.number, i]).generate_state(1)[0])
+        trial.study.sampler = optuna.samplers.TPESampler(seed=state)
         if axis.choices:
             drawn[axis.key] = trial.suggest_categorical(axis.key, axis.choices)
         elif axis.number == "whole":
