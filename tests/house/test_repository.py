@@ -89,6 +89,8 @@ def test_what_the_package_imports_it_declares() -> None:
         "trifacet/learn/": extras["train"],
         "trifacet/learn/services.py": extras["wandb"] | extras["mlflow"],
         "trifacet/pixels/faces.py": extras["faces"],
+        "trifacet/trials/": extras["search"],
+        "trifacet/searching.py": extras["search"],
     }
     distributions = packages_distributions()
     undeclared = [

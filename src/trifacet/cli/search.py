@@ -113,6 +113,9 @@ def _tell(search: Search) -> None:
     from trifacet.trials.study import best_row, open_study, rows_of
 
     rows = rows_of(open_study(search.journal_path))
+    if not (best := best_row(rows)):
+        render.say(f"no trial was trained yet; go on with: trifacet search --resume {search.path}")
+        return
     done = sorted((r for r in rows if r.state == "finished"), key=lambda r: (-(r.score or 0), r.number))
     shown = [(r.number, f"{r.score:.4f}", f"{r.seconds / 60:.1f}", changes_words(r)) for r in done[:10]]
     title = f"{search.path}: {counts_words(rows)}"
@@ -120,7 +123,7 @@ def _tell(search: Search) -> None:
     for line in search.best_path.read_text(encoding="utf-8").splitlines():
         if "flatters" in line:
             render.warn(line.removeprefix("# "))
-    if (best := best_row(rows)) and best.number == 0:
+    if best.number == 0:
         render.warn("no trial was better than the recipe as it is")
     render.say(f"report: [bold]{search.report_path}[/]")
     render.say(f"next: trifacet train {search.best_path} --data DATA")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -61,10 +61,10 @@ def open_study(journal: Path) -> optuna.Study:
     if journal.is_file():
         _cut_half_line(journal)
     storage = JournalStorage(JournalFileBackend(str(journal)))
+    sampler = optuna.samplers.TPESampler(multivariate=False)  # `draw` has one for each value; this one draws nothing
     pruner = optuna.pruners.MedianPruner(n_startup_trials=N_UNJUDGED, n_warmup_steps=FIRST_JUDGED)
-    return optuna.create_study(
-        storage=storage, pruner=pruner, study_name="search", direction="maximize", load_if_exists=True
-    )
+    about: dict[str, Any] = {"study_name": "search", "direction": "maximize", "load_if_exists": True}
+    return optuna.create_study(storage=storage, sampler=sampler, pruner=pruner, **about)
 
 
 def _cut_half_line(journal: Path) -> None:
@@ -95,9 +95,9 @@ def draw(trial: optuna.Trial, axes: Sequence[Axis], *, seed: int) -> dict[str, s
 
     drawn: dict[str, str] = {}
     for i, axis in enumerate(axes):
-        # A sampler for each value: a trial that was killed between two of them draws the rest alike.
+        # Each value by itself and from its own seed: a trial killed between two of them draws the rest alike.
         state = int(np.random.SeedSequence([seed, trial.number, i]).generate_state(1)[0])
-        trial.study.sampler = optuna.samplers.TPESampler(seed=state)
+        trial.study.sampler = optuna.samplers.TPESampler(seed=state, multivariate=False)
         if axis.choices:
             drawn[axis.key] = trial.suggest_categorical(axis.key, axis.choices)
         elif axis.number == "whole":

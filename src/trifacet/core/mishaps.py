@@ -1,0 +1,143 @@
+"""The error codes of runs, of what is made of them, and of the machine; those of what goes in stand in `catalogue`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One row of the catalogue: the heading in the reference, why it happens, what helps."""
+
+    title: str
+    why: str
+    remedy: str
+
+
+MISHAPS: dict[str, Entry] = {
+    "TRI400": Entry(
+        "This is not a run",
+        "The folder has no run.json, or it cannot be read.",
+        "Pass the folder that `trifacet train --out` made.",
+    ),
+    "TRI401": Entry(
+        "The run is not finished",
+        "Training has not ended, so the run has no weights and no decision rule to use yet.",
+        "Finish it with `trifacet train --resume RUN`.",
+    ),
+    "TRI402": Entry(
+        "The place for the run is taken",
+        "The output folder exists and is not empty.",
+        "Choose another --out, or use --name, which numbers runs by itself; nothing is ever overwritten.",
+    ),
+    "TRI403": Entry(
+        "Weights cannot be loaded",
+        "A weights file is missing, damaged, or belongs to another network.",
+        "Check the path and the model named in the recipe.",
+    ),
+    "TRI404": Entry(
+        "Training cannot start on this data",
+        "The manifest has no split, or one split lacks photos or labels that training needs.",
+        "Run `trifacet split` first and check `trifacet ingest`'s class counts.",
+    ),
+    "TRI405": Entry(
+        "Training diverged",
+        "The loss became infinite or no number. The checkpoints from before it are kept.",
+        "Lower optim.lr, or set optim.clip_norm; check the labels of the newest photos.",
+    ),
+    "TRI406": Entry(
+        "No checkpoint is whole",
+        "Every checkpoint's content differs from the hash in its name. They are set aside as *.damaged.",
+        "Check the disk, then train again into another folder.",
+    ),
+    "TRI407": Entry(
+        "The run cannot be gone on with",
+        "It is finished already.",
+        "Train into another folder; `--init RUN` starts from its weights.",
+    ),
+    "TRI409": Entry(
+        "A teacher has seen val or test",
+        "A run named in `loss.teachers` was trained on photos that the new run is chosen or scored by, or folds named "
+        "there have no answer about each photo to train on.",
+        "Take a teacher of the same split: train it on the same manifest, folds with `--folds 5 --keep-val`.",
+    ),
+    "TRI408": Entry(
+        "The run is being trained",
+        "Another process holds the run's lock. Two of them would write over each other.",
+        "Wait for it, or stop it; a lock ends with its process, however that ends.",
+    ),
+    "TRI423": Entry(
+        "Weights that cannot be averaged",
+        "A run kept too few epochs, or runs have other networks, photos or splits.",
+        "Average epochs of one run (`train.keep_epochs`), or runs of one recipe's network on one manifest.",
+    ),
+    "TRI420": Entry(
+        "This is not an ensemble",
+        "The folder's ensemble.json cannot be read, or was written by a newer trifacet.",
+        "Pass the folder that `trifacet ensemble --out` made, or make it again.",
+    ),
+    "TRI421": Entry(
+        "A member of the ensemble has changed",
+        "A member was moved, removed or trained anew, so the ensemble would answer otherwise than it was measured.",
+        "Put the member back, or make the ensemble again with `trifacet ensemble`.",
+    ),
+    "TRI430": Entry(
+        "Jobs of the queue failed",
+        "The queue went on to its end, and some of its recipes were not trained. Each has its log and its message.",
+        "Read DIR/failed/NAME/log.txt, mend the recipe, and move it back into DIR/queued.",
+    ),
+    "TRI431": Entry(
+        "The results of a queue cannot be read",
+        "A line of results.jsonl was changed by hand, or written by a newer trifacet. No job is begun meanwhile.",
+        "Correct or remove the line; each job's own row stands in result.jsonl beside its log.",
+    ),
+    "TRI440": Entry(
+        "This is not a search",
+        "The folder has no search.json, or it cannot be read.",
+        "Pass the folder that `trifacet search --out` made.",
+    ),
+    "TRI441": Entry(
+        "No trial could be trained",
+        "Every trial of the search failed, the recipe as it is among them. The message of the first is shown.",
+        "Train the recipe by itself with `trifacet train`, then search from what works.",
+    ),
+    "TRI450": Entry(
+        "A file of weights holds code",
+        "The file holds a whole pickled model, or other objects that are made by running code. It was not run.",
+        "Save the weights alone where they were trained: torch.save(model.state_dict(), 'weights.pth').",
+    ),
+    "TRI451": Entry(
+        "Old weights cannot be taken over",
+        "The file is damaged, holds no weights, or those of a network that is not recognised.",
+        "Name the network with --backbone; `trifacet backbones` lists what there is.",
+    ),
+    "TRI600": Entry(
+        "An extra is not installed",
+        "This command needs packages that the base install leaves out.",
+        "Install the extra that is named, for example `pip install 'trifacet[train]'`.",
+    ),
+    "TRI900": Entry(
+        "The disk is full",
+        "Writing stopped because no space was left. What was there before is untouched.",
+        "Free some space, or write to another disk, and run the command again.",
+    ),
+    "TRI901": Entry(
+        "A place cannot be written",
+        "The folder does not exist, is a file, or this user may not write there.",
+        "Choose another path or correct its permissions.",
+    ),
+    "TRI902": Entry(
+        "Out of memory",
+        "The device or the machine has too little memory for this batch.",
+        "Lower train.batch_size or data.image_size.",
+    ),
+    "TRI903": Entry(
+        "A pixel cache is larger than the limit",
+        "The decoded photos would take more room than all caches together may.",
+        "Raise TRIFACET_CACHE_GB, or lower data.image_size.",
+    ),
+    "TRI904": Entry(
+        "Training is paused: the disk is full",
+        "A file of the run did not fit. The run keeps its newest whole checkpoint, and its status is `paused`.",
+        "Free some space and go on with `trifacet train --resume RUN`.",
+    ),
+}
