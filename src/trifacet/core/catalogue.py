@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from trifacet.core.mishaps import MISHAPS, Entry
 
-
 CATALOGUE: dict[str, Entry] = {
     "TRI100": Entry(
         "A name is not known",
