@@ -432,4 +432,68 @@ CASES = {
         3,
         "TRI104 --take-over: needs the folder that holds `queue` and `ends`, got 'ROOT/bare'. See --help.",
     ),
+    "a search of nothing": Case(
+        "search --data ROOT/good --out ROOT/s",
+        3,
+        "TRI104 search: a search needs --over KEY=VALUES, or --policies, and not both. See --help.",
+    ),
+    "a search without photos": Case(
+        "search --out ROOT/s --policies",
+        3,
+        "TRI104 search: --data and --out are needed. See --help.",
+    ),
+    "a search of one trial": Case(
+        "search --data ROOT/good --out ROOT/s --policies --trials 1",
+        3,
+        "TRI104 --trials: takes 2 or more: the first trial is the recipe as it is, got 1. See --help.",
+    ),
+    "a search of a setting that does not exist": Case(
+        "search --data ROOT/good --out ROOT/s --over optim.lrr=1|2",
+        3,
+        "TRI101 1 mistake in the recipe:\n  optim.lrr (--over): no such key. Did you mean 'lr'?\nCorrect each line.",
+    ),
+    "a search of a value that cannot be": Case(
+        "search --data ROOT/good --out ROOT/s --over model.backbone=face_resnet29|face_resnet92",
+        3,
+        "TRI101 1 mistake in the recipe:\n"
+        "  model.backbone (--over): no backbone 'face_resnet92'. Did you mean 'face_resnet29'? See "
+        "`trifacet backbones`.\n"
+        "Correct each line.",
+    ),
+    "a search beyond what a setting may be": Case(
+        "search --data ROOT/good --out ROOT/s --over augment.flip=0..2",
+        3,
+        "TRI101 1 mistake in the recipe:\n"
+        "  augment.flip (--over): must be less than or equal to 1, got 2.0.\n"
+        "Correct each line.",
+    ),
+    "a search in a place that is taken": Case(
+        "search --data ROOT/good --out ROOT/finished --over optim.lr=1e-4..1e-3",
+        6,
+        "TRI402 ROOT/finished: this place is taken. Choose another --out, or use --name, which numbers runs by itself; "
+        "nothing is ever overwritten.",
+    ),
+    "no search to go on with": Case(
+        "search --resume ROOT/finished",
+        6,
+        "TRI440 ROOT/finished: no search here (its folder holds search.json). Pass the folder that `trifacet search "
+        "--out` made.",
+    ),
+    "a search gone on with otherwise": Case(
+        "search --resume ROOT/finished --policies",
+        3,
+        "TRI104 --resume: goes on with the search as it is: of the other options only --trials and --timeout go with "
+        "it. See --help.",
+    ),
+    "old weights that are not there": Case(
+        "import-weights ROOT/best.pth --out ROOT/w.safetensors",
+        6,
+        "TRI451 ROOT/best.pth: no such file. Check the path.",
+    ),
+    "old weights to a place that is taken": Case(
+        "import-weights ROOT/best.pth --out ROOT/finished",
+        6,
+        "TRI402 ROOT/finished: this place is taken. Choose another --out, or use --name, which numbers runs by itself; "
+        "nothing is ever overwritten.",
+    ),
 }

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torchvision import transforms
 
 from tests.flow.command import TINY, done, trifacet
 from tests.flow.photos import World, write_world
@@ -23,7 +25,7 @@ CONFIG = {
     "batch_size": 64, "model": "BaseModel", "optimizer": "SGD", "lr": 1e-3, "val_ratio": 0.2,
     "criterion": "cross_entropy", "lr_decay_step": 20, "name": "exp",
 }  # fmt: skip
-MEAN, STD = torch.tensor([0.548, 0.504, 0.479]), torch.tensor([0.237, 0.247, 0.246])
+MEAN, STD = (0.548, 0.504, 0.479), (0.237, 0.247, 0.246)
 
 
 class Old(BaseModel):
@@ -57,10 +59,13 @@ def test_an_imported_run_answers_as_the_old_model_did(model: nn.Module, name: st
     path = write_old(tmp_path / "exp", model, model=name)
     said = done("import-weights", path, "--out", tmp_path / "run")
     assert f"trifacet predict {tmp_path / 'run'} PHOTOS" in said.out.replace("\n", "")
-    photos = np.random.default_rng(0).integers(0, 256, (4, 64, 48, 3), dtype=np.uint8)  # of the network's own size
-    inputs = (torch.from_numpy(photos).float() / 255 - MEAN) / STD
+    photos = np.random.default_rng(0).integers(0, 256, (4, 130, 101, 3), dtype=np.uint8)
+    steps = transforms.Compose(
+        [transforms.Resize((64, 48)), transforms.ToTensor(), transforms.Normalize(mean=MEAN, std=STD)]
+    )
+    inputs = torch.stack([steps(Image.fromarray(photo)) for photo in photos])
     with torch.inference_mode():
-        old = model.eval()(inputs.permute(0, 3, 1, 2)).softmax(dim=1).numpy()
+        old = model.eval()(inputs).softmax(dim=1).numpy()
     answers = load_model(tmp_path / "run").predict(list(photos))
     assert np.allclose(answers.probs, old, atol=1e-5)
     assert any("trained elsewhere" in stamp for stamp in answers.stamps)

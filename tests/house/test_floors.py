@@ -54,6 +54,7 @@ def test_imports_point_down() -> None:
         pytest.param("data/spoiled.py", "import torch", "only learn", id="torch outside learn"),
         pytest.param("data/spoiled.py", "def f():\n    import torch", "only learn", id="torch late outside learn"),
         pytest.param("learn/spoiled.py", "import onnxruntime", "only ship", id="an engine outside ship"),
+        pytest.param("data/spoiled.py", "import optuna", "only a search", id="Optuna outside a search"),
         pytest.param("data/spoiled.py", "import httpx", "only serve", id="an HTTP library outside serve"),
         pytest.param("core/spoiled.py", "import rich", "the ground", id="the ground prints"),
     ],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from trifacet.core.errors import TrifacetError
 from trifacet.trials.space import parse_axes
 from trifacet.trials.study import (
     Row,
@@ -17,6 +19,7 @@ from trifacet.trials.study import (
     is_hopeless,
     note_changes,
     open_study,
+    require_optuna,
     rows_of,
     take_up,
     tell,
@@ -108,6 +111,15 @@ def test_a_trial_below_the_median_of_the_others_is_hopeless_and_stays_so_after_a
     rows = rows_of(open_study(tmp_path / "journal"))
     assert [row.state for row in rows] == ["finished"] * 5 + ["failed", "pruned"]
     assert (rows[5].problem, rows[6].score) == ("stopped", 0.1)
+
+
+def test_without_optuna_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(TrifacetError) as told:
+        require_optuna()
+    assert str(told.value) == (
+        "TRI600 this needs the extra [search], got no optuna. Install it with `pip install 'trifacet[search]'`."
+    )
 
 
 def test_the_best_is_the_earliest_of_the_highest_that_are_finished() -> None:
