@@ -158,7 +158,7 @@ def _searched(search: Search, told: _Told) -> Search:
             trial = take_up(study, first=inside)
             if "changes" not in trial.user_attrs:
                 note_changes(trial, _changes(trial, axes, plan=plan, is_drawn=bool(trial.number or inside)))
-            tell(study, trial, _trial(search, trial, manifest=manifest, told=told))
+            tell(trial, _trial(search, trial, manifest=manifest, told=told))
             rows = rows_of(study)
             _save(search, study, rows=rows, axes=axes)
             told.on_trial(rows[trial.number])
@@ -187,7 +187,7 @@ def _trial(search: Search, trial: optuna.Trial, *, manifest: Manifest, told: _To
         resolved = _resolved(search.info, changes)
         if was_hopeless(trial, n_epochs=_n_judged(resolved.settings)[1]):
             raise Pruned
-        run = _run(path, resolved, manifest=manifest, told=_watching(trial, resolved.settings, told))
+        run = _run(path, resolved, manifest=manifest, told=_watching(trial, resolved.settings, told=told))
         row = replace(row, state="finished", score=run.info.best.macro_f1 if run.info.best else None)
     except Pruned:
         row = replace(row, state="pruned")
@@ -216,7 +216,7 @@ def _run(path: Path, recipe: Resolved[Recipe], *, manifest: Manifest, told: Told
     return train_run(run, read_manifest(run.manifest_path), start=None, told=told)
 
 
-def _watching(trial: optuna.Trial, recipe: Recipe, told: _Told) -> Told:
+def _watching(trial: optuna.Trial, recipe: Recipe, *, told: _Told) -> Told:
     """What training tells, and the end of it where the trial is below the others."""
     phase, n_epochs = _n_judged(recipe)
 

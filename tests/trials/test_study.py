@@ -41,7 +41,7 @@ def go_on(journal: Path, *, until: int, seed: int = 3, is_killed: bool = False) 
         trial = take_up(study, first={})
         changes = draw(trial, AXES, seed=seed)
         note_changes(trial, changes)
-        tell(study, trial, Row(trial.number, "finished", score(changes), changes, seconds=1.5))
+        tell(trial, Row(trial.number, "finished", score(changes), changes, seconds=1.5))
     if is_killed:
         draw(take_up(study, first={}), AXES[:2], seed=seed)  # half drawn
     return rows_of(study)
@@ -57,7 +57,7 @@ def test_a_search_killed_between_and_within_trials_draws_the_same(tmp_path: Path
     assert trial.number == len(rows_of(study)) - 1
     changes = draw(trial, AXES, seed=3)
     note_changes(trial, changes)
-    tell(study, trial, Row(trial.number, "finished", score(changes), changes, seconds=1.5))
+    tell(trial, Row(trial.number, "finished", score(changes), changes, seconds=1.5))
     assert go_on(tmp_path / "killed", until=16) == whole
     assert go_on(tmp_path / "other", until=16, seed=4) != whole
     assert len({row.changes["optim.lr"] for row in whole}) == 16
@@ -91,14 +91,14 @@ def test_a_trial_below_the_median_of_the_others_is_hopeless_and_stays_so_after_a
     for number in range(5):
         trial = take_up(study, first={})
         assert [is_hopeless(trial, (0.1 + number) / 10, epoch=epoch) for epoch in (1, 2, 3)] == [False] * 3
-        tell(study, trial, Row(number, "finished", number / 10, {}))
+        tell(trial, Row(number, "finished", number / 10, {}))
     trial = take_up(study, first={})
     assert not is_hopeless(trial, 0.0, epoch=1)  # the first epoch tells little
     assert not is_hopeless(trial, 0.3, epoch=2)
     trial = take_up(open_study(tmp_path / "journal"), first={})
     assert not was_hopeless(trial, n_epochs=4)
     worse = take_up(study, first={})
-    tell(study, worse, Row(5, "failed", None, {}, problem="stopped"))
+    tell(worse, Row(5, "failed", None, {}, problem="stopped"))
     trial = take_up(study, first={})
     assert not is_hopeless(trial, 0.1, epoch=1)
     assert is_hopeless(trial, 0.1, epoch=2)
@@ -107,7 +107,7 @@ def test_a_trial_below_the_median_of_the_others_is_hopeless_and_stays_so_after_a
     assert is_hopeless(again, 0.9, epoch=2), "an epoch gone through again is judged as it was"
     assert was_hopeless(again, n_epochs=4)
     assert not was_hopeless(again, n_epochs=2), "a trial that has ended is not stopped"
-    tell(study, again, Row(6, "pruned", None, {}))
+    tell(again, Row(6, "pruned", None, {}))
     rows = rows_of(open_study(tmp_path / "journal"))
     assert [row.state for row in rows] == ["finished"] * 5 + ["failed", "pruned"]
     assert (rows[5].problem, rows[6].score) == ("stopped", 0.1)

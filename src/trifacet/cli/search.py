@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,35 +55,40 @@ def search(
 
     require_train()
     require_optuna()
-    place = resume or out
     live: dict[str, Any] = {"timeout_minutes": timeout}
+    with _resumable(resume or out), render.bars() as bars:
+        live |= {"progress": bars.told, "on_tick": bars.ticked, "on_trial": _telling(bars.progress.console)}
+        if resume:
+            if recipe or data or out or over or policies or sets or keep_all:
+                what = "goes on with the search as it is: of the other options only --trials and --timeout go with it"
+                raise error("TRI104", what, where="--resume")
+            made = searching.resume_search(resume, n_trials=trials, **live)
+        else:
+            if data is None or out is None:
+                raise error("TRI104", "--data and --out are needed", where="search")
+            plan = SearchPlan(
+                over=tuple(over or ()),
+                sets=tuple(sets or ()),
+                has_policies=policies,
+                n_trials=20 if trials is None else trials,
+                seed=seed,
+                keep="all" if keep_all else "best",
+            )
+            made = searching.search(recipe or "quick", data=data, out=out, plan=plan, **live)
+    _tell(made)
+
+
+@contextmanager
+def _resumable(place: Path | None) -> Iterator[None]:
+    """Tells how to go on when a search is stopped, or fails, after it began."""
+    from trifacet.cli import render
+
     try:
-        with render.bars() as bars:
-            live |= {"progress": bars.told, "on_tick": bars.ticked, "on_trial": _telling(bars.progress.console)}
-            if resume:
-                if recipe or data or out or over or policies or sets or keep_all:
-                    what = (
-                        "goes on with the search as it is: of the other options only --trials and --timeout go with it"
-                    )
-                    raise error("TRI104", what, where="--resume")
-                made = searching.resume_search(resume, n_trials=trials, **live)
-            else:
-                if data is None or out is None:
-                    raise error("TRI104", "--data and --out are needed", where="search")
-                plan = SearchPlan(
-                    over=tuple(over or ()),
-                    sets=tuple(sets or ()),
-                    has_policies=policies,
-                    n_trials=20 if trials is None else trials,
-                    seed=seed,
-                    keep="all" if keep_all else "best",
-                )
-                made = searching.search(recipe or "quick", data=data, out=out, plan=plan, **live)
+        yield
     except BaseException:
         if place and (place / "search.json").is_file():
             render.err.print(f"Go on with: [bold]trifacet search --resume {place}[/]", soft_wrap=True)
         raise
-    _tell(made)
 
 
 def _telling(console: Console) -> Callable[[Row], None]:

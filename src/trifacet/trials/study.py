@@ -126,7 +126,7 @@ def was_hopeless(trial: optuna.Trial, *, n_epochs: int) -> bool:
     return bool(told) and max(told) < n_epochs and is_hopeless(trial, 0.0, epoch=max(told))
 
 
-def tell(study: optuna.Study, trial: optuna.Trial, row: Row) -> None:
+def tell(trial: optuna.Trial, row: Row) -> None:
     """Ends a trial as `row` says."""
     from optuna.trial import TrialState
 
@@ -134,9 +134,9 @@ def tell(study: optuna.Study, trial: optuna.Trial, row: Row) -> None:
     if row.problem:
         trial.set_user_attr("problem", row.problem)
     if row.state == "finished":
-        study.tell(trial, row.score)
+        trial.study.tell(trial, row.score)
     else:
-        study.tell(trial, state=TrialState.PRUNED if row.state == "pruned" else TrialState.FAIL)
+        trial.study.tell(trial, state=TrialState.PRUNED if row.state == "pruned" else TrialState.FAIL)
 
 
 def rows_of(study: optuna.Study) -> list[Row]:
