@@ -78,7 +78,7 @@ def search_page(
     }
     facts = html.facts_html({"Search": asked, "Inputs": search.info.inputs})
     sections.append(html.Section("What was asked", facts, "asked"))
-    return html.render_page(search.info.name, sections, subtitle=f"A search of {counts_words(rows) or 'no trial yet'}")
+    return html.render_page(search.info.name, sections, subtitle=f"Trials: {counts_words(rows) or 'none yet'}")
 
 
 def _result(rows: Sequence[Row]) -> Markup:
@@ -88,7 +88,7 @@ def _result(rows: Sequence[Row]) -> Markup:
     cards = [html.Card(f"best, trial {best.number}", f"{best.score:.3f}", notes=("macro F1 on val",))]
     if base is not None:
         cards.append(html.Card("the recipe as it is", f"{base:.3f}", notes=("macro F1 on val",)))
-        cards.append(html.Card("gain", f"{best.score - base:+.3f}", notes=("flattered: see below",)))
+        cards.append(html.Card("gain", f"{best.score - base:+.3f}", notes=("flattered: see above",)))
     done = [row for row in rows if row.state == "finished" and row.score is not None]
     numbers, scores = (
         np.array(values, dtype=float) for values in zip(*((r.number, r.score) for r in done), strict=True)
@@ -100,6 +100,7 @@ def _result(rows: Sequence[Row]) -> Markup:
 
 def _trials(search: Search, rows: Sequence[Row]) -> Markup:
     keys = list(dict.fromkeys(key for row in rows for key in row.changes))
+    has_problems = any(row.problem for row in rows)
     order = {"finished": 0, "pruned": 1, "failed": 2, "running": 3}
     table = []
     for row in sorted(rows, key=lambda row: (order[row.state], -(row.score or 0.0), row.number)):
@@ -111,10 +112,19 @@ def _trials(search: Search, rows: Sequence[Row]) -> Markup:
         ]
         minutes = html.Number(f"{row.seconds / 60:.1f}") if row.seconds else None
         table.append(
-            [link if has_page else str(row.number), row.score, row.state, minutes, *values, row.problem or None]
+            [
+                link if has_page else str(row.number),
+                row.score,
+                row.state,
+                minutes,
+                *values,
+                *([row.problem or None] if has_problems else []),
+            ]
         )
     return html.table_html(
-        ("trial", "macro F1", "", "minutes", *keys, "problem"), table, caption=f"Trials of {search.info.name}"
+        ("trial", "macro F1", "", "minutes", *keys, *["problem"] * has_problems),
+        table,
+        caption=f"Trials of {search.info.name}",
     )
 
 
