@@ -51,7 +51,7 @@ def data(world: World) -> Path:
 @pytest.fixture(scope="module")
 def whole(data: Path) -> Path:
     out = data.parent / "whole"
-    done("search", "--data", data, "--out", out, "--trials", 7, "--seed", 1, *OVER, *SETS)
+    done("search", "--data", data, "--out", out, "--trials", 8, "--seed", 1, *OVER, *SETS)
     return out
 
 
@@ -66,7 +66,7 @@ def same(rows: list[Row]) -> list[tuple[Any, ...]]:
 
 def test_every_trial_is_a_run_and_its_score_is_that_of_its_best_epoch(whole: Path) -> None:
     found = rows(whole)
-    assert [row.number for row in found] == list(range(7))
+    assert [row.number for row in found] == list(range(8))
     assert found[0].changes == {}
     for row in found:
         run = open_run(whole / f"trials/{row.number:03d}")
@@ -76,7 +76,7 @@ def test_every_trial_is_a_run_and_its_score_is_that_of_its_best_epoch(whole: Pat
         assert run.info.recipe.optim.lr == float(row.changes.get("optim.lr", 1e-4))
         assert run.info.recipe.loss.weights == ({"age": float(row.changes["loss.weights.age"])} if row.number else {})
         assert run.info.seed == 0
-    assert len({open_run(whole / f"trials/{i:03d}").info.inputs["manifest"] for i in range(7)}) == 1
+    assert len({open_run(whole / f"trials/{i:03d}").info.inputs["manifest"] for i in range(8)}) == 1
 
 
 def test_a_pruned_trial_was_below_the_median_and_is_stopped(whole: Path) -> None:
@@ -93,10 +93,10 @@ def test_a_pruned_trial_was_below_the_median_and_is_stopped(whole: Path) -> None
 def test_only_the_best_keeps_its_weights_and_the_others_say_so(whole: Path) -> None:
     best = best_row(rows(whole))
     assert best is not None
-    kept = [i for i in range(7) if (whole / f"trials/{i:03d}/weights").exists()]
+    kept = [i for i in range(8) if (whole / f"trials/{i:03d}/weights").exists()]
     assert kept == [best.number]
-    said = [NO_WEIGHTS in open_run(whole / f"trials/{i:03d}").info.notes for i in range(7)]
-    assert said == [i != best.number for i in range(7)]
+    said = [NO_WEIGHTS in open_run(whole / f"trials/{i:03d}").info.notes for i in range(8)]
+    assert said == [i != best.number for i in range(8)]
 
 
 def test_the_result_is_the_recipe_of_the_best_trial_and_trains_to_the_same(whole: Path, data: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_result_is_the_recipe_of_the_best_trial_and_trains_to_the_same(whole
 @pytest.mark.prove
 def test_a_killed_search_ends_as_one_that_was_not(whole: Path, data: Path) -> None:
     out, n_kills, lines = data.parent / "killed", 0, set[int]()
-    words = ["search", "--data", str(data), "--out", str(out), "--trials", "7", "--seed", "1", *OVER, *SETS]
+    words = ["search", "--data", str(data), "--out", str(out), "--trials", "8", "--seed", "1", *OVER, *SETS]
     for n_trials in (1, 3, 5):
         process = subprocess.Popen([*PROGRAM, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + PATIENCE_SECONDS
@@ -137,7 +137,7 @@ def test_a_killed_search_ends_as_one_that_was_not(whole: Path, data: Path) -> No
     assert "finished" in said.out
     weightless = {i: content for i, content in before.items() if NO_WEIGHTS.encode() in content}
     assert {i: (out / f"trials/{i:03d}/run.json").read_bytes() for i in weightless} == weightless
-    for i in range(7):
+    for i in range(8):
         own, other = (read_jsonl(path / f"trials/{i:03d}/metrics.jsonl") for path in (out, whole))
         assert [r["val_score"] for r in own] == [r["val_score"] for r in other]
 
