@@ -43,7 +43,7 @@ def broken(copy: Path, row: Break) -> Iterator[Path]:
         shutil.copy2(kept, file)  # with its date, so that what was compiled of it holds again
 
 
-def tested(src: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+def outcome(src: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """Runs these tests on the package below `src`, in a process of their own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= {"PYTHONPATH": str(src), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -72,7 +72,7 @@ def test_every_row_finds_its_text_and_its_tests() -> None:
 def test_a_break_is_caught_by_the_test_of_its_feature(broken: Path, row: Break) -> None:
     if row.needs and find_spec(row.needs) is None:
         pytest.skip(f"its test needs {row.needs}")
-    done = tested(broken, row.tests)
+    done = outcome(broken, row.tests)
     assert done.returncode != MISSED, f"not caught by {', '.join(row.tests)}"
     assert done.returncode == CAUGHT, done.stdout + done.stderr
 
@@ -80,5 +80,5 @@ def test_a_break_is_caught_by_the_test_of_its_feature(broken: Path, row: Break) 
 @pytest.mark.prove
 def test_nothing_is_caught_where_nothing_is_broken(copy: Path) -> None:
     named = tuple(dict.fromkeys(test for row in BREAKS for test in row.tests))
-    done = tested(copy, named)
+    done = outcome(copy, named)
     assert done.returncode == MISSED, done.stdout[-4000:] + done.stderr[-4000:]
