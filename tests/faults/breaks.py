@@ -1123,8 +1123,8 @@ OLD_WORK_AND_TRACKERS = (
     one(
         "import-config: what was fixed is said",
         "cli/lists.py",
-        "        render.warn(note)\n",
-        "        str(note)\n",
+        '        render.warn(note)\n    render.say(f"read as',
+        '        str(note)\n    render.say(f"read as',
         f"{OLD}test_the_command_writes_a_recipe_that_trains_and_says_what_was_fixed",
     ),
     one(
