@@ -13,7 +13,10 @@ import typer.main
 from trifacet.cli.main import app
 from trifacet.core.catalogue import CATALOGUE
 from trifacet.core.errors import error
+from trifacet.core.policies import OPERATIONS
 from trifacet.core.recipe import Recipe
+from trifacet.core.tta import TTA
+from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
 from trifacet.opening import recipe_paths
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -47,29 +50,59 @@ def recipe_page() -> str:
         "",
     ]
     top = {key: field for key, field in schema["properties"].items() if "$ref" not in field}
-    lines += ["## At the top", "", *_keys(top, defaults, prefix="")]
+    lines += ["## At the top", "", *_keys(top, defaults, prefix="", known=schema["$defs"])]
     for name, field in schema["properties"].items():
         if "$ref" in field:
             section = schema["$defs"][field["$ref"].rpartition("/")[2]]
             lines += [f"## {name}", "", section["description"], ""]
-            lines += _keys(section["properties"], defaults[name], prefix=f"{name}.")
+            lines += _keys(section["properties"], defaults[name], prefix=f"{name}.", known=schema["$defs"])
+    terms = {name: (term.__doc__ or "").splitlines()[0] for name, term in CLASS_TERMS.items()}
+    of_years = {name: (term.__doc__ or "").splitlines()[0] for name, term in YEAR_TERMS.items()}
+    lines += _names("What loss.terms and loss.age_terms may name", terms)
+    lines += _names("What loss.age_terms may name besides", of_years)
+    lines += _names("What policies and augment.strength may name", OPERATIONS)
+    lines += _names("What decide.tta may be", TTA)
     lines += ["## The recipes of the package", ""]
     for path in recipe_paths().values():
         lines += [*(f"    {line}" for line in path.read_text(encoding="utf-8").splitlines()), ""]
     return "\n".join(lines)
 
 
-def _keys(fields: Mapping[str, Any], defaults: Mapping[str, Any], *, prefix: str) -> list[str]:
-    lines = ["| key | default | may be | what it is |", "|---|---|---|---|"]
+def _names(title: str, about: Mapping[str, str]) -> list[str]:
+    """A table of names, each with its line."""
+    return [
+        f"## {title}",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| `{name}` | {_cell(text)} |" for name, text in about.items()),
+        "",
+    ]
+
+
+def _keys(
+    fields: Mapping[str, Any], defaults: Mapping[str, Any], *, prefix: str, known: Mapping[str, Any]
+) -> list[str]:
+    head = ["| key | default | may be | what it is |", "|---|---|---|---|"]
+    return [*head, *_rows(fields, defaults, prefix=prefix, known=known), ""]
+
+
+def _rows(
+    fields: Mapping[str, Any], defaults: Mapping[str, Any], *, prefix: str, known: Mapping[str, Any]
+) -> Iterator[str]:
+    """A row for each key; for a section within a section one for each of its own. known: the schema's definitions."""
     for name, field in fields.items():
+        if "$ref" in field:
+            inner = known[field["$ref"].rpartition("/")[2]]["properties"]
+            yield from _rows(inner, defaults[name], prefix=f"{prefix}{name}.", known=known)
+            continue
         cells = (
             f"`{prefix}{name}`",
             f"`{json.dumps(defaults[name])}`".replace('"', ""),
             _values(field),
             _cell(field.get("description", "")),
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return [*lines, ""]
+        yield f"| {' | '.join(cells)} |"
 
 
 def _values(field: Mapping[str, Any]) -> str:

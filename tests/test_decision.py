@@ -10,7 +10,7 @@ from trifacet.core.errors import ConfigError, PredictionsError
 from trifacet.core.predictions import DecisionRule, Predictions, calibrated_probs, decide
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, Attribute, LabelSchema
 from trifacet.core.truth import Truth
-from trifacet.decision import fit_decision, fit_rates, training_priors
+from trifacet.decision import fit_decision, fit_fold_rules, fit_rates, training_priors
 from trifacet.measure.calibration import temper
 from trifacet.scoring import evaluate
 
@@ -146,6 +146,18 @@ def test_another_schema_without_age_and_with_an_absent_class_is_fitted() -> None
     rule = fit_decision(predictions, truth, priors=priors_of(truth))
     assert set(rule.temperature) == {"hat"}
     assert rule.n_persons is None
+
+
+def test_no_fold_is_decided_by_a_rule_that_its_own_labels_helped_to_fit() -> None:
+    predictions, truth = people(90, believed=OVERDONE)
+    fold_of = np.repeat(np.arange(90) % 3, 7)
+    priors = {fold: priors_of(truth) for fold in range(3)}
+    rules = fit_fold_rules(predictions, truth, fold_of=fold_of, priors=priors).rules
+    assert [rule.n_photos for rule in rules.values()] == [420] * 3
+    lies = np.where((fold_of == 0)[:, None], truth.classes[::-1], truth.classes)
+    others = fit_fold_rules(predictions, replace(truth, classes=lies), fold_of=fold_of, priors=priors).rules
+    assert others[0] == rules[0]
+    assert others[1].temperature != rules[1].temperature
 
 
 def test_training_priors_leave_no_class_impossible() -> None:

@@ -69,6 +69,8 @@ def test_other_photos_are_refused_with_the_nearest_of_them() -> None:
         PredictionsError, match=r"^TRI340 b: .*, got only in a: 1.jpg, 2.jpg \('1.jpg' is nearest to '0"
     ):
         pooled({"a": one, "b": one.rows(np.array([0]))})
+    with pytest.raises(PredictionsError, match=r"^TRI340 b: .*, got only in b: 1.jpg, 2.jpg"):
+        pooled({"a": one.rows(np.array([0])), "b": one})
 
 
 def test_other_labels_are_refused() -> None:

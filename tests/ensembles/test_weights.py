@@ -32,6 +32,9 @@ def test_weights_are_shares_that_add_up_to_one_and_keep_their_ratio(values: list
             [1, -1], "TRI104 --weights: must be numbers of at least 0, and not all 0, got 1, -1.", id="negative"
         ),
         pytest.param(
+            [3, -1], "TRI104 --weights: must be numbers of at least 0, and not all 0, got 3, -1.", id="one negative"
+        ),
+        pytest.param(
             [0, 0], "TRI104 --weights: must be numbers of at least 0, and not all 0, got 0, 0.", id="all zero"
         ),
         pytest.param(
@@ -81,6 +84,16 @@ def test_the_first_member_taken_is_the_best_and_repeats_make_shares() -> None:
     assert (fitted.nested, fitted.best_member) == (1.0, 1.0)
     assert fitted.n_photos == 420
     assert len(fitted.fold) == 60
+
+
+def test_a_member_that_is_drawn_again_has_a_larger_share() -> None:
+    one, truth = people(120)
+    rng, true = np.random.default_rng(0), np.eye(DEFAULT_SCHEMA.n_joint)[truth.joint]
+    told = [np.exp(clear * true + rng.normal(size=true.shape)) for clear in (2.0, 1.5)]
+    members = [replace(one, probs=(p / p.sum(axis=1, keepdims=True)).astype(np.float32), age_probs=None) for p in told]
+    weights = fit_weights(pooled(dict(zip("ab", members, strict=True))), truth).weights
+    assert 0.55 < weights[0] < 0.95
+    assert any(np.allclose(weights * n, np.round(weights * n)) for n in range(2, 26))
 
 
 def test_nobody_is_answered_by_weights_that_were_fitted_on_them() -> None:

@@ -20,14 +20,16 @@ from trifacet.core.manifest import read_manifest, write_manifest
 from trifacet.core.predictions import decide, read_predictions
 from trifacet.core.run import open_run
 from trifacet.core.truth import truth_of
+from trifacet.decision import fit_fold_rules
 from trifacet.measure.classification import macro_f1
+from trifacet.scoring import evaluate
 
 N_FOLDS = 3
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return write_world(tmp_path_factory.mktemp("folds") / "photos", n_train=36, n_eval=3)
+    return write_world(tmp_path_factory.mktemp("folds") / "photos", n_train=40, n_eval=3)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,17 @@ def test_what_is_told_is_what_the_tables_hold(root: Path) -> None:
         {p for p, s in zip(truth.persons, truth.splits, strict=True) if s != "test"}
     )
     assert len(info.folded.by_fold) == N_FOLDS
+    runs = [open_run(root / f"run/fold_{fold}") for fold in range(N_FOLDS)]
+    fold_of = {one: i for i, run in enumerate(runs) for one in read_predictions(run.predictions_path("val")).ids}
+    nested = fit_fold_rules(
+        oof,
+        truth,
+        fold_of=np.array([fold_of[one] for one in oof.ids]),
+        priors={i: run.info.priors for i, run in enumerate(runs)},
+    )
+    assert all(rule.temperature for rule in nested.rules.values())  # enough people to fit something on the others
+    expected = evaluate(oof, truth, rule=nested).as_json()["nll"]["value"]
+    assert scores["oof"]["nll"]["value"] == pytest.approx(expected, rel=1e-9)
     tested = [read_predictions(root / f"run/fold_{fold}/predictions/test.parquet").probs for fold in range(N_FOLDS)]
     mean = read_predictions(root / "run/predictions/test.parquet").probs
     assert np.allclose(mean, np.mean(tested, axis=0), atol=1e-6)
@@ -138,6 +151,8 @@ def test_a_fold_that_a_kill_left_half_made_is_begun_anew(root: Path, tmp_path: P
     (run / "fold_1/run.json").write_text(about)
     done("train", "--resume", run)
     assert open_run(run / "fold_1").info.status == "finished"
+    assert open_run(run / "fold_1").info.inputs == open_run(root / "run/fold_1").info.inputs
+    assert (run / "fold_1/manifest.parquet").is_file()
     assert open_folds(run).info.n_folds == N_FOLDS
 
 

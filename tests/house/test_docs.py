@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -12,16 +13,20 @@ import trifacet
 from tests.house.commands import commands, fault
 from tests.house.sources import PACKAGE, ROOT, kept_files
 from trifacet.core.catalogue import CATALOGUE
-from trifacet.core.config import Layer, describe, read_layer, resolve, set_layer
+from trifacet.core.config import Layer, choices, describe, read_layer, resolve, set_layer
 from trifacet.core.errors import TrifacetError
 from trifacet.core.files import parse_yaml
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run
+from trifacet.core.tta import TTA
+from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
 from trifacet.opening import CHECKS, open_recipe, recipe_paths
 
-MIGRATE = ROOT / "docs" / "how-to" / "migrate.md"
+HOW_TO = ROOT / "docs" / "how-to"
+MIGRATE = HOW_TO / "migrate.md"
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py")))
 KEYS = describe(Recipe)
+OF_THE_MACHINE = ("train.memory_format", "train.compile", "train.resident")  # how fast, and nothing of what is learned
 SECTIONS = {key.partition(".")[0] for key in KEYS}
 RUN = Run(Path(), None)  # type: ignore[arg-type]  # for the names of its files
 RUN_FILES = {
@@ -184,13 +189,47 @@ def test_what_is_told_to_be_missing_is_missing() -> None:
     assert there == [], "docs/how-to/migrate.md says 'not yet' of what is there now: mend those rows"
 
 
-def test_the_recipes_that_the_page_about_networks_shows_can_be_trained_by() -> None:
-    text = (ROOT / "docs" / "how-to" / "models.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"(?:^    \S.*\n)+", text, flags=re.MULTILINE)
-    shown = [dedent(block) for block in blocks if block.split(":")[0].strip() in SECTIONS]
-    assert len(shown) > 5
-    for recipe in shown:
-        resolve(Recipe, [Layer("models.md", parse_yaml(recipe))], checks=CHECKS)
+def shown_recipes(text: str) -> list[str]:
+    """Blocks of code that are recipes, as their first key says; where a key stands twice they are several."""
+    found = []
+    for block in map(dedent, re.findall(r"(?:^    .*\S.*\n)+", text, flags=re.MULTILINE)):
+        parts = re.findall(r"^\S.*\n(?: .*\n)*", block, flags=re.MULTILINE)
+        keys = [part.partition(":")[0] for part in parts]
+        if set(keys) <= SECTIONS:
+            found += [block] if len(set(keys)) == len(keys) else parts
+    return found
+
+
+def test_the_recipes_that_the_pages_show_can_be_trained_by(tmp_path: Path) -> None:
+    shown = {page.name: shown_recipes(page.read_text(encoding="utf-8")) for page in sorted(HOW_TO.glob("*.md"))}
+    assert len(shown["models.md"]) >= 6
+    assert len(shown["losses.md"]) >= 20
+    assert len(shown["augment.md"]) >= 6
+    (tmp_path / "found.yaml").write_text("[[[[rotate, 0.5, 0.4], [blur, 0.25, 0.2]]]]", encoding="utf-8")
+    for name, recipes in shown.items():
+        for recipe in recipes:
+            content = parse_yaml(recipe.replace("found.yaml", f"{tmp_path}/found.yaml"))
+            resolve(Recipe, [Layer(name, content)], checks=CHECKS)
+
+
+def features() -> Iterator[str]:
+    """What a recipe may ask for: its keys, the values that a key chooses among, terms of losses, and views."""
+    yield from (key.rpartition(".")[2] for key in KEYS if key not in OF_THE_MACHINE)
+    yield from (value for key, values in choices(Recipe).items() if key not in OF_THE_MACHINE for value in values)
+    yield from (*CLASS_TERMS, *YEAR_TERMS, *(name.partition(":")[0] for name in TTA))
+
+
+def test_every_feature_has_its_line_in_the_reference_and_an_example() -> None:
+    reference = (
+        (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8").partition("## The recipes of")[0]
+    )
+    pages = [*recipe_paths().values(), *HOW_TO.glob("*.md"), ROOT / "docs" / "tutorial.md", ROOT / "README.md"]
+    examples = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    names = sorted(set(features()))
+    assert len(names) > 150
+    for text, what in ((reference, "the reference"), (examples, "a recipe or an example")):
+        words = set(re.findall(r"\w+", text))
+        assert [name for name in names if name not in words] == [], f"not in {what}"
 
 
 def test_the_recipes_that_the_pages_name_as_keys_are_settings() -> None:

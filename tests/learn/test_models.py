@@ -103,6 +103,11 @@ def test_several_dropout_masks_lie_over_each_feature_in_training_alone() -> None
     sets = logits["mask"].reshape(3, 4, 3)
     assert all(not torch.allclose(sets[i], sets[j], atol=1e-3) for i, j in ((0, 1), (0, 2), (1, 2)))
     assert head.eval()(features)["mask"].shape == (4, 3)
+    still = Head(6, {"mask": 3}, model=SAMPLED.model_copy(update={"dropout": (0.0, 0.0)}))
+    plain = still.eval()(features)["mask"]
+    assert torch.allclose(
+        still.train()(features)["mask"], torch.cat([plain] * 3), atol=1e-6
+    )  # one whole set after the other
     one = Head(6, {"mask": 3}, model=SAMPLED.model_copy(update={"dropout_samples": 1})).train()
     assert one(features)["mask"].shape == (4, 3)
 

@@ -217,18 +217,19 @@ def mapped(label_map: LabelMapSection) -> Recipe:
 def test_training_alone_moves_its_age_edges_and_drops_ages() -> None:
     manifest, images = tiny.photos()
     ages = manifest.ages
-    label_map = LabelMapSection(age_edges=(30, 58), drop_ages=("61-120",))
+    label_map = LabelMapSection(age_edges=(30, 44), drop_ages=("61-120",))  # there are people of 45
     data = make_data(manifest, images, device=CPU, recipe=mapped(label_map))
     is_train = (manifest.table["split"] == "train").to_numpy()
     assert data.train_rows.tolist() == np.flatnonzero(is_train & ~(ages >= 61)).tolist()
     assert len(data.train_rows) < is_train.sum()
-    moved = np.digitize(ages, [30, 58])
+    moved = np.digitize(ages, [30, 44])
+    assert (moved[data.val_rows] != manifest.classes[data.val_rows, 2]).any()
     known = data.labels.classes.numpy()
     assert np.array_equal(known[data.train_rows, 2], moved[data.train_rows])
     assert np.array_equal(known[data.val_rows], manifest.classes[data.val_rows])
     schema = training_schema(DEFAULT_SCHEMA, label_map)
     assert schema.age is not None
-    assert schema.age.edges == (30, 58)
+    assert schema.age.edges == (30, 44)
     assert schema.age.classes == DEFAULT_SCHEMA.attributes[2].classes
     assert schema.fingerprint != DEFAULT_SCHEMA.fingerprint
     for edges in ((58,), (58, 30)):

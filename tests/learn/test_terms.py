@@ -70,6 +70,10 @@ def test_macro_f1_remembers_earlier_batches_so_that_small_ones_do() -> None:
     for i in range(6):
         last = term("macro_f1", logits[i : i + 1], TARGET[i : i + 1], ONES[:1], running=running, f1_memory=0.999999)[0]
     assert float(last.detach()) == pytest.approx(float(whole.detach()), abs=1e-4)
+    fresh, filled = torch.zeros(3, 3), torch.ones(3, 3)
+    for memory in (fresh, filled):
+        term("macro_f1", logits, running=memory, f1_memory=0.5)
+    assert torch.allclose(filled, fresh + 0.5)  # half of what was there before is kept
     before = running.clone()
     term("macro_f1", LOGITS, running=running)  # an answer on val leaves no trace
     assert torch.equal(running, before)

@@ -13,6 +13,7 @@ from trifacet.core.files import read_jsonl
 from trifacet.core.recipe import TrackSection
 from trifacet.core.run import Run
 from trifacet.learn.track import Metrics, cut_metrics, open_trackers, require_trackers
+from trifacet.opening import open_recipe, recipe_paths
 
 RECORD = {"phase": "all", "epoch": 1, "step": 7, "train_loss": 0.5, "val_macro_f1": 0.25, "lr": 1e-4, "val_loss": None}
 
@@ -121,6 +122,11 @@ def test_mlflow_is_told_in_the_runs_folder_and_goes_on_in_its_own_run(tmp_path: 
     with pytest.raises(KeyboardInterrupt), open_trackers(run, track, step=14):
         raise KeyboardInterrupt
     assert client.get_run(there.info.run_id).info.status == "KILLED"
+
+
+def test_nothing_is_told_to_a_server_unless_a_recipe_asks_for_it() -> None:
+    for track in (TrackSection(), *(open_recipe(name).settings.track for name in recipe_paths())):
+        assert (track.online, track.wandb, track.mlflow) == (False, "", "")
 
 
 def test_a_service_without_its_package_is_told_before_training(monkeypatch: pytest.MonkeyPatch) -> None:

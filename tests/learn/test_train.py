@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
 
 from tests.core.tiny import FOUR_BANDS
 from tests.learn import tiny
@@ -207,6 +210,37 @@ def test_sharpness_and_parts_change_the_run_and_leave_it_reproducible(tmp_path: 
     assert len({sharp, weights("plain"), weights("parts", "train.accumulate=2")}) == 3
 
 
+STEP = (
+    "optim.name=sgd", "optim.momentum=0", "optim.weight_decay=0", "optim.lr=1", "optim.head_lr=1", "train.epochs=1",
+    "schedule.name=constant", "train.head_epochs=0", "train.batch_size=64",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("clip", "length"), [("0.01", 0.01), ("0.05", 0.05), ("null", None)])
+def test_a_step_is_no_longer_than_gradients_are_clipped_to(tmp_path: Path, clip: str, length: float | None) -> None:
+    start: dict[str, torch.Tensor] = {}
+
+    def remember(net: nn.Module) -> None:
+        start.update({name: p.detach().clone() for name, p in net.named_parameters()})
+
+    manifest, images = tiny.photos()
+    run = tiny.new_run(tmp_path / "run", (*STEP, f"optim.clip_norm={clip}"))
+    end = load_file(train(run, manifest, images=images, init=remember).weights_path("last"))
+    moved = math.sqrt(sum(float((end[name] - p).square().sum()) for name, p in start.items()))
+    assert moved == pytest.approx(length, rel=1e-3) if length else moved > 0.2
+
+
+def test_the_average_answers_val_and_is_what_is_kept(tmp_path: Path) -> None:
+    plain, average = (trained(tmp_path / name, *STEP[:-1], f"optim.ema={name}") for name in ("0", "0.9"))
+    best, last = (load_file(average.weights_path(which)) for which in ("best", "last"))
+    assert all(torch.equal(best[name], last[name]) for name in last)
+    raw = load_file(plain.weights_path("best"))
+    assert any(not torch.equal(best[name], raw[name]) for name in last)
+    losses = [read_jsonl(run.metrics_path)[-1] for run in (plain, average)]
+    assert losses[0]["train_loss"] == losses[1]["train_loss"]
+    assert losses[0]["val_loss"] != losses[1]["val_loss"]
+
+
 def test_photos_too_small_for_a_backbone_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         trained(tmp_path, "model.backbone=face_resnet29", "data.image_size=[200, 24]", "model.pretrained=false")
@@ -217,7 +251,6 @@ def test_photos_too_small_for_a_backbone_are_refused(tmp_path: Path) -> None:
 
 
 def test_starting_weights_can_be_put_in(tmp_path: Path) -> None:
-    from torch import nn
 
     def zeroes(net: nn.Module) -> None:
         for parameter in net.backbone.parameters():

@@ -99,6 +99,13 @@ def test_a_job_that_somebody_works_on_is_not_taken_twice(tmp_path: Path) -> None
     assert (again.name, again.recipe) == (job.name, job.recipe)
 
 
+def test_what_was_begun_goes_before_what_waits(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, "b.yaml")
+    os.close(taken(queue).lock)
+    drop(queue, "a.yaml")
+    assert [taken(queue).name, taken(queue).name] == ["b", "a"]
+
+
 def test_a_lock_lasts_as_long_as_a_child_has_it(tmp_path: Path) -> None:
     handle = hold(tmp_path / "lock")
     assert handle is not None
