@@ -31,6 +31,9 @@ PAIR = (
 GPU = {"name": "cuda:0", "what": "a GPU", "memory_bytes": 8_000_000_000}
 # A torch as far as the doctor looks at one, and the ways in which real ones fail.
 TORCH = """
+EXTRAS = ("faces", "mlflow", "search", "train", "wandb")
+
+
 class version: cuda = {cuda}
 class cuda:
     is_available = staticmethod(lambda: False)
@@ -129,7 +132,7 @@ def test_what_the_base_lacks_is_a_problem_and_what_an_extra_lacks_is_none() -> N
 def test_the_diagnosis_covers_every_package_that_trifacet_asks_for(neighbours: Path) -> None:
     diagnosis = examine()
     assert {"numpy", "polars", "torch", "timm"} <= {p.name for p in diagnosis.packages}
-    assert [extra.name for extra in diagnosis.extras] == ["faces", "train"]
+    assert [extra.name for extra in diagnosis.extras] == list(EXTRAS)
     assert diagnosis.devices[-1].name == "cpu"
     assert diagnosis.cache_path == str(Path(os.environ["TRIFACET_CACHE_DIR"]) / "pixels")
     assert diagnosis.problems == ()
@@ -151,7 +154,7 @@ def test_the_command_prints_one_json_object(neighbours: Path) -> None:
     status, text = answer("--json")
     assert status == 0
     assert json.loads(text)["extras"] == [
-        {"name": name, "missing": [], "install": f"pip install 'trifacet[{name}]'"} for name in ("faces", "train")
+        {"name": name, "missing": [], "install": f"pip install 'trifacet[{name}]'"} for name in EXTRAS
     ]
 
 
