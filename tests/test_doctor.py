@@ -24,6 +24,7 @@ from trifacet.doctor import (
     usable_cores,
 )
 
+EXTRAS = ("faces", "mlflow", "search", "train", "wandb")
 PAIR = (
     "Install both from one place, in one command: `uv pip install --reinstall --torch-backend auto torch torchvision`, "
     "with `cpu` in place of `auto` for the CPU-only builds."
@@ -31,9 +32,6 @@ PAIR = (
 GPU = {"name": "cuda:0", "what": "a GPU", "memory_bytes": 8_000_000_000}
 # A torch as far as the doctor looks at one, and the ways in which real ones fail.
 TORCH = """
-EXTRAS = ("faces", "mlflow", "search", "train", "wandb")
-
-
 class version: cuda = {cuda}
 class cuda:
     is_available = staticmethod(lambda: False)
