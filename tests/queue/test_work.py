@@ -198,12 +198,13 @@ except OSError:
 
 
 QUEUE = """
-import sys
+import signal, sys
 from pathlib import Path
 from tests.queue.jobs import program
 from trifacet.queue.folder import open_queue
 from trifacet.queue.work import Told, work
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, as the tests may be, ignores it
 work(open_queue(Path(sys.argv[1])), program(sys.argv[2]), told=Told(lambda *words: print(*words, flush=True)))
 """
 SLOW = """
