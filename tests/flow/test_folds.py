@@ -181,3 +181,28 @@ def weights_of(path: Path) -> bytes:
     """The tensors of a file of weights, without the names of runs beside them."""
     content = path.read_bytes()
     return content[8 + int.from_bytes(content[:8], "little") :]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param(("--keep-val",), "TRI104 --keep-val: goes with --folds alone.", id="val is kept from no folds"),
+        pytest.param(("--folds", 2, "--profile"), "TRI104 --profile: is of one run: leave out --folds.", id="profile"),
+    ],
+)
+def test_what_does_not_go_with_folds_is_told(root: Path, tmp_path: Path, words: tuple[object, ...], told: str) -> None:
+    said = trifacet("train", "--data", root / "split.parquet", "--out", tmp_path / "run", *TINY, *words)
+    assert said.err.startswith(told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folds_where_one_run_is_needed_are_told(root: Path, tmp_path: Path) -> None:
+    said = trifacet("average", root / "run", "--out", tmp_path / "mean")
+    told = f"TRI400 {root / 'run'}: this is an ensemble, or folds, and not one run. Name one of its runs.\n"
+    assert said.err == told
+
+
+def test_folds_of_a_newer_trifacet_are_told(tmp_path: Path) -> None:
+    (tmp_path / "folds.json").write_text('{"format": 2}')
+    said = trifacet("train", "--resume", tmp_path)
+    assert said.err == f"TRI400 {tmp_path}: folds format 2 is newer than this trifacet. Update trifacet.\n"

@@ -22,9 +22,9 @@ def is_same(groups: np.ndarray) -> np.ndarray:
     return groups[:, None] == groups[None]
 
 
-@pytest.mark.parametrize("block", [7, 2_048], ids=["in blocks", "at once"])
-def test_photos_near_each_other_are_one_person(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(people, "BLOCK", block)
+@pytest.mark.parametrize("cells", [7 * 60, 1 << 24], ids=["in blocks", "at once"])
+def test_photos_near_each_other_are_one_person(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
+    monkeypatch.setattr(people, "CELLS", cells)
     features, who = crowd(12, 5, spread=0.2)
     assert np.array_equal(is_same(group_people(features, n_photos=5)), is_same(who))
     offset = features + 100  # what all photos share says nothing

@@ -73,6 +73,11 @@ def test_an_axis_is_read(text: str, axis: Axis) -> None:
             id="no number",
         ),
         pytest.param(
+            ["optim.lrr=0..1"],
+            "TRI104 --over: no setting 'optim.lrr'. Did you mean 'optim.lr'? See --help.",
+            id="a typo",
+        ),
+        pytest.param(
             ["decide.tta=none|flip"],
             "TRI104 --over: 'decide.tta' cannot be searched: trials are scored by the most probable class, before any "
             "rule or view. See --help.",

@@ -75,6 +75,8 @@ def train(
         raise _no_data(recipe)
     if keep_val and not folds:
         raise error("TRI104", "goes with --folds alone", where="--keep-val")
+    if profile and folds:
+        raise error("TRI104", "is of one run: leave out --folds", where="--profile")
     place = _place(out, name=name, recipe=recipe or "quick")
     resolved = open_recipe(recipe or "quick", [*(sets or []), *["report.pictures=false"] * no_pictures])
     if init:
@@ -165,7 +167,9 @@ def _resumable(run: Path) -> Iterator[None]:
 
     try:
         yield
-    except BaseException:
+    except BaseException as problem:
+        if isinstance(problem, TrifacetError) and problem.code in ("TRI400", "TRI408"):
+            raise  # nothing that can be read is here, or somebody is at it
         is_begun = (run / FOLDS).is_file() and not (run / "ensemble.json").is_file()
         if is_begun or ((run / "run.json").is_file() and open_run(run).info.status in ("interrupted", "failed")):
             render.err.print(f"Go on with: [bold]trifacet train --resume {run}[/]", soft_wrap=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from trifacet.core.config import flatten
 from trifacet.core.errors import error
-from trifacet.core.files import read_json, sha256_file
+from trifacet.core.files import sha256_file
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Folder, Run, open_finished_run
+from trifacet.core.run import Folder, Run, open_finished_run, read_about
 from trifacet.core.schema import LabelSchema
 
 FORMAT = 1
@@ -134,15 +134,7 @@ def is_ensemble(path: Path) -> bool:
 
 def open_ensemble(path: Path) -> Ensemble:
     """The ensemble at `path`. Raises RunError TRI420."""
-    content = read_json(path / ABOUT, code="TRI420")
-    if isinstance(number := content.get("format"), int) and number > FORMAT:
-        what = f"ensemble format {number} is newer than this trifacet"
-        raise error("TRI420", what, where=str(path), do="Update trifacet.")
-    try:
-        return Ensemble(path, EnsembleInfo.model_validate(content))
-    except ValidationError as problem:
-        wrong = ", ".join(".".join(map(str, e["loc"])) for e in problem.errors())
-        raise error("TRI420", "ensemble.json is not of this trifacet", where=str(path), got=wrong) from None
+    return Ensemble(path, read_about(path / ABOUT, EnsembleInfo, code="TRI420"))
 
 
 def open_member(path: Path) -> Run | Ensemble:

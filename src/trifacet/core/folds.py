@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from trifacet.core.errors import error
-from trifacet.core.files import read_json
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import FOLDS, Folder
+from trifacet.core.run import FOLDS, Folder, read_about
 
 FORMAT = 1
 OWN_PEOPLE = "each fold's own people chose its epoch: the score out of folds flatters"
-OWN_RULE = "the rule was fitted on these very answers; scores.json has each fold decided by a rule of the others"
+OWN_RULE = "the rule was fitted on these very answers: a score by it flatters"
 
 
 class FoldsInfo(BaseModel):
@@ -44,11 +42,6 @@ class Folds(Folder):
         """The run in which this fold (from 0) is val."""
         return self.path / f"fold_{fold}"
 
-    @property
-    def report_path(self) -> Path:
-        """The report page of all folds."""
-        return self.path / "report" / "index.html"
-
 
 def is_folds(path: Path) -> bool:
     """Whether a folder holds folds, trained or not."""
@@ -57,9 +50,4 @@ def is_folds(path: Path) -> bool:
 
 def open_folds(path: Path) -> Folds:
     """The folds at `path`. Raises RunError TRI400."""
-    content = read_json(path / FOLDS, code="TRI400")
-    try:
-        return Folds(path, FoldsInfo.model_validate(content))
-    except ValidationError as problem:
-        wrong = ", ".join(".".join(map(str, e["loc"])) for e in problem.errors())
-        raise error("TRI400", f"{FOLDS} is not of this trifacet", where=str(path), got=wrong) from None
+    return Folds(path, read_about(path / FOLDS, FoldsInfo, code="TRI400"))

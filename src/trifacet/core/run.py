@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -95,6 +95,11 @@ class Folder:
         """Its scores by split, as `evaluate --json` prints them."""
         return self.path / "scores.json"
 
+    @property
+    def report_path(self) -> Path:
+        """The report page."""
+        return self.path / "report" / "index.html"
+
     def predictions_path(self, split: str) -> Path:
         """What it predicts for `val`, `test` or `oof`."""
         return self.path / "predictions" / f"{split}.parquet"
@@ -118,11 +123,6 @@ class Run(Folder):
     def checkpoints_dir(self) -> Path:
         """What `--resume` goes on from."""
         return self.path / "checkpoints"
-
-    @property
-    def report_path(self) -> Path:
-        """The report page."""
-        return self.path / "report" / "index.html"
 
     @property
     def pictures_dir(self) -> Path:
@@ -200,17 +200,28 @@ def open_run(path: Path | str) -> Run:
     if (path / FOLDS).is_file() and not (path / "ensemble.json").is_file():
         do = f"Go on with `trifacet train --resume {path}`, or name one of its folds."
         raise error("TRI401", "these are folds, and not all of them are trained", where=str(path), do=do)
+    if (path / "ensemble.json").is_file():
+        what, do = "this is an ensemble, or folds, and not one run", "Name one of its runs."
+        raise error("TRI400", what, where=str(path), do=do)
     if not about.is_file():
         raise error("TRI400", "no run here (a run directory holds run.json)", where=str(path))
-    content = read_json(about, code="TRI400")
-    if isinstance(number := content.get("format"), int) and number > FORMAT:
-        what = f"run format {number} is newer than this trifacet"
-        raise error("TRI400", what, where=str(path), do="Update trifacet.")
+    return Run(path, read_about(about, RunInfo, code="TRI400"))
+
+
+Info = TypeVar("Info", bound=BaseModel)
+
+
+def read_about(path: Path, kind: type[Info], *, code: str) -> Info:
+    """What the JSON at `path` tells of its folder. Raises that error where it is damaged, or of a newer trifacet."""
+    content, known = read_json(path, code=code), kind.model_fields["format"].default
+    if isinstance(number := content.get("format"), int) and number > known:
+        what = f"{kind.model_fields['kind'].default} format {number} is newer than this trifacet"
+        raise error(code, what, where=str(path.parent), do="Update trifacet.")
     try:
-        return Run(path, RunInfo.model_validate(content))
+        return kind.model_validate(content)
     except ValidationError as problem:
         wrong = ", ".join(".".join(map(str, e["loc"])) for e in problem.errors())
-        raise error("TRI400", "run.json is not of this trifacet", where=str(path), got=wrong) from None
+        raise error(code, f"{path.name} is not of this trifacet", where=str(path.parent), got=wrong) from None
 
 
 def open_finished_run(path: Path) -> Run:

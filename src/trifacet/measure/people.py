@@ -13,7 +13,7 @@ from trifacet.core.schema import FloatArray, IntArray
 
 OF_A_PERSON = ("gender", "age")  # attributes that are the same in all photos of a person
 LEAST = 0.5  # of similarity: docs/log.md, 2026-11-22
-BLOCK = 2_048  # photos whose similarities to all others are held at a time
+CELLS = 1 << 24  # similarities that are held at a time: some 200 MB with their places
 TINY = 1e-9
 
 
@@ -51,8 +51,9 @@ def _mutual(unit: FloatArray, *, n_nearest: int, least: float) -> Iterator[tuple
     """(minus similarity, one, other) of the pairs of photos that are among each other's nearest."""
     nearest = np.empty((len(unit), n_nearest), dtype=np.int64)
     alike = np.empty((len(unit), n_nearest))
-    for start in range(0, len(unit), BLOCK):
-        rows = slice(start, start + BLOCK)
+    block = max(1, CELLS // len(unit))
+    for start in range(0, len(unit), block):
+        rows = slice(start, start + block)
         similar = unit[rows] @ unit.T
         similar[np.arange(len(similar)), np.arange(start, start + len(similar))] = -np.inf
         nearest[rows] = np.argpartition(-similar, n_nearest - 1, axis=1)[:, :n_nearest]

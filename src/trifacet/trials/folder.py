@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from trifacet.core.errors import error
-from trifacet.core.files import read_json
-from trifacet.core.run import Folder
+from trifacet.core.run import Folder, read_about
 from trifacet.trials.space import Axis, parse_axes
 
 FORMAT = 1
@@ -78,11 +77,6 @@ class Search(Folder):
         """The best policies as a file that `augment.policy` takes."""
         return self.path / "best_policy.yaml"
 
-    @property
-    def report_path(self) -> Path:
-        """The page of all trials."""
-        return self.path / "report" / "index.html"
-
     def trial_path(self, number: int) -> Path:
         """The run of a trial."""
         return self.path / "trials" / f"{number:03d}"
@@ -92,12 +86,4 @@ def open_search(path: Path) -> Search:
     """The search at `path`. Raises RunError TRI440."""
     if not (path / ABOUT).is_file():
         raise error("TRI440", f"no search here (its folder holds {ABOUT})", where=str(path))
-    content = read_json(path / ABOUT, code="TRI440")
-    if isinstance(number := content.get("format"), int) and number > FORMAT:
-        what = f"search format {number} is newer than this trifacet"
-        raise error("TRI440", what, where=str(path), do="Update trifacet.")
-    try:
-        return Search(path, SearchInfo.model_validate(content))
-    except ValidationError as problem:
-        wrong = ", ".join(".".join(map(str, e["loc"])) for e in problem.errors())
-        raise error("TRI440", f"{ABOUT} is not of this trifacet", where=str(path), got=wrong) from None
+    return Search(path, read_about(path / ABOUT, SearchInfo, code="TRI440"))

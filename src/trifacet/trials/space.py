@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from trifacet.core.errors import error
+from trifacet.core.config import flatten
+from trifacet.core.errors import error, nearest
 from trifacet.core.recipe import Recipe
 
 Number = Literal["whole", "real"]
@@ -73,6 +74,9 @@ def _parse(text: str) -> Axis:
         return Axis(key, text, choices=choices)
     number, (low, high), is_log = number_of(key), (float(n) for n in found.groups()[1:]), bool(found[1])
     if number is None:
+        known = flatten(Recipe().model_dump(mode="json", by_alias=True))
+        if key not in known and (near := nearest(key, list(known))):
+            raise error("TRI104", f"no setting '{key}'. Did you mean '{near}'?", where="--over")
         raise error("TRI104", f"'{key}' is no number, so it has no range: give choices, A|B", where="--over", got=said)
     if low >= high:
         raise _wrong("a range goes from its lower to its higher end", text)
