@@ -69,6 +69,14 @@ def plain(root: Path) -> Path:
     return root / "plain"
 
 
+@pytest.fixture(scope="module")
+def each(root: Path, world: World) -> dict[str, Predictions]:
+    """What each of a, b, c answers to the eval photos."""
+    for name in "abc":
+        done("predict", root / name, world.eval_dir, "--out", root / f"p_{name}.parquet")
+    return {name: read_predictions(root / f"p_{name}.parquet") for name in "abc"}
+
+
 def told(root: Path, *members: str, table: str = "val") -> list[Predictions]:
     return [read_predictions(root / name / "predictions" / f"{table}.parquet") for name in members]
 
@@ -115,13 +123,13 @@ def test_an_ensemble_is_a_folder_that_tells_what_it_was_made_of(root: Path, plai
     assert scores["val"] == json.loads(json.dumps(again))
 
 
-def test_an_ensemble_predicts_what_its_members_do_each_on_its_own_input(root: Path, plain: Path, world: World) -> None:
+def test_an_ensemble_predicts_what_its_members_do_each_on_its_own_input(
+    root: Path, plain: Path, world: World, each: dict[str, Predictions]
+) -> None:
     done(
         "predict", plain, world.eval_dir, "--out", root / "p.parquet", "--page", root / "p.html", "--decision", "argmax"
     )
-    for name in "abc":
-        done("predict", root / name, world.eval_dir, "--out", root / f"p_{name}.parquet")
-    made, a, b, c = (read_predictions(root / f"{n}.parquet") for n in ("p", "p_a", "p_b", "p_c"))
+    made, (a, b, c) = read_predictions(root / "p.parquet"), (each[name] for name in "abc")
     assert list(made.ids) == list(a.ids)
     assert list(made.errors) == list(a.errors)
     read = a.is_read
@@ -151,9 +159,9 @@ def test_what_an_ensemble_says_of_its_own_val_photos_is_in_its_folder(root: Path
     np.testing.assert_array_equal(made.classes, kept.classes)
 
 
-def test_several_runs_answer_as_their_mean(root: Path, world: World) -> None:
+def test_several_runs_answer_as_their_mean(root: Path, world: World, each: dict[str, Predictions]) -> None:
     done("predict", root / "a", root / "b", world.eval_dir, "--out", root / "mean.parquet")
-    made, a, b = (read_predictions(root / f"{n}.parquet") for n in ("mean", "p_a", "p_b"))
+    made, a, b = read_predictions(root / "mean.parquet"), each["a"], each["b"]
     read = a.is_read
     np.testing.assert_allclose(made.probs[read], (a.probs[read] + b.probs[read]) / 2, atol=1e-5)
     assert made.made_by == {"run": "a + b", "weights_0": a.made_by["weights"], "weights_1": b.made_by["weights"]}
@@ -339,10 +347,12 @@ def test_parts_of_the_task_are_combined_by_command(root: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("tta", ["none", "crops", "random:2", "flips4", "d4"])
-def test_each_way_to_average_answers_and_says_so(root: Path, world: World, tta: str) -> None:
+def test_each_way_to_average_answers_and_says_so(
+    root: Path, world: World, each: dict[str, Predictions], tta: str
+) -> None:
     out = root / f"tta_{tta.replace(':', '_')}.parquet"
     said = done("predict", root / "a", world.eval_dir, "--tta", tta, "--out", out)
-    made, flipped = read_predictions(out), read_predictions(root / "p_a.parquet")
+    made, flipped = read_predictions(out), each["a"]
     assert made.made_by["tta"] == tta
     assert "tta" not in flipped.made_by
     read = made.is_read
