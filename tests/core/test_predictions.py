@@ -19,6 +19,7 @@ from trifacet.core.predictions import (
     calibrated_probs,
     chosen_rule,
     decide,
+    margins,
     read_decision,
     read_predictions,
     write_decision,
@@ -194,6 +195,16 @@ def test_tau_takes_the_prior_out_as_by_hand() -> None:
         assert decide(said, DecisionRule(label_schema=TWO_BY_TWO, tau={"mask": tau}, priors=priors)).tolist() == [
             answer
         ]
+
+
+def test_the_margin_of_an_answer_is_how_far_the_second_class_is_behind() -> None:
+    probs = np.array([[0.5, 0.3, 0.15, 0.05], [0.1, 0.1, 0.2, 0.6]])
+    np.testing.assert_allclose(margins(probs, None), np.log([5 / 3, 3]))
+    priors = {"mask": [0.9, 0.1], "gender": [0.5, 0.5]}
+    rule = DecisionRule(label_schema=TWO_BY_TWO, tau={"mask": 1.0}, priors=priors)
+    np.testing.assert_allclose(margins(probs, rule), np.log([(0.15 / 0.1) / (0.5 / 0.9), 3]))
+    halved = DecisionRule(label_schema=TWO_BY_TWO, temperature={"mask": 2.0, "gender": 2.0})
+    assert (margins(probs, halved) < margins(probs, None)).all()
 
 
 def test_temperature_comes_before_tau() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.learn import tiny
 from trifacet.core.errors import RunError
 from trifacet.core.files import sha256_file
-from trifacet.core.predictions import DecisionRule, argmax_rule, write_decision
+from trifacet.core.predictions import DecisionRule, argmax_rule, margins, write_decision
 from trifacet.core.predictor import Predictor
 from trifacet.core.run import Run, save_run
 from trifacet.core.schema import DEFAULT_SCHEMA
@@ -83,6 +83,27 @@ def test_fast_answers_are_rounded_where_the_hardware_rounds_and_say_so(finished:
     difference = np.abs(exact.probs(inputs)[0] - fast.probs(inputs)[0]).max()
     assert difference < 0.05
     assert (difference > 0) == rounds
+
+
+@pytest.mark.skipif(not has_fast_bf16(torch.device("cpu")), reason="no bfloat16 in hardware here")
+def test_a_fast_answer_that_rounding_could_change_is_computed_exactly(
+    finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact, fast = (open_model(finished, device="cpu", is_fast=is_fast) for is_fast in (False, True))
+    inputs = np.stack([exact.prepare(image) for image in photos(16)])
+    wanted, years = exact.probs(inputs)
+    monkeypatch.setattr("trifacet.learn.predictor.NEAR", 0.0)
+    rounded, _ = fast.probs(inputs)
+    ahead = np.minimum(margins(rounded, None), margins(rounded, fast.decision))
+    monkeypatch.setattr("trifacet.learn.predictor.NEAR", float(np.median(ahead)))
+    is_near = ahead < np.median(ahead)
+    said, said_years = fast.probs(inputs)
+    assert years is not None
+    assert said_years is not None
+    np.testing.assert_allclose(said[is_near], wanted[is_near], atol=1e-6)
+    np.testing.assert_allclose(said_years[is_near], years[is_near], atol=1e-6)
+    np.testing.assert_array_equal(said[~is_near], rounded[~is_near])
+    assert np.abs(rounded - wanted)[is_near].max() > 1e-5
 
 
 def test_no_images_are_no_predictions(finished: Run) -> None:

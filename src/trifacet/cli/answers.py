@@ -55,7 +55,9 @@ def _tell_unread(made: Predictions) -> None:
 
 FastOption = Annotated[
     bool,
-    typer.Option("--fast", help="bfloat16 where the machine computes it: half the time, answers a little rounded."),
+    typer.Option(
+        "--fast", help="bfloat16 where the machine computes it: half the time, the same answers, rounded probabilities."
+    ),
 ]
 
 

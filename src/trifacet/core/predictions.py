@@ -239,15 +239,25 @@ def decide(predictions: Predictions, rule: DecisionRule | None) -> IntArray:
     return np.where(predictions.is_read, chosen, -1).astype(np.int64)
 
 
+def margins(probs: FloatArray, rule: DecisionRule | None) -> FloatArray:
+    """How far the best class of joint probabilities (N, K) is ahead of the second, (N,), in log scores under `rule`."""
+    best = np.partition(_scores(_calibrated(probs, rule) if rule and rule.temperature else probs, rule), -2, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])
+
+
 def _chosen(probs: FloatArray, rule: DecisionRule | None) -> IntArray:
-    scores = _log(np.nan_to_num(probs))
+    return np.asarray(_scores(np.nan_to_num(probs), rule).argmax(axis=1))
+
+
+def _scores(probs: FloatArray, rule: DecisionRule | None) -> FloatArray:
+    scores = _log(probs)
     if rule is not None:
         for name, tau in rule.tau.items():
             if tau:
                 scores = scores - tau * rule.label_schema.spread(name, _log(np.array(rule.priors[name])[None, :]))
         for name, bias in rule.bias.items():
             scores = scores + rule.label_schema.spread(name, np.array(bias)[None, :])
-    return np.asarray(scores.argmax(axis=1))
+    return scores
 
 
 def chosen_rule(predictions: Predictions, rule: DecisionRule | Literal["argmax"] | None) -> DecisionRule | None:

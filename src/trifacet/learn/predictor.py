@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,11 +26,12 @@ from trifacet.core.predictions import (
     ImageArray,
     Predictions,
     argmax_rule,
+    margins,
     read_decision,
 )
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, open_finished_run
-from trifacet.core.schema import LabelSchema
+from trifacet.core.schema import IntArray, LabelSchema
 from trifacet.learn.backbones import load_weights
 from trifacet.learn.device import choose_device, has_fast_bf16
 from trifacet.learn.features import to_tensor
@@ -41,6 +43,7 @@ from trifacet.pixels.preprocess import Geometry, fit
 from trifacet.prediction import predict_images
 
 BFLOAT16 = {"precision": "bfloat16"}  # what answers say that were not computed in float32
+NEAR = 0.15  # in log scores; rounding changed no answer whose margin was over .07 (docs/log.md, 2026-11-22)
 BATCH = 64  # photos a forward pass
 
 
@@ -61,7 +64,8 @@ class Model:
     """A network with the weights of a run, its labels and its decision rule. A `Predictor`.
 
     `manifest_paths` is where the photos stand that it was trained on. `has_pictures`: whether a page of its answers may
-    show photos. `views`: what its answer about a photo is the mean over, by `tta`.
+    show photos. `views`: what its answer about a photo is the mean over, by `tta`. `exact`: the same network in float32
+    where `net` rounds, for photos whose answer that could change.
     """
 
     net: nn.Module
@@ -78,6 +82,7 @@ class Model:
     finder: FaceFinder | None = None
     views: Views = VIEWS["none"]
     same_people: int = 0
+    exact: nn.Module | None = None
 
     def __repr__(self) -> str:
         classes = " x ".join(f"{a.name} {len(a.classes)}" for a in self.schema.attributes)
@@ -107,7 +112,21 @@ class Model:
         Both are means over the views of each photo that `tta` names.
         """
         photos = to_tensor(np.asarray(inputs), self.device)
-        answers = [answer_probs(self.net(view), self.schema) for view in self.views(photos)]
+        joint, years = self._mean_of_views(self.net, photos)
+        if self.exact is not None and (near := self._near(joint)).size:
+            sure, sure_years = self._mean_of_views(self.exact, photos[torch.from_numpy(near).to(self.device)])
+            joint[near] = sure
+            if years is not None:
+                years[near] = sure_years
+        return joint, years
+
+    def _near(self, joint: Float32Array) -> IntArray:
+        """The places of joint probabilities (B, K) that rounding may have decided, by the rule or without it."""
+        ahead = np.minimum(margins(joint, self.decision), margins(joint, None))
+        return np.flatnonzero(ahead < NEAR)
+
+    def _mean_of_views(self, net: nn.Module, photos: torch.Tensor) -> tuple[Float32Array, Float32Array | None]:
+        answers = [answer_probs(net(view), self.schema) for view in self.views(photos)]
         joint = torch.stack([joint for joint, _ in answers]).mean(dim=0)
         years = [y for _, y in answers if y is not None]
         return joint.cpu().numpy(), torch.stack(years).mean(dim=0).cpu().numpy() if years else None
@@ -191,12 +210,15 @@ def open_model(
     weights = run.weights_path("best")
     net = load_run_net(run)
     fold_norm(net)
+    net = net.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
     is_rounded = is_fast and has_fast_bf16(chosen)
+    exact = copy(net) if is_rounded else None  # of the same weights: a net is asked in one precision by several threads
     net.amp = "auto" if is_rounded else "off"
     has_rule = run.decision_path.exists()
     told = ({} if asked == recipe.decide.tta else {"tta": asked}) | (BFLOAT16 if is_rounded else {})
     return Model(
-        net=net.to(chosen, memory_format=torch.channels_last),  # type: ignore[call-overload]
+        net=net,
+        exact=exact,
         schema=run.info.label_schema,
         decision=read_decision(run.decision_path) if has_rule else argmax_rule(run.info.label_schema),
         geometry=geometry,
@@ -225,7 +247,8 @@ def load_model(
 
     Several paths answer together, as the mean of their probabilities under the labels of the first.
     pictures: whether a page of its answers shows photos. is_fast: bfloat16 where the hardware computes it, in half the
-    time; probabilities move by a few hundredths at most (docs/log.md, 2026-11-22). same_people: photos that look like
+    time; probabilities move by a few hundredths at most, and a photo whose answer that could change is computed in
+    float32 (docs/log.md, 2026-11-22). same_people: photos that look like
     one person, up to so many, share their answers of gender and age (`measure.people`); 0: each photo for itself.
 
     Raises:
