@@ -525,6 +525,20 @@ AUGMENTATION = (
 
 POOLING, MODELS, STAGES = "learn/test_pooling.py::", "learn/test_models.py::", "learn/test_stages.py::"
 NETWORKS = (
+    one(
+        "networks side by side",
+        "learn/joined.py",
+        "torch.cat([trunk(images) for trunk in self.trunks], dim=1)",
+        "torch.cat([self.trunks[0](images) for _ in self.trunks], dim=1)[:, : self.n_features]",
+        "learn/test_joined.py::test_features_stand_side_by_side_in_the_order_of_the_names",
+    ),
+    one(
+        "networks side by side: their last stages go together",
+        "learn/stages.py",
+        "max(lasts) - last for last in lasts",
+        "0 for last in lasts",
+        "learn/test_joined.py::test_their_last_stages_are_trained_together",
+    ),
     one("model: GeM", "learn/pooling.py", ".pow(1 / p)", "", f"{POOLING}test_gem_is_its_formula"),
     one(
         "model: attention pooling",

@@ -14,14 +14,13 @@ from trifacet.core.recipe_photos import DataSection, LabelMapSection
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import Net, build_net
+from trifacet.learn.norms import adapt_norm, put_norm_back
 from trifacet.learn.phases import (
     Data,
     Phase,
-    adapt_norm,
     all_phase,
     head_phase,
     make_data,
-    put_norm_back,
     training_schema,
 )
 

@@ -18,8 +18,9 @@ from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.average import average_weights
 from trifacet.learn.backbones import build_backbone
 from trifacet.learn.models import Net, build_net
+from trifacet.learn.norms import adapt_norm, put_norm_back
 from trifacet.learn.optimizers import make_optimizer
-from trifacet.learn.phases import adapt_norm, all_phase, make_data, put_norm_back
+from trifacet.learn.phases import all_phase, make_data
 from trifacet.learn.stages import n_parts, parts_of, unfreezing, with_rates
 from trifacet.learn.train import train
 

@@ -40,6 +40,7 @@ def backbones(
     rows = [(name, f"{b.image_size[0]} x {b.image_size[1]}", b.about) for name, b in BACKBONES.items()]
     rows.append(("timm/NAME", "", "any model of timm; weights from the hub, model.weights: PATH, or pretrained: false"))
     rows.append(("module:function", "", "your own; returns a torch module with an integer n_features"))
+    rows.append(("A+B", "", "any of these side by side: the head reads the features of all of them"))
     render.show("backbones", ("", "height x width", ""), rows)
     if timm:
         found = timm_names(timm)

@@ -23,7 +23,9 @@ Weighing = Literal["none", "balanced", "square_root", "effective"]
 class ModelSection(Section):
     """The network."""
 
-    backbone: str = Field("face_resnet29", description="`trifacet backbones` lists them; or module:function")
+    backbone: str = Field(
+        "face_resnet29", description="one of `trifacet backbones`, module:function, or A+B: side by side"
+    )
     head: Literal["per_attribute", "joint"] = Field(
         "per_attribute", description="one answer per attribute, or one for all 18 classes jointly"
     )

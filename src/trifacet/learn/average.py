@@ -19,7 +19,8 @@ from trifacet.core.run import Run
 from trifacet.learn.checkpoint import save_weights, weights_about
 from trifacet.learn.device import choose_device
 from trifacet.learn.features import plain
-from trifacet.learn.phases import answer_val, make_data, refit_norm
+from trifacet.learn.norms import refit_norm
+from trifacet.learn.phases import answer_val, make_data
 from trifacet.learn.predictor import load_run_net
 from trifacet.learn.validate import score_of
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 TIMM = "timm/"
+BESIDE = "+"  # between the names of backbones side by side
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,12 @@ BACKBONES: dict[str, Backbone] = {
 
 def check_backbone(name: str) -> str | None:
     """What is wrong with a backbone's name, or None. Names of timm and module:function are tried when built."""
+    if BESIDE in name:
+        return next((wrong for part in name.split(BESIDE) if (wrong := check_backbone(part))), None)
     if name in BACKBONES or name.startswith(TIMM) or ":" in name:
         return None
     near = nearest(name, list(BACKBONES))
-    hint = f"Did you mean '{near}'?" if near else f"Known: {', '.join(BACKBONES)}, timm/NAME, module:function."
+    hint = f"Did you mean '{near}'?" if near else f"Known: {', '.join(BACKBONES)}, timm/NAME, module:function, A+B."
     return f"no backbone '{name}'. {hint} See `trifacet backbones`."
 
 
@@ -81,6 +84,8 @@ def build_backbone(model: ModelSection) -> nn.Module:
         RunError: TRI403, weights that cannot be had or do not fit; never a silent fall-back to random ones.
     """
     name = model.backbone
+    if BESIDE in name:
+        return _build_joined(name.split(BESIDE), model)
     if name.startswith(TIMM):
         return _build_timm(name.removeprefix(TIMM), model)
     if name not in BACKBONES and ":" in name:
@@ -90,6 +95,15 @@ def build_backbone(model: ModelSection) -> nn.Module:
     if model.weights:
         load_weights(backbone, Path(model.weights))
     return backbone
+
+
+def _build_joined(names: Sequence[str], model: ModelSection) -> nn.Module:
+    from trifacet.learn.joined import Joined
+
+    if model.weights:
+        do = "Leave it out: each backbone starts from its own weights."
+        raise error("TRI101", "one file cannot be for several backbones", where="model.weights", do=do)
+    return Joined([build_backbone(model.model_copy(update={"backbone": name})) for name in names])
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

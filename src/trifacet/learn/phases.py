@@ -22,8 +22,6 @@ from trifacet.learn.augment import augment, draw
 from trifacet.learn.features import (
     OnPhotos,
     Rows,
-    View,
-    augmented,
     batches,
     compute_features,
     plain,
@@ -35,12 +33,7 @@ from trifacet.learn.mixing import Mixing, make_mixing
 from trifacet.learn.models import Net
 from trifacet.learn.sampler import epoch_order, sampling_weights
 from trifacet.learn.spoil import make_spoiler
-from trifacet.learn.stages import freeze, unfreezing, with_rates
-from trifacet.learn.trunks import FaceTrunk, has_fitted_norm, with_norm
-
-N_NORM_PHOTOS = 257  # photos that the re-inserted norms are fitted on; dated entry 2026-11-21 of docs/log.md
-N_ADAPT_PHOTOS = 1_024  # that the norms of other backbones see: some 16 batches, a few seconds
-NORM_EPOCH = 1_000_003  # the augmentation those photos are seen in: no epoch of training reaches it
+from trifacet.learn.stages import unfreezing, with_rates
 
 RESIDENT_SHARE = 0.4  # the rest is for the network, what a step keeps, and other programs
 
@@ -288,55 +281,3 @@ def epoch_examples(
         return epoch_order(n_examples, n_drawn=_n_drawn(n_examples, recipe), weights=tiled, rng=rng)
 
     return order
-
-
-@torch.no_grad()
-def adapt_norm(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
-    """Re-estimates the running statistics of a backbone's batch norms on augmented training photos.
-
-    Where the whole net is trained after its head, so that the head learns from the features which training will show
-    it: those of ImageNet's statistics are others. Face backbones have their own way (`put_norm_back`).
-
-    Source: Li et al. 2018, Adaptive batch normalization for practical domain adaptation.
-    """
-    if isinstance(net.backbone, FaceTrunk) or not (recipe.train.epochs and recipe.train.head_epochs):
-        return
-    rows = np.random.default_rng(seed).permutation(data.train_rows)[:N_ADAPT_PHOTOS]
-    view = augmented(recipe, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows))
-    refit_norm(net, data, rows=rows, view=view, batch_size=recipe.train.batch_size)
-
-
-@torch.no_grad()
-def refit_norm(net: Net, data: Data, *, rows: Rows, view: View, batch_size: int) -> None:
-    """Re-estimates the running statistics of a backbone's batch norms on these photos in this order.
-
-    Norms of stages that are not trained are left alone: training saw them as they are.
-    """
-    net.train()
-    norms = [m for m in net.backbone.modules() if isinstance(m, nn.BatchNorm2d) and m.track_running_stats]
-    norms = [norm for norm in norms if norm.training]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean over all batches
-    done = 0
-    for part in batches(rows, batch_size):
-        net.features(view(data.inputs(part), slice(done, done + len(part))))
-        done += len(part)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-
-
-def put_norm_back(net: Net, data: Data, *, recipe: Recipe, seed: int) -> None:
-    """Fits the batch norms of a face backbone so that they change nothing yet.
-
-    Other backbones are left alone, and so are norms that came with the weights of another run.
-    """
-    if not isinstance(net.backbone, FaceTrunk) or not recipe.model.norm or has_fitted_norm(net.backbone):
-        return
-    rows = data.train_rows[np.linspace(0, len(data.train_rows) - 1, N_NORM_PHOTOS).astype(np.int64)]
-    view = augmented(recipe, seed=seed, epoch=NORM_EPOCH, n_photos=len(rows))
-    net.backbone = with_norm(net.backbone, net.inputs(view(data.inputs(rows), slice(None))))
-    freeze(net.backbone, recipe.model)

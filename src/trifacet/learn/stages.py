@@ -15,12 +15,21 @@ from torch import nn
 from trifacet.core.errors import error
 from trifacet.core.recipe import ModelSection
 from trifacet.learn.convnets import TimmTrunk
+from trifacet.learn.joined import Joined
 
 REST = [(r".", (99999,))]  # timm's mark of what belongs to the part before it: a last norm
 
 
 def parts_of(backbone: nn.Module, *, is_fine: bool = False) -> dict[str, int]:
-    """The number of the stage (or layer) that each parameter of the backbone belongs to, by its name."""
+    """The number of the stage (or layer) that each parameter of the backbone belongs to, by its name.
+
+    Backbones side by side end together: the last stage of one counts as the last of the other.
+    """
+    if isinstance(backbone, Joined):
+        each = [parts_of(trunk, is_fine=is_fine) for trunk in backbone.trunks]
+        lasts = [max(numbers.values(), default=-1) for numbers in each]
+        later = [max(lasts) - last for last in lasts]
+        return {f"trunks.{i}.{k}": n + later[i] for i, numbers in enumerate(each) for k, n in numbers.items()}
     trunk = backbone.trunk if isinstance(backbone, TimmTrunk) else backbone
     own: Any = getattr(trunk, "group_matcher", None)
     if own is None:

@@ -37,16 +37,15 @@ from trifacet.learn.features import batches
 from trifacet.learn.losses import Loss
 from trifacet.learn.mixing import draw_mix, mixed
 from trifacet.learn.models import Net
+from trifacet.learn.norms import adapt_norm, put_norm_back
 from trifacet.learn.optimizers import make_optimizer
 from trifacet.learn.pace import Pace, choose_pace, compile_backbone, paced
 from trifacet.learn.phases import (
     Data,
     Phase,
-    adapt_norm,
     all_phase,
     head_phase,
     make_data,
-    put_norm_back,
 )
 from trifacet.learn.prefetch import ahead
 from trifacet.learn.sam import climb, descend
