@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from trifacet.pages.contact import image_grid
     from trifacet.pixels.decode import decode
     from trifacet.pixels.statistics import calc_statistics
+    from trifacet.resuming import resume
     from trifacet.searching import resume_search, search
     from trifacet.stages import (
         combine,
@@ -53,13 +54,13 @@ if TYPE_CHECKING:
         faces,
         ingest,
         predict,
-        resume,
         split,
         submit,
         train,
         train_folds,
     )
     from trifacet.trials.folder import SearchPlan
+    from trifacet.varying import train_variants
 
     __version__: str
 
@@ -107,7 +108,7 @@ _HOMES = {
     "read_manifest": "core.manifest",
     "read_predictions": "core.predictions",
     "read_schema": "core.schema",
-    "resume": "stages",
+    "resume": "resuming",
     "resume_search": "searching",
     "search": "searching",
     "seed_everything": "learn.device",
@@ -115,6 +116,7 @@ _HOMES = {
     "submit": "stages",
     "train": "stages",
     "train_folds": "stages",
+    "train_variants": "varying",
     "with_age_edges": "core.schema",
     "write_manifest": "core.manifest",
     "write_predictions": "core.predictions",
@@ -173,6 +175,7 @@ __all__ = [
     "submit",
     "train",
     "train_folds",
+    "train_variants",
     "with_age_edges",
     "write_manifest",
     "write_predictions",

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trifacet.core.config import Resolved
 from trifacet.core.ensemble import ABOUT, Ensemble, EnsembleInfo, Folded, Member, fingerprint_of, open_ensemble
-from trifacet.core.errors import TrifacetError, error
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import atomic_folder, sha256_file, write_json, write_text
 from trifacet.core.folds import OWN_PEOPLE, OWN_RULE, Folds, FoldsInfo
 from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, with_schema, write_manifest
 from trifacet.core.predictions import Predictions, read_predictions, write_decision, write_predictions
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import FOLDS, Run, locked, now, open_run, save_run, versions
+from trifacet.core.run import FOLDS, Run, locked, now, versions
 from trifacet.core.truth import truth_of
 from trifacet.data.split import one_fold
 from trifacet.decision import fit_decision, fit_fold_rules, training_priors
 from trifacet.ensembles.pool import answered, pooled
-from trifacet.opening import new_run, open_inputs, ready_to_train, start_from
+from trifacet.opening import open_inputs, ready_to_train, start_from
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.report import evaluation_report
 from trifacet.report.material import photos_to_show, size_text
 from trifacet.scoring import evaluate
-from trifacet.training import Told, check, train_run
-
-if TYPE_CHECKING:
-    from trifacet.learn.models import Net
-    from trifacet.learn.train import OnTick, Tick
+from trifacet.several import Part, start_inputs, trained_parts
+from trifacet.training import Told, check
 
 
 def new_folds(recipe: Resolved[Recipe], manifest: Manifest, *, out: Path, init: Path | None = None) -> Folds:
@@ -45,14 +40,12 @@ def new_folds(recipe: Resolved[Recipe], manifest: Manifest, *, out: Path, init: 
     Raises:
         ConfigError, ManifestError, RunError: what training a fold would stop at; TRI402.
     """
-    settings, inputs = _settled(recipe.settings), dict[str, str]()
+    settings = _settled(recipe.settings)
     n_folds = manifest.table["fold"].drop_nulls().n_unique()
     start = start_from(init) if init else None
     ready = [ready_to_train(one_fold(manifest, fold), settings) for fold in range(n_folds)]
     for one in ready:
         check(one, settings, start=start)
-    if init:
-        inputs = {"init": str(init.absolute()), "init_weights": sha256_file(open_run(init).weights_path())}
     seed = settings.train.seed
     info = FoldsInfo(
         name=out.name,
@@ -61,7 +54,7 @@ def new_folds(recipe: Resolved[Recipe], manifest: Manifest, *, out: Path, init: 
         seed=secrets.randbelow(2**31) if seed == "random" else seed,
         recipe=settings,
         origins=recipe.origins,
-        inputs=inputs,
+        inputs=start_inputs(init),
     )
     with atomic_folder(out) as folder:
         write_manifest(Folds(folder, info).manifest_path, with_schema(manifest, ready[0].schema))
@@ -82,46 +75,22 @@ def train_folds(folds: Folds, *, told: Told) -> Ensemble:
     Raises:
         RunError: TRI407 all is done, TRI408 somebody trains them now. And what training raises.
     """
+    info = folds.info
     with locked(folds):
-        if (folds.path / ABOUT).is_file():
-            raise error("TRI407", "these folds are all trained", where=str(folds.path))
         manifest = read_manifest(folds.manifest_path)
-        try:
-            runs = [_one(folds, manifest, fold=fold, told=told) for fold in range(folds.info.n_folds)]
-        except TrifacetError as problem:
-            if problem.code != "TRI904":
-                raise
-            do = f"Free some space, then go on with: trifacet train --resume {folds.path}"
-            raise error("TRI904", problem.what, where=problem.where, got=problem.got, do=do) from problem
+        recipe = info.recipe.model_copy(update={"train": info.recipe.train.model_copy(update={"seed": info.seed})})
+
+        def part(fold: int) -> Part:
+            own = partial(_ready, manifest, recipe, fold=fold)
+            return Part(folds.fold_path(fold), f"fold {fold + 1}/{info.n_folds}", recipe, own)
+
+        parts = [part(fold) for fold in range(info.n_folds)]
+        runs = trained_parts(folds, parts, told=told)
         return _finish(folds, manifest, runs=runs, told=told)
 
 
-def _one(folds: Folds, manifest: Manifest, *, fold: int, told: Told) -> Run:
-    """The finished run of one fold."""
-    path, info = folds.fold_path(fold), folds.info
-    run = open_run(path) if (path / "run.json").is_file() else None
-    if run is None or "manifest" not in run.info.inputs:  # nothing, or a folder that a kill left half made
-        shutil.rmtree(path, ignore_errors=True)
-        recipe = info.recipe.model_copy(update={"train": info.recipe.train.model_copy(update={"seed": info.seed})})
-        ready = ready_to_train(one_fold(manifest, fold), recipe)
-        run = new_run(path, Resolved(recipe, info.origins), manifest=ready)
-        run = save_run(run, inputs={**run.info.inputs, **info.inputs})
-    if run.info.status == "finished":
-        return run
-    named = replace(told, on_tick=_naming(told.on_tick, f"fold {fold + 1}/{info.n_folds}"))
-    return train_run(run, read_manifest(run.manifest_path), start=_start(info), told=named)
-
-
-def _start(info: FoldsInfo) -> Callable[[Net], None] | None:
-    return start_from(Path(info.inputs["init"]), sha256=info.inputs["init_weights"]) if info.inputs else None
-
-
-def _naming(on_tick: OnTick | None, name: str) -> OnTick | None:
-    def tell(tick: Tick) -> None:
-        if on_tick:
-            on_tick(replace(tick, of=name))
-
-    return tell if on_tick else None
+def _ready(manifest: Manifest, recipe: Recipe, *, fold: int) -> Manifest:
+    return ready_to_train(one_fold(manifest, fold), recipe)
 
 
 @dataclass(frozen=True, eq=False)

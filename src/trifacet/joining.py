@@ -61,7 +61,29 @@ def join(paths: Sequence[Path], out: Path, *, choice: Choice) -> Ensemble:
     """
     if len(paths) < 2:
         raise error("TRI104", "two runs or more are needed", got=f"{len(paths)}")
-    members = _named([open_member(path) for path in paths])
+    joined = _joined(_named([open_member(path) for path in paths]), out=out, choice=choice)
+    with atomic_folder(out) as folder:
+        _write(joined, folder)
+    return open_ensemble(out)
+
+
+def join_within(paths: Sequence[Path], out: Path, *, choice: Choice, names: Sequence[str]) -> Ensemble:
+    """The runs in the folder `out`, by these names, as an ensemble there: its ensemble.json is written last."""
+    members = dict(zip(names, map(open_member, paths), strict=True))
+    _write(_joined(members, out=out, choice=choice), out)
+    return open_ensemble(out)
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """What an ensemble's folder will hold: its info, what it says by table, the first member's manifest."""
+
+    info: EnsembleInfo
+    made: Mapping[str, Predictions]
+    manifest: Manifest
+
+
+def _joined(members: Mapping[str, Run | Ensemble], *, out: Path, choice: Choice) -> _Joined:
     weights = given_weights(choice.weights or [1] * len(members), n_members=len(members))
     manifests = {name: read_manifest(member.manifest_path) for name, member in members.items()}
     _require_same_content(manifests)
@@ -82,7 +104,7 @@ def join(paths: Sequence[Path], out: Path, *, choice: Choice) -> Ensemble:
     info = _info(members, weights, out=out, choice=choice)
     fit = _told(fitted, source) if fitted else None
     info = info.model_copy(update={"fit": fit, "n_photos": {name: len(table) for name, table in made.items()}})
-    return _written(out, info, made=made, manifest=first)
+    return _Joined(info, made, first)
 
 
 def _told(fitted: Fitted, source: str) -> WeightFit:
@@ -149,24 +171,22 @@ def _info(members: Mapping[str, Run | Ensemble], weights: FloatArray, *, out: Pa
     )
 
 
-def _written(out: Path, info: EnsembleInfo, *, made: Mapping[str, Predictions], manifest: Manifest) -> Ensemble:
-    """The ensemble in its folder, which appears whole. Raises RunError TRI402."""
-    truth = truth_of(manifest)
-    rule = _rule(info, made, truth=truth)
-    with atomic_folder(out) as folder:
-        ensemble, scores = Ensemble(folder, info), {}
-        for name, table in made.items():
-            stamps = merged_stamps(table.stamps, (NESTED,) if info.fit and name != "test" else ())
-            about = {"run": info.name, **{f"weights_{i}": m.sha256 for i, m in enumerate(info.members)}}
-            told = Predictions(table.ids, table.probs, table.age_probs, table.errors, table.schema, about, rule, stamps)
-            write_predictions(ensemble.predictions_path(name), told)
-            scores[name] = evaluate(told, truth, seed=info.seed).as_json()
-        write_manifest(ensemble.manifest_path, manifest)
-        write_text(folder / "schema.yaml", yaml.safe_dump(info.label_schema.model_dump(mode="json"), sort_keys=False))
-        write_decision(ensemble.decision_path, rule)
-        write_json(ensemble.scores_path, scores)
-        write_json(folder / ABOUT, info.model_dump(mode="json"))
-    return open_ensemble(out)
+def _write(joined: _Joined, folder: Path) -> None:
+    """The files of an ensemble; ensemble.json, last, makes the folder one."""
+    info, truth = joined.info, truth_of(joined.manifest)
+    rule = _rule(info, joined.made, truth=truth)
+    ensemble, scores = Ensemble(folder, info), {}
+    for name, table in joined.made.items():
+        stamps = merged_stamps(table.stamps, (NESTED,) if info.fit and name != "test" else ())
+        about = {"run": info.name, **{f"weights_{i}": m.sha256 for i, m in enumerate(info.members)}}
+        told = Predictions(table.ids, table.probs, table.age_probs, table.errors, table.schema, about, rule, stamps)
+        write_predictions(ensemble.predictions_path(name), told)
+        scores[name] = evaluate(told, truth, seed=info.seed).as_json()
+    write_manifest(ensemble.manifest_path, joined.manifest)
+    write_text(folder / "schema.yaml", yaml.safe_dump(info.label_schema.model_dump(mode="json"), sort_keys=False))
+    write_decision(ensemble.decision_path, rule)
+    write_json(ensemble.scores_path, scores)
+    write_json(folder / ABOUT, info.model_dump(mode="json"))
 
 
 def _rule(info: EnsembleInfo, made: Mapping[str, Predictions], *, truth: Truth) -> DecisionRule:

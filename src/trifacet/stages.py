@@ -13,15 +13,13 @@ from trifacet.averaging import average_of
 from trifacet.closing import answers_page, compared, decided, save_answers
 from trifacet.core.config import Resolved
 from trifacet.core.ensemble import Ensemble, Voting
-from trifacet.core.errors import error
 from trifacet.core.evaluation import Evaluation
-from trifacet.core.files import check_suffix, sha256_file, write_text
-from trifacet.core.folds import is_folds, open_folds
+from trifacet.core.files import check_suffix, write_text
 from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
 from trifacet.core.predictions import DecisionRule, Predictions, chosen_rule, read_predictions, write_decision
 from trifacet.core.predictor import Predictor
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Run, open_run, save_run
+from trifacet.core.run import Run, save_run
 from trifacet.core.schema import LabelSchema
 from trifacet.data import ingest as ingest_room
 from trifacet.data import split as split_room
@@ -54,6 +52,7 @@ from trifacet.report import evaluation_report
 from trifacet.report.compare import Compared, comparison_page
 from trifacet.scoring import evaluate as score
 from trifacet.scoring import read_pair
+from trifacet.several import start_inputs
 from trifacet.submission import Submission, refuse_leak, submission, write_submission
 from trifacet.training import Told, check, dry_batch, train_run
 
@@ -152,8 +151,7 @@ def train(
     check(manifest, resolved.settings, start=start)
     run = new_run(Path(out), resolved, manifest=manifest)
     if init:
-        told = {"init": str(Path(init).absolute()), "init_weights": sha256_file(open_run(Path(init)).weights_path())}
-        run = save_run(run, inputs={**run.info.inputs, **told})
+        run = save_run(run, inputs={**run.info.inputs, **start_inputs(Path(init))})
     return train_run(run, manifest, start=start, told=Told(progress, on_tick, profile))
 
 
@@ -179,26 +177,6 @@ def train_folds(
     manifest = with_faces(manifest, resolved.settings, progress=progress)
     made = new_folds(resolved, manifest, out=Path(out), init=Path(init) if init else None)
     return folded(made, told=Told(progress, on_tick))
-
-
-def resume(
-    path: Path | str, *, progress: Progress = quiet, on_tick: OnTick | None = None, profile: bool = False
-) -> Run | Ensemble:
-    """A run, or folds, that were stopped, gone on with from the newest whole checkpoint.
-
-    Raises:
-        RunError: TRI400, TRI403, TRI407 finished, TRI408.
-    """
-    require_train()
-    if is_folds(Path(path)):
-        return folded(open_folds(Path(path)), told=Told(progress, on_tick, profile))
-    run = open_run(Path(path))
-    if run.info.status == "finished":
-        raise error("TRI407", "this run is finished", where=str(path))
-    start, inputs = None, run.info.inputs
-    if "init" in inputs:
-        start = start_from(Path(inputs["init"]), sha256=inputs["init_weights"])
-    return train_run(run, open_data(run.manifest_path), start=start, told=Told(progress, on_tick, profile))
 
 
 def dry_run(

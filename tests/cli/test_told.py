@@ -13,7 +13,7 @@ import pytest
 from tests.flow.command import TINY, Said, done, trifacet, write_manifest_of
 from tests.flow.photos import World, write_world
 from trifacet.cli import render
-from trifacet.cli.train import why_other_than_logged
+from trifacet.cli.tell import why_other_than_logged
 from trifacet.core.manifest import read_manifest, write_manifest
 from trifacet.core.recipe import DecideSection
 from trifacet.core.run import Best, Run, open_run

@@ -823,7 +823,7 @@ AVERAGES_AND_FOLDS = (
     ),
     one(
         "folds: killed and gone on with",
-        "folding.py",
+        "several.py",
         'if run is None or "manifest" not in run.info.inputs:',
         "if run is None:",
         f"{FOLDS}test_a_fold_that_a_kill_left_half_made_is_begun_anew",
@@ -853,6 +853,20 @@ AVERAGES_AND_FOLDS = (
 
 VIEWS, WEIGHTS, COMMITTEE = "learn/test_views.py::", "ensembles/test_weights.py::", "test_committee.py::"
 ENSEMBLES = (
+    one(
+        "variants: a run for each value",
+        "varying.py",
+        'f"{i + 1}/{n}", info.recipes[i], photos)',
+        'f"{i + 1}/{n}", info.recipes[0], photos)',
+        "flow/test_variants.py::test_each_value_has_a_run_and_all_have_the_same_say",
+    ),
+    one(
+        "variants: gone on with",
+        "resuming.py",
+        "if is_variants(path):",
+        "if is_folds(path):",
+        "flow/test_variants.py::test_stopped_variants_are_gone_on_with_to_the_same_bytes",
+    ),
     one(
         "TTA: flip",
         "learn/views.py",

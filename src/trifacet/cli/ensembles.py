@@ -11,7 +11,7 @@ from trifacet.cli.answers import numbers
 from trifacet.core.errors import error, pick
 
 if TYPE_CHECKING:
-    from trifacet.core.ensemble import Ensemble, Voting
+    from trifacet.core.ensemble import Voting
 
 
 def ensemble(
@@ -36,48 +36,14 @@ def ensemble(
     scored at once.
     """
     from trifacet import stages
-    from trifacet.cli import render
+    from trifacet.cli.tell import tell
 
     if weights and fit:
         raise error("TRI104", "weights are either given or fitted", where="--fit", got=f"--weights {weights} as well")
     way = cast("Voting", pick({"soft": "soft", "hard": "hard"}, voting, what="voting", where="--voting"))
     given = numbers(weights, where="--weights", like="2,1,1") if weights else []
     made = stages.ensemble(runs, out, weights=given, fit=fit, voting=way, seed=seed)
-    render.show(f"{out}: {way} voting", ("", "#share"), [(m.name, f"{m.weight:.3f}") for m in made.info.members])
-    _tell_fit(made)
-    _tell_scores(made)
-    for stamp in made.info.stamps:
-        render.warn(stamp)
-    render.say(f"next: trifacet predict {out} PHOTOS --out answers.parquet")
-
-
-def _tell_fit(made: Ensemble) -> None:
-    from trifacet.cli import render
-
-    if (fit := made.info.fit) is None:
-        return
-    said = "out-of-fold predictions" if fit.fitted_on == "oof" else "val, as not every member has out-of-fold ones"
-    render.say(
-        f"weights fitted on {said}: {fit.n_photos:,} photos of {fit.n_people:,} people. Macro F1 {fit.nested:.3f} on "
-        f"people they were not fitted on; equal weights {fit.equal:.3f}, the best member alone {fit.best_member:.3f}"
-    )
-
-
-def _tell_scores(made: Ensemble) -> None:
-    from trifacet.cli import render
-    from trifacet.core.files import read_json
-
-    rows = []
-    for table, score in read_json(made.scores_path).items():
-        figures = [
-            f"{f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}]" if (f := score[key]) else "-"
-            for key in ("macro_f1", "accuracy")
-        ]
-        rows.append((table, *figures, f"{score['n_photos']:,}"))
-    if rows:
-        render.show("With its decision rule", ("", "#macro F1", "#accuracy", "#photos"), rows)
-    else:
-        render.warn("the members share no predictions, so nothing was scored and the most probable class decides")
+    tell(made)
 
 
 def combine(
@@ -118,7 +84,7 @@ def average(
     """
     from trifacet import stages
     from trifacet.cli import render
-    from trifacet.cli.train import tell_run
+    from trifacet.cli.tell import tell_run
 
     with render.bars(is_logged=True) as bars:
         run = stages.average(runs, out, last=last, greedy=greedy, progress=bars.told)

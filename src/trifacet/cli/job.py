@@ -71,15 +71,15 @@ def outcome(words: list[str]) -> tuple[int, str]:
 
 def train(recipe: Path, run: Path, *data: Path) -> None:
     """Trains a recipe, or goes on with its run where that was begun; one that is finished is left as it is."""
-    from trifacet import stages
+    from trifacet import resuming, stages
     from trifacet.cli import render
-    from trifacet.cli.train import tell_run
+    from trifacet.cli.tell import tell_run
 
     with render.bars(is_logged=True) as bars:
         if _is_begun(run):
             if open_run(run).info.status == "finished":
                 return
-            made = stages.resume(run, progress=bars.told, on_tick=bars.ticked)
+            made = resuming.resume(run, progress=bars.told, on_tick=bars.ticked)
         else:
             resolved, notes = open_queued(recipe)
             for note in notes:

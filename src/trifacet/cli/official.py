@@ -34,9 +34,9 @@ def needed(given: Path | None, variable: str, *parts: str, what: str) -> Path:
 def newest_run(folder: Path) -> Path:
     """`folder`, if it is a run or an ensemble; else the newest that is finished in it, if there is one."""
     from trifacet.core.ensemble import ABOUT, Ensemble, open_ensemble
-    from trifacet.core.run import FOLDS, open_run
+    from trifacet.core.run import FOLDS, VARIANTS, open_run
 
-    if any((folder / about).is_file() for about in ("run.json", ABOUT, FOLDS)) or not folder.is_dir():
+    if any((folder / about).is_file() for about in ("run.json", ABOUT, FOLDS, VARIANTS)) or not folder.is_dir():
         return folder
     runs = [run for path in folder.glob("*/run.json") if (run := open_run(path.parent)).info.status == "finished"]
     finished: list[Run | Ensemble] = [*runs, *(open_ensemble(path.parent) for path in folder.glob(f"*/{ABOUT}"))]

@@ -32,6 +32,9 @@ Folds = Annotated[
 KeepVal = Annotated[
     bool, typer.Option("--keep-val", help="With --folds: leave val out, so that the folds may teach a run with it.")
 ]
+Each = Annotated[
+    str, typer.Option(metavar="KEY=A|B|...", help="A run for each value of a setting; all answer together.")
+]
 Dry = Annotated[
     bool, typer.Option("--dry-run", help="One batch: shapes, loss, and a picture of what the network sees.")
 ]
@@ -48,6 +51,7 @@ def train(
     resume: Resume = None,
     folds: Folds = None,
     keep_val: KeepVal = False,
+    each: Each = "",
     is_dry: Dry = False,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time and the memory went.")] = False,
     no_pictures: NoPictures = False,
@@ -57,58 +61,70 @@ def train(
     A folder of photos is ingested and split on the way (20 % of the people are val). Ctrl-C stops after the step at
     work; --resume goes on.
     """
-    from trifacet import stages
+    from trifacet import stages, varying
     from trifacet.cli import render
+    from trifacet.cli.tell import tell
     from trifacet.core.run import open_run
     from trifacet.opening import open_data, open_recipe, ready_to_train, require_train
 
     require_train()  # before a folder of photos is ingested for nothing
+    made: Run | Ensemble
+    live: dict[str, Any]
     if resume:
-        if recipe or data or out or name or sets or init or folds or keep_val or is_dry or no_pictures:
-            what = "goes on with the run as it is, so no recipe and no other option goes with it"
-            raise error("TRI104", what, where="--resume")
-        with _resumable(resume), render.bars(is_logged=True) as bars:
-            made = stages.resume(resume, progress=bars.told, on_tick=bars.ticked, profile=profile)
-        _tell(made, is_profiled=profile)
+        others = [recipe, data, out, name, sets, init, folds, keep_val, each, is_dry, no_pictures]
+        tell(_gone_on(resume, others, profile=profile), is_profiled=profile)
         return
     if (data := data or official.place(official.TRAIN)) is None:
         raise _no_data(recipe)
-    if keep_val and not folds:
-        raise error("TRI104", "goes with --folds alone", where="--keep-val")
-    if profile and folds:
-        raise error("TRI104", "is of one run: leave out --folds", where="--profile")
+    _require_together(folds=folds, each=each, keep_val=keep_val, profile=profile)
     place = _place(out, name=name, recipe=recipe or "quick")
-    resolved = open_recipe(recipe or "quick", [*(sets or []), *["report.pictures=false"] * no_pictures])
+    changes = [*(sets or []), *["report.pictures=false"] * no_pictures]
+    resolved = open_recipe(recipe or "quick", changes)
     if init:
         open_run(init)  # before a folder of photos is ingested for nothing
     with render.bars(is_logged=True) as bars:
         found = open_data(data, progress=bars.told)
     if is_dry:
-        dry = stages.dry_run(resolved, found, init=init)
-        _tell_dry_run(dry, out, shows=resolved.settings.report.pictures)
+        _tell_dry_run(stages.dry_run(resolved, found, init=init), out, shows=resolved.settings.report.pictures)
         return
     if not folds and found.table["split"].is_null().all():
         found = ready_to_train(found, resolved.settings)
         _tell_split(found)
     with _resumable(place), render.bars(is_logged=True) as bars:
-        live: dict[str, Any] = {"out": place, "init": init, "progress": bars.told, "on_tick": bars.ticked}
-        run: Run | Ensemble
+        live = {"data": found, "out": place, "init": init, "progress": bars.told, "on_tick": bars.ticked}
         if folds:
-            run = stages.train_folds(resolved, data=found, folds=folds, keep_val=keep_val, **live)
+            made = stages.train_folds(resolved, folds=folds, keep_val=keep_val, **live)
+        elif each:
+            made = varying.train_variants(recipe or "quick", each=each, sets=changes, **live)
         else:
-            run = stages.train(resolved, data=found, profile=profile, **live)
-    _tell(run, is_profiled=profile)
+            made = stages.train(resolved, profile=profile, **live)
+    tell(made, is_profiled=profile)
 
 
-def _tell(run: Run | Ensemble, *, is_profiled: bool) -> None:
-    """What a training came to; a run stands as the baseline has it, too."""
-    from trifacet.core.run import Run
+def _gone_on(run: Path, others: Sequence[object], *, profile: bool) -> Run | Ensemble:
+    """What was stopped at `run`, trained to its end. Raises ConfigError TRI104, another option stands beside it."""
+    from trifacet.cli import render
+    from trifacet.resuming import resume
 
-    if isinstance(run, Run):
-        official.write_beside(run)
-        tell_run(run, is_profiled=is_profiled)
-    else:
-        tell_folds(run)
+    if any(others):
+        what = "goes on with the run as it is, so no recipe and no other option goes with it"
+        raise error("TRI104", what, where="--resume")
+    with _resumable(run), render.bars(is_logged=True) as bars:
+        return resume(run, progress=bars.told, on_tick=bars.ticked, profile=profile)
+
+
+def _require_together(*, folds: int | None, each: str, keep_val: bool, profile: bool) -> None:
+    """Refuses options that do not go with each other. Raises ConfigError TRI104."""
+    from trifacet.varying import variants_of
+
+    if keep_val and not folds:
+        raise error("TRI104", "goes with --folds alone", where="--keep-val")
+    if each and folds:
+        raise error("TRI104", "goes without --folds", where="--each")
+    if each:
+        variants_of(each)
+    if profile and (folds or each):
+        raise error("TRI104", f"is of one run: leave out {'--folds' if folds else '--each'}", where="--profile")
 
 
 def _place(out: Path | None, *, name: str, recipe: str) -> Path:
@@ -163,15 +179,16 @@ def demo(
 def _resumable(run: Path) -> Iterator[None]:
     """Tells how to go on when training is stopped or fails after it began."""
     from trifacet.cli import render
-    from trifacet.core.run import FOLDS, open_run
+    from trifacet.core.run import open_run, several_under_way
 
     try:
         yield
     except BaseException as problem:
         if isinstance(problem, TrifacetError) and problem.code in ("TRI400", "TRI408"):
             raise  # nothing that can be read is here, or somebody is at it
-        is_begun = (run / FOLDS).is_file() and not (run / "ensemble.json").is_file()
-        if is_begun or ((run / "run.json").is_file() and open_run(run).info.status in ("interrupted", "failed")):
+        if several_under_way(run) or (
+            (run / "run.json").is_file() and open_run(run).info.status in ("interrupted", "failed")
+        ):
             render.err.print(f"Go on with: [bold]trifacet train --resume {run}[/]", soft_wrap=True)
         raise
 
@@ -188,96 +205,6 @@ def _tell_split(manifest: Manifest) -> None:
     render.warn(
         f"the data had no split, so they were divided here: {', '.join(counts)}; `trifacet split` gives control"
     )
-
-
-def tell_run(run: Run, *, is_profiled: bool = False) -> None:
-    """A finished run's scores, what to know of them, and what comes next."""
-    from trifacet.cli import render
-    from trifacet.core.files import read_json
-
-    scores = read_json(run.scores_path)
-    is_part = bool(run.info.recipe.model.tasks)
-    best = f"best epoch {run.info.best.epoch}, " if run.info.best else ""
-    title = f"{run.path}: {best}trained {run.info.seconds / 60:.1f} minutes"
-    _show_scores(scores, title, names=run.info.label_schema.names, is_part=is_part)
-    if words := why_other_than_logged(run, scores["val"]["macro_f1"]):
-        render.say(f"[dim]{words}[/]")
-    for note in (*run.info.stamps, *run.info.notes):
-        render.warn(note)
-    if "test" not in scores:
-        render.say(
-            "[dim]val picked the epoch and the decision rule, so it flatters; `split --test 0.2` keeps an exam[/]"
-        )
-    then = "; then `trifacet combine` with what the others say" if is_part else ""
-    render.say(
-        f"report: [bold]{run.report_path}[/]\nnext: trifacet predict {run.path} PHOTOS --out answers.parquet{then}"
-    )
-    if is_profiled:
-        _tell_profile(run)
-
-
-def tell_folds(folds: Ensemble) -> None:
-    """The scores of finished folds, how far they are apart, and what comes next."""
-    from trifacet.cli import render
-    from trifacet.core.files import read_json
-    from trifacet.folding import spread_text
-
-    title = f"{folds.path}: trained {folds.info.seconds / 60:.1f} minutes"
-    is_part = folds.info.folded is not None and bool(folds.info.folded.recipe.model.tasks)
-    _show_scores(read_json(folds.scores_path), title, names=folds.info.label_schema.names, is_part=is_part)
-    render.say(f"folds: {spread_text(folds.info)}")
-    for note in (*folds.info.stamps, *folds.info.notes):
-        render.warn(note)
-    render.say(f"report: [bold]{folds.path / 'report/index.html'}[/]")
-    render.say(f"next: trifacet predict {folds.path} PHOTOS --out answers.parquet")
-
-
-def _show_scores(scores: dict[str, Any], title: str, *, names: Sequence[str], is_part: bool) -> None:
-    from trifacet.cli import render
-
-    rows = []
-    for split, score in scores.items():
-        people = "unknown" if score["n_people"] is None else f"{score['n_people']:,}"
-        counts = (f"{score['n_photos']:,}", people)
-        rows.append((f"{split} {' x '.join(names)}" if is_part else split, *_figures(score), *counts))
-        # Where no photo has every label the attributes tell what can be known; of parts of the task each counts.
-        if score["macro_f1"] is None or (is_part and len(names) > 1):
-            rows += [(f"{split} {name}", *_figures(score[name]), "", "") for name in names]
-    render.show(title, ("", "#macro F1", "#accuracy", "#photos", "#people"), rows)
-
-
-def _tell_profile(run: Run) -> None:
-    from trifacet.cli import render
-    from trifacet.core.files import read_jsonl
-    from trifacet.report.profile import memory_facts, time_profile
-
-    for phase, parts in time_profile(read_jsonl(run.metrics_path)).items():
-        whole = sum(parts.values())
-        rows = [(part, f"{seconds:,.1f}", f"{seconds / whole:.1%}") for part, seconds in parts.items()]
-        title = f"Epochs of {phase}: {whole:,.0f} seconds"
-        render.show(title, ("", "#seconds", "#share"), rows)
-    for what, size in memory_facts(run.info.machine).items():
-        render.say(f"{what}: {size}")
-
-
-def why_other_than_logged(run: Run, figure: dict[str, float] | None) -> str:
-    """Why val's macro F1 differs from the best epoch's, in words; "" where it does not."""
-    best, decide = run.info.best, run.info.recipe.decide
-    if best is None or figure is None or f"{best.macro_f1:.3f}" == f"{figure['value']:.3f}":
-        return ""
-    views = {"none": [], "flip": ["the mirrored photo averaged in"]}
-    added = views.get(decide.tta, [f"the views of tta {decide.tta} averaged in"])
-    added = added + ["the run's decision rule"] * (decide.fit != "argmax")
-    logged = f"epoch {best.epoch} had {best.macro_f1:.3f} on val by the most probable class"
-    return f"{logged}; the table is with {' and '.join(added)}" if added else ""
-
-
-def _figures(score: dict[str, Any]) -> tuple[str, str]:
-    return _figure(score["macro_f1"]), _figure(score["accuracy"])
-
-
-def _figure(figure: dict[str, float] | None) -> str:
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]" if figure else "-"
 
 
 def _tell_dry_run(dry: DryRun, out: Path | None, *, shows: bool) -> None:

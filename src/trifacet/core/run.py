@@ -23,7 +23,8 @@ from trifacet.core.schema import LabelSchema
 
 FORMAT = 1
 Status = Literal["running", "interrupted", "paused", "failed", "finished"]
-FOLDS = "folds.json"  # what stands in place of run.json where a run of several folds is under way
+# What stands in place of run.json where several runs are under way: a fold each, or a variant each.
+FOLDS, VARIANTS = "folds.json", "variants.json"
 RESERVE_BYTES = 65_536  # kept free for run.json: a full disk must still learn that the run is paused
 
 
@@ -193,13 +194,19 @@ def pause(run: Run, problem: Exception) -> TrifacetError:
     return error("TRI904", "training is paused: the disk is full", where=where or run.path, got=got, do=do)
 
 
+def several_under_way(path: Path) -> str:
+    """`folds` or `variants` where these are begun here and not yet a model; "" else."""
+    begun = [name for name in (FOLDS, VARIANTS) if (path / name).is_file()]
+    return begun[0].removesuffix(".json") if begun and not (path / "ensemble.json").is_file() else ""
+
+
 def open_run(path: Path | str) -> Run:
     """The run at `path`, whatever its status. Raises RunError TRI400."""
     path = Path(path)
     about = path / "run.json"
-    if (path / FOLDS).is_file() and not (path / "ensemble.json").is_file():
-        do = f"Go on with `trifacet train --resume {path}`, or name one of its folds."
-        raise error("TRI401", "these are folds, and not all of them are trained", where=str(path), do=do)
+    if kind := several_under_way(path):
+        do = f"Go on with `trifacet train --resume {path}`, or name one of its {kind}."
+        raise error("TRI401", f"these are {kind}, and not all of them are trained", where=str(path), do=do)
     if (path / "ensemble.json").is_file():
         what, do = "this is an ensemble, or folds, and not one run", "Name one of its runs."
         raise error("TRI400", what, where=str(path), do=do)

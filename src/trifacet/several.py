@@ -1,0 +1,82 @@
+"""Several runs in one folder, trained one after another: each begun, gone on with, or left alone where it is done."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifacet.core.config import Resolved
+from trifacet.core.ensemble import ABOUT
+from trifacet.core.errors import TrifacetError, error
+from trifacet.core.files import sha256_file
+from trifacet.core.folds import Folds
+from trifacet.core.manifest import Manifest, read_manifest
+from trifacet.core.recipe import Recipe
+from trifacet.core.run import Run, open_run, save_run
+from trifacet.core.variants import Variants
+from trifacet.opening import new_run, start_from
+from trifacet.training import Told, train_run
+
+if TYPE_CHECKING:
+    from trifacet.learn.models import Net
+    from trifacet.learn.train import OnTick, Tick
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the runs: where it lies, what it is called while it is trained, its recipe, and how its photos are got."""
+
+    path: Path
+    label: str
+    recipe: Recipe
+    manifest: Callable[[], Manifest]
+
+
+def trained_parts(several: Folds | Variants, parts: Sequence[Part], *, told: Told) -> list[Run]:
+    """Every part's finished run, of a folder that is `locked`.
+
+    Raises:
+        RunError: TRI407 all is done. And what training raises.
+    """
+    info, path = several.info, several.path
+    if (path / ABOUT).is_file():
+        raise error("TRI407", f"these {info.kind} are all trained", where=str(path))
+    try:
+        return [_one(part, origins=info.origins, inputs=info.inputs, told=told) for part in parts]
+    except TrifacetError as problem:
+        if problem.code != "TRI904":
+            raise
+        do = f"Free some space, then go on with: trifacet train --resume {path}"
+        raise error("TRI904", problem.what, where=problem.where, got=problem.got, do=do) from problem
+
+
+def start_inputs(init: Path | None) -> dict[str, str]:
+    """What a run's inputs say of the run whose weights it starts from; {} of none."""
+    return {"init": str(init.absolute()), "init_weights": sha256_file(open_run(init).weights_path())} if init else {}
+
+
+def _one(part: Part, *, origins: Mapping[str, str], inputs: Mapping[str, str], told: Told) -> Run:
+    run = open_run(part.path) if (part.path / "run.json").is_file() else None
+    if run is None or "manifest" not in run.info.inputs:  # nothing, or a folder that a kill left half made
+        shutil.rmtree(part.path, ignore_errors=True)
+        run = new_run(part.path, Resolved(part.recipe, dict(origins)), manifest=part.manifest())
+        run = save_run(run, inputs={**run.info.inputs, **inputs})
+    if run.info.status == "finished":
+        return run
+    named = replace(told, on_tick=_naming(told.on_tick, part.label))
+    return train_run(run, read_manifest(run.manifest_path), start=_start(inputs), told=named)
+
+
+def _start(inputs: Mapping[str, str]) -> Callable[[Net], None] | None:
+    return start_from(Path(inputs["init"]), sha256=inputs["init_weights"]) if inputs else None
+
+
+def _naming(on_tick: OnTick | None, name: str) -> OnTick | None:
+    def tell(tick: Tick) -> None:
+        if on_tick:
+            on_tick(replace(tick, of=name))
+
+    return tell if on_tick else None
