@@ -64,7 +64,7 @@ def test_an_unknown_backbone_is_answered_with_the_nearest() -> None:
     assert check_backbone("face_resnet92") == told
     assert refusal(ConfigError, model("face_resnet92")) == f"TRI100 {told}"
     assert check_backbone("q") == (
-        "no backbone 'q'. Known: baseline_cnn, face_resnet10, face_resnet29, timm/NAME, module:function. "
+        "no backbone 'q'. Known: baseline_cnn, face_resnet10, face_resnet29, timm/NAME, module:function, A+B. "
         "See `trifacet backbones`."
     )
 
