@@ -26,7 +26,7 @@ from trifacet.core.predictor import Predictor
 from trifacet.core.run import Run, now, open_run, save_run
 from trifacet.core.truth import read_truth, truth_of
 from trifacet.core.tta import tta_warning
-from trifacet.decision import fit_decision, fit_rates
+from trifacet.decision import fit_asked, fit_decision, fit_rates
 from trifacet.opening import Progress, telling
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.picturing import MAP_SECONDS, Shown, attention_of, rows_of, save_pictures
@@ -51,11 +51,8 @@ def finish(run: Run, manifest: Manifest, *, inputs: npt.NDArray[np.uint8], progr
     model = open_model(run)
     answers = _answer(model, manifest, inputs=inputs, progress=progress)
     truths = {name: truth_of(manifest.split(name)) for name in answers}
-    rule = DecisionRule(label_schema=manifest.schema, priors=run.info.priors)
-    if run.info.recipe.decide.fit == "auto":
-        rule = fit_decision(answers["val"], truths["val"], priors=run.info.priors, seed=run.info.seed)
-    elif run.info.recipe.decide.fit == "rates":
-        rule = fit_rates(answers["val"], truths["val"], rates={}, priors=run.info.priors)
+    fit, priors = run.info.recipe.decide.fit, run.info.priors
+    rule = fit_asked(answers["val"], truths["val"], fit=fit, priors=priors, seed=run.info.seed)
     write_decision(run.decision_path, rule)
     scores: dict[str, Evaluation] = {}
     for name, predictions in answers.items():

@@ -14,7 +14,7 @@ import numpy as np
 from trifacet.core.ensemble import Ensemble, Voting
 from trifacet.core.manifest import Crop, merged_stamps
 from trifacet.core.predictions import DecisionRule, Float32Array, ImageArray, Predictions, argmax_rule, read_decision
-from trifacet.core.predictor import Predictor
+from trifacet.core.predictor import Predictor, near_ties
 from trifacet.core.schema import FloatArray, LabelSchema, require_same_schema
 from trifacet.prediction import predict_images
 
@@ -27,7 +27,8 @@ TIE = 1e-3  # shares of the votes nearer to each other than this are a tie
 class Committee:
     """Members and their shares of the answer, which add up to 1. A `Predictor`, of the labels of `schema`.
 
-    A member whose age classes are cut otherwise is cut anew by its year distribution.
+    A member whose age classes are cut otherwise is cut anew by its year distribution. `exact`: the same committee in
+    float32 where this one rounds, for photos whose answer that could change.
     """
 
     members: tuple[Predictor[Any], ...]
@@ -37,6 +38,7 @@ class Committee:
     made_by: dict[str, str]
     voting: Voting = "soft"
     stamps: tuple[str, ...] = field(default=())
+    exact: Committee | None = None
 
     def __repr__(self) -> str:
         return f"Committee({self.made_by['run']!r}, {len(self.members)} members, {self.voting} voting)"
@@ -83,6 +85,14 @@ class Committee:
 
     def probs(self, inputs: Sequence[Prepared]) -> tuple[Float32Array, Float32Array | None]:
         """Joint probabilities (B, K) and the year distribution (B, A; None where a member has none)."""
+        joint, years = self._voted(inputs)
+        if self.exact is not None and (near := near_ties(joint, self.decision)).size:
+            joint[near], sure = self.exact.probs([inputs[i] for i in near])
+            if years is not None:
+                years[near] = sure
+        return joint, years
+
+    def _voted(self, inputs: Sequence[Prepared]) -> tuple[Float32Array, Float32Array | None]:
         joints, years = [], []
         for member in self.members:
             joint, by_year = member.probs([prepared[member.geometry] for prepared in inputs])

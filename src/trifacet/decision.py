@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from trifacet.core.errors import error
-from trifacet.core.predictions import DecisionRule, FoldRules, Predictions, calibrated_probs
+from trifacet.core.predictions import DecisionRule, FoldRules, Predictions, argmax_rule, calibrated_probs
 from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema, require_same_schema
 from trifacet.core.truth import Truth, joined
 from trifacet.measure.bootstrap import class_terms, group_sums, macro_f1_of, paired_draws
@@ -25,6 +26,7 @@ SWEEPS = 2
 N_SWEEPS = 100  # of the classes, at most: a few do
 
 Taus = tuple[float, ...]  # one per attribute
+Fit = Literal["auto", "argmax", "rates"]
 
 
 def training_priors(classes: IntArray, schema: LabelSchema) -> dict[str, tuple[float, ...]]:
@@ -91,10 +93,32 @@ def fit_decision(
     return rule.model_copy(update={"tau": tau, "notes": notes})
 
 
+def fit_asked(
+    predictions: Predictions,
+    truth: Truth,
+    *,
+    fit: Fit,
+    priors: Mapping[str, Sequence[float]],
+    fitted_on: str = "val",
+    seed: int = 0,
+) -> DecisionRule:
+    """The rule that a recipe's `decide.fit` asks for: fitted, none but the most probable class, or by class rates."""
+    if fit == "auto":
+        return fit_decision(predictions, truth, priors=priors, fitted_on=fitted_on, seed=seed)
+    if fit == "rates":
+        return fit_rates(predictions, truth, rates={}, priors=priors, fitted_on=fitted_on)
+    return argmax_rule(predictions.schema).model_copy(update={"priors": {k: tuple(v) for k, v in priors.items()}})
+
+
 def fit_fold_rules(
-    predictions: Predictions, truth: Truth, *, fold_of: IntArray, priors: Mapping[int, Mapping[str, Sequence[float]]]
+    predictions: Predictions,
+    truth: Truth,
+    *,
+    fold_of: IntArray,
+    priors: Mapping[int, Mapping[str, Sequence[float]]],
+    fit: Fit = "auto",
 ) -> FoldRules:
-    """A rule for each fold of out-of-fold predictions, fitted as by `fit_decision` on all other folds.
+    """A rule for each fold of out-of-fold predictions, fitted on all other folds.
 
     fold_of: (N,) folds of the predictions' photos. priors: class shares of what each fold's model was trained on.
     """
@@ -103,7 +127,7 @@ def fit_fold_rules(
         others: IntArray = np.flatnonzero(fold_of != fold)
         part = predictions.rows(others)
         known, name = truth.of(part.ids), f"folds other than {fold}"
-        rules[fold] = fit_decision(part, known, priors=own, fitted_on=name, seed=fold)
+        rules[fold] = fit_asked(part, known, fit=fit, priors=own, fitted_on=name, seed=fold)
     return FoldRules(fold_of, rules)
 
 

@@ -15,15 +15,15 @@ from trifacet.core.ensemble import ABOUT, Ensemble, EnsembleInfo, Folded, Member
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import atomic_folder, sha256_file, write_json, write_text
 from trifacet.core.folds import OWN_PEOPLE, OWN_RULE, Folds, FoldsInfo
-from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, with_schema, write_manifest
+from trifacet.core.manifest import IS_PSEUDO, Manifest, merged_stamps, read_manifest, with_schema, write_manifest
 from trifacet.core.predictions import Predictions, read_predictions, write_decision, write_predictions
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import FOLDS, Run, locked, now, versions
 from trifacet.core.truth import truth_of
 from trifacet.data.split import one_fold
-from trifacet.decision import fit_decision, fit_fold_rules, training_priors
+from trifacet.decision import fit_asked, fit_fold_rules, training_priors
 from trifacet.ensembles.pool import answered, pooled
-from trifacet.opening import open_inputs, ready_to_train, start_from
+from trifacet.opening import open_inputs, ready_to_train, start_from, usable
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.report import evaluation_report
 from trifacet.report.material import photos_to_show, size_text
@@ -56,8 +56,9 @@ def new_folds(recipe: Resolved[Recipe], manifest: Manifest, *, out: Path, init: 
         origins=recipe.origins,
         inputs=start_inputs(init),
     )
+    labelled = with_schema(manifest, ready[0].schema)
     with atomic_folder(out) as folder:
-        write_manifest(Folds(folder, info).manifest_path, with_schema(manifest, ready[0].schema))
+        write_manifest(Folds(folder, info).manifest_path, replace(labelled, stamps=ready[0].stamps))
         write_json(folder / FOLDS, info.model_dump(mode="json", by_alias=True))
     return Folds(out, info)
 
@@ -90,7 +91,7 @@ def train_folds(folds: Folds, *, told: Told) -> Ensemble:
 
 
 def _ready(manifest: Manifest, recipe: Recipe, *, fold: int) -> Manifest:
-    return ready_to_train(one_fold(manifest, fold), recipe)
+    return usable(one_fold(manifest, fold), recipe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +127,17 @@ def _out_of_folds(folds: Folds, manifest: Manifest, *, runs: list[Run]) -> _OutO
 
 def _finish(folds: Folds, manifest: Manifest, *, runs: list[Run], told: Told) -> Ensemble:
     """Answers out of folds and on test, the rule, scores and the report; ensemble.json, last, makes them a model."""
-    info, truth = folds.info, truth_of(manifest)
+    info, truth = folds.info, truth_of(manifest.where(~IS_PSEUDO))  # those are in no fold: nobody was asked about them
+    fit = info.recipe.decide.fit
     oof = _out_of_folds(folds, manifest, runs=runs)
     priors = training_priors(manifest.split("train", "val").classes, oof.answers.schema)
-    rule = fit_decision(oof.answers, truth, priors=priors, fitted_on="oof", seed=info.seed)
-    nested = fit_fold_rules(
-        oof.answers, truth, fold_of=oof.fold_of, priors={i: run.info.priors for i, run in enumerate(runs)}
-    )
+    rule = fit_asked(oof.answers, truth, fit=fit, priors=priors, fitted_on="oof", seed=info.seed)
+    own_priors = {i: run.info.priors for i, run in enumerate(runs)}
+    nested = fit_fold_rules(oof.answers, truth, fold_of=oof.fold_of, priors=own_priors, fit=fit)
     scores = {"oof": evaluate(oof.answers.with_decision(rule), truth, rule=nested)}
     plain = evaluate(oof.answers, truth, rule="argmax")
     answers = oof.answers.with_decision(rule)
-    answers = replace(answers, stamps=merged_stamps(answers.stamps, (OWN_RULE,)))
+    answers = replace(answers, stamps=merged_stamps(answers.stamps, (OWN_RULE,) * (fit != "argmax")))
     write_predictions(folds.predictions_path("oof"), answers)
     if all(run.predictions_path("test").is_file() for run in runs):
         pool = pooled({run.info.name: read_predictions(run.predictions_path("test")) for run in runs})

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from trifacet.core.ensemble import (
@@ -23,9 +24,11 @@ from trifacet.core.ensemble import (
 )
 from trifacet.core.errors import error, first_few
 from trifacet.core.files import atomic_folder, sha256_file, write_json, write_text
-from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
+from trifacet.core.folds import OWN_RULE
+from trifacet.core.manifest import IS_PSEUDO, Manifest, merged_stamps, read_manifest, write_manifest
 from trifacet.core.predictions import (
     DecisionRule,
+    FoldRules,
     Predictions,
     argmax_rule,
     read_predictions,
@@ -35,7 +38,7 @@ from trifacet.core.predictions import (
 from trifacet.core.run import Run, now, versions
 from trifacet.core.schema import FloatArray
 from trifacet.core.truth import Truth, truth_of
-from trifacet.decision import fit_decision
+from trifacet.decision import N_FOLDS, fit_decision, fit_fold_rules
 from trifacet.ensembles.pool import Pool, answered, pooled
 from trifacet.ensembles.weights import Fitted, fit_weights, given_weights, nested
 from trifacet.scoring import evaluate
@@ -173,20 +176,30 @@ def _info(members: Mapping[str, Run | Ensemble], weights: FloatArray, *, out: Pa
 
 def _write(joined: _Joined, folder: Path) -> None:
     """The files of an ensemble; ensemble.json, last, makes the folder one."""
-    info, truth = joined.info, truth_of(joined.manifest)
+    info, truth = joined.info, truth_of(joined.manifest.where(~IS_PSEUDO))
     rule = _rule(info, joined.made, truth=truth)
     ensemble, scores = Ensemble(folder, info), {}
     for name, table in joined.made.items():
-        stamps = merged_stamps(table.stamps, (NESTED,) if info.fit and name != "test" else ())
+        own = (OWN_RULE,) * (name == rule.fitted_on == "oof")
+        stamps = merged_stamps(table.stamps, (NESTED,) if info.fit and name != "test" else (), own)
         about = {"run": info.name, **{f"weights_{i}": m.sha256 for i, m in enumerate(info.members)}}
         told = Predictions(table.ids, table.probs, table.age_probs, table.errors, table.schema, about, rule, stamps)
         write_predictions(ensemble.predictions_path(name), told)
-        scores[name] = evaluate(told, truth, seed=info.seed).as_json()
+        nested_rule = _fold_rules(info, table, truth=truth) if own else None
+        scores[name] = evaluate(told, truth, rule=nested_rule, seed=info.seed).as_json()
     write_manifest(ensemble.manifest_path, joined.manifest)
     write_text(folder / "schema.yaml", yaml.safe_dump(info.label_schema.model_dump(mode="json"), sort_keys=False))
     write_decision(ensemble.decision_path, rule)
     write_json(ensemble.scores_path, scores)
     write_json(folder / ABOUT, info.model_dump(mode="json"))
+
+
+def _fold_rules(info: EnsembleInfo, made: Predictions, *, truth: Truth) -> FoldRules:
+    """A rule for each fifth of the people, fitted on the others: what is said out of folds is not scored by its own."""
+    groups = truth.of(made.ids).groups
+    people = np.unique(groups)
+    fold_of = (np.random.default_rng(info.seed).permutation(len(people)) % N_FOLDS)[np.searchsorted(people, groups)]
+    return fit_fold_rules(made, truth, fold_of=fold_of, priors=dict.fromkeys(range(N_FOLDS), info.priors))
 
 
 def _rule(info: EnsembleInfo, made: Mapping[str, Predictions], *, truth: Truth) -> DecisionRule:

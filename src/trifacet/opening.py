@@ -120,6 +120,8 @@ def open_data(data: Path | str | Manifest, *, reading: Reading | None = None, pr
 def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
     """The manifest as training needs it: the recipe's schema, kept photos, a split, train and val not empty.
 
+    Once for each manifest: attributes that nobody labelled are gone then, and a schema that names them no longer fits.
+
     Raises:
         ConfigError: TRI100, TRI101, TRI103. ManifestError: TRI200, TRI251. RunError: TRI404. MissingExtraError: TRI600.
     """
@@ -127,6 +129,15 @@ def ready_to_train(manifest: Manifest, recipe: Recipe) -> Manifest:
         manifest = with_schema(manifest, _recipe_schema(recipe.label_schema, manifest.schema))
     if recipe.model.tasks:
         manifest = with_schema(manifest, manifest.schema.part(recipe.model.tasks, where="model.tasks"))
+    return usable(manifest, recipe)
+
+
+def usable(manifest: Manifest, recipe: Recipe) -> Manifest:
+    """The manifest, of the labels that are to be learned, as training needs it; a second time changes nothing.
+
+    Raises:
+        ConfigError: TRI101. RunError: TRI404. MissingExtraError: TRI600.
+    """
     manifest = manifest.where(pl.col("dropped_because").is_null())
     if manifest.table["split"].is_null().all():
         manifest = split(manifest)
@@ -217,8 +228,11 @@ def with_faces(manifest: Manifest, recipe: Recipe, *, progress: Progress) -> Man
     return replace(manifest, stamps=merged_stamps(manifest.stamps, told))
 
 
-def new_run(out: Path, recipe: Resolved[Recipe], *, manifest: Manifest) -> Run:
-    """A run directory with everything that is known before training; a seed `random` is drawn here. Raises TRI402."""
+def new_run(out: Path, recipe: Resolved[Recipe], *, manifest: Manifest, inputs: Mapping[str, str] | None = None) -> Run:
+    """A run directory with everything that is known before training; a seed `random` is drawn here. Raises TRI402.
+
+    inputs: what it starts from besides its manifest; the record that names the manifest, the last, holds them too.
+    """
     wanted = recipe.settings.train.seed
     splits = {name: manifest.split(name) for name in ("train", "val", "test")}
     info = RunInfo(
@@ -237,7 +251,7 @@ def new_run(out: Path, recipe: Resolved[Recipe], *, manifest: Manifest) -> Run:
     )
     run = create_run(out, info)
     write_manifest(run.manifest_path, manifest)
-    return save_run(run, inputs={"manifest": sha256_file(run.manifest_path)})
+    return save_run(run, inputs={"manifest": sha256_file(run.manifest_path), **(inputs or {})})
 
 
 def open_inputs(manifest: Manifest, geometry: Geometry, *, progress: Progress) -> npt.NDArray[np.uint8]:

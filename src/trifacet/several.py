@@ -15,7 +15,7 @@ from trifacet.core.files import sha256_file
 from trifacet.core.folds import Folds
 from trifacet.core.manifest import Manifest, read_manifest
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Run, open_run, save_run
+from trifacet.core.run import Run, open_run
 from trifacet.core.variants import Variants
 from trifacet.opening import new_run, start_from
 from trifacet.training import Told, train_run
@@ -62,8 +62,7 @@ def _one(part: Part, *, origins: Mapping[str, str], inputs: Mapping[str, str], t
     run = open_run(part.path) if (part.path / "run.json").is_file() else None
     if run is None or "manifest" not in run.info.inputs:  # nothing, or a folder that a kill left half made
         shutil.rmtree(part.path, ignore_errors=True)
-        run = new_run(part.path, Resolved(part.recipe, dict(origins)), manifest=part.manifest())
-        run = save_run(run, inputs={**run.info.inputs, **inputs})
+        run = new_run(part.path, Resolved(part.recipe, dict(origins)), manifest=part.manifest(), inputs=inputs)
     if run.info.status == "finished":
         return run
     named = replace(told, on_tick=_naming(told.on_tick, part.label))

@@ -6,6 +6,7 @@ A stage opens what it needs, calls the rooms, and saves what comes back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,8 +20,8 @@ from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write
 from trifacet.core.predictions import DecisionRule, Predictions, chosen_rule, read_predictions, write_decision
 from trifacet.core.predictor import Predictor
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Run, save_run
-from trifacet.core.schema import LabelSchema
+from trifacet.core.run import Run
+from trifacet.core.schema import LabelSchema, require_same_schema
 from trifacet.data import ingest as ingest_room
 from trifacet.data import split as split_room
 from trifacet.data.archive import unpacked
@@ -149,9 +150,7 @@ def train(
     manifest = with_faces(manifest, resolved.settings, progress=progress)
     start = start_from(Path(init)) if init else None
     check(manifest, resolved.settings, start=start)
-    run = new_run(Path(out), resolved, manifest=manifest)
-    if init:
-        run = save_run(run, inputs={**run.info.inputs, **start_inputs(Path(init))})
+    run = new_run(Path(out), resolved, manifest=manifest, inputs=start_inputs(Path(init) if init else None))
     return train_run(run, manifest, start=start, told=Told(progress, on_tick, profile))
 
 
@@ -222,9 +221,13 @@ def predict(
     if out:
         check_suffix(Path(out), ".parquet", ".csv", what="predictions")
     require_train()
-    from trifacet.learn.predictor import load_model
+    from trifacet.committee import Committee
+    from trifacet.learn.predictor import Model, load_model
 
     model = load_model(model) if isinstance(model, str | Path | Sequence) else model
+    if isinstance(rule, DecisionRule) and isinstance(model, Model | Committee):
+        require_same_schema(model.schema, rule.label_schema, where="decision rule")
+        model = replace(model, decision=rule)  # which photos are near a tie is a question of the rule
     asked = open_photos(Path(data), splits, progress=progress)
     if asked.note:
         tell(asked.note)

@@ -118,8 +118,11 @@ def _check_told(teacher: Ensemble, manifest: Manifest) -> None:
 
 def check_unseen(teacher: Run | Ensemble, manifest: Manifest) -> None:
     """Refuses a teacher that was trained on photos of this manifest's val or test: it would whisper. Raises TRI409."""
-    is_folded = isinstance(teacher, Ensemble) and teacher.info.folded is not None
-    trained = read_manifest(teacher.manifest_path).split("train", *["val"] * is_folded)
+    if isinstance(teacher, Ensemble) and teacher.info.folded is None:
+        for member in teacher.info.members:
+            check_unseen(open_member(teacher.member_path(member)), manifest)
+        return
+    trained = read_manifest(teacher.manifest_path).split("train", *["val"] * isinstance(teacher, Ensemble))
     seen = set(trained.table["sha256"])
     held_back = manifest.split("val", "test").table["sha256"]
     n = sum(sha256 in seen for sha256 in held_back)

@@ -24,6 +24,7 @@ from trifacet.opening import (
     ready_to_train,
     require_train,
     start_from,
+    usable,
     with_faces,
 )
 from trifacet.several import Part, start_inputs, trained_parts
@@ -116,7 +117,7 @@ def go_on(variants: Variants, *, told: Told) -> Ensemble:
 
     def part(i: int) -> Part:
         def photos() -> Manifest:
-            return ready_to_train(read_manifest(variants.manifest_path), info.recipes[i])
+            return usable(read_manifest(variants.manifest_path), info.recipes[i])
 
         return Part(variants.variant_path(i), f"{i + 1}/{n}", info.recipes[i], photos)
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from tests.core import tiny
 from trifacet.core.errors import PredictionsError
 from trifacet.core.manifest import KIND, PERSONS_UNKNOWN, Manifest, empty_columns, write_manifest
 from trifacet.core.schema import DEFAULT_SCHEMA, MISSING, LabelSchema, with_age_edges
-from trifacet.core.truth import read_truth
+from trifacet.core.truth import read_truth, truth_of
 
 DO_LABELS = "Correct the rows that are named, or pass the schema that the labels were written for."
 DO_AGES = "Call the column age_class when it holds class ids or names, age_years when it holds years."
@@ -138,6 +140,14 @@ def test_a_manifest_is_a_truth_without_its_dropped_photos(tmp_path: Path) -> Non
     assert truth.classes.tolist() == [[0, 0, 0], [1, MISSING, 2]]
     assert (truth.persons, truth.splits, truth.stamps) == (["x", "y"], ["train", "val"], ("a stamp",))
     assert truth.ages.tolist() == [25.0, 61.0]
+
+
+def test_photos_of_several_sources_say_where_they_are_from() -> None:
+    two = tiny.manifest([["worn", "male", "under_30"]] * 2, source=["one", "two"])
+    assert truth_of(two).extras.to_dict(as_series=False) == {"x_source": ["one", "two"]}
+    own = replace(two, table=two.table.with_columns(pl.Series("x_source", ["a", "b"]), pl.Series("x_light", [1, 2])))
+    assert truth_of(own).extras.to_dict(as_series=False) == {"x_source": ["a", "b"], "x_light": [1, 2]}
+    assert truth_of(tiny.manifest([["worn", "male", "under_30"]] * 2)).extras.columns == []
 
 
 def test_a_manifest_of_another_schema_is_refused(tmp_path: Path) -> None:

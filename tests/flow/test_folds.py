@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from tests.flow.photos import World, write_world
 from tests.flow.test_interrupted import stop_in_training
 from trifacet.core.ensemble import open_ensemble
 from trifacet.core.files import read_json, sha256_file
-from trifacet.core.folds import open_folds
+from trifacet.core.folds import OWN_RULE, open_folds
 from trifacet.core.manifest import read_manifest, write_manifest
-from trifacet.core.predictions import decide, read_predictions
+from trifacet.core.predictions import decide, read_decision, read_predictions
 from trifacet.core.run import open_run
 from trifacet.core.truth import truth_of
 from trifacet.decision import fit_fold_rules
@@ -119,6 +120,49 @@ def test_folds_predict_submit_decide_and_join_an_ensemble(root: Path, world: Wor
     done("ensemble", root / "run", root / "run", "--out", tmp_path / "both", "--fit")
     assert open_ensemble(tmp_path / "both").info.fit is not None
     done("compare", root / "run", root / "run", "--on", "oof", "--out", tmp_path / "page.html")
+
+
+def test_an_ensemble_of_folds_is_scored_by_rules_of_other_people(root: Path, tmp_path: Path) -> None:
+    done("ensemble", root / "run", root / "run", "--out", tmp_path / "both")
+    oof = read_predictions(tmp_path / "both/predictions/oof.parquet")
+    truth = truth_of(read_manifest(root / "split.parquet"))
+    assert OWN_RULE in oof.stamps
+    assert OWN_RULE not in read_predictions(tmp_path / "both/predictions/test.parquet").stamps
+    told = read_json(tmp_path / "both/scores.json")["oof"]["nll"]["value"]
+    flattered = evaluate(oof, truth.of(oof.ids)).as_json()["nll"]["value"]
+    assert told != pytest.approx(flattered, abs=1e-9)
+    known = truth.of(oof.ids)
+    people = np.unique(known.groups)
+    fold_of = (np.random.default_rng(0).permutation(len(people)) % 5)[np.searchsorted(people, known.groups)]
+    priors = dict.fromkeys(range(5), open_ensemble(tmp_path / "both").info.priors)
+    nested = fit_fold_rules(oof, known, fold_of=fold_of, priors=priors)
+    assert told == pytest.approx(evaluate(oof, known, rule=nested).as_json()["nll"]["value"], rel=1e-9)
+
+
+@pytest.mark.parametrize("fit", ["argmax", "rates"])
+def test_folds_are_decided_as_the_recipe_says(root: Path, tmp_path: Path, fit: str) -> None:
+    words = ("--folds", 2, "--out", tmp_path / "run", *TINY, "--set", f"decide.fit={fit}")
+    done("train", "--data", root / "split.parquet", *words)
+    rule, oof = (
+        read_decision(tmp_path / "run/decision.json"),
+        read_predictions(tmp_path / "run/predictions/oof.parquet"),
+    )
+    assert bool(rule.bias) == (fit == "rates")
+    assert not rule.tau
+    assert (OWN_RULE in oof.stamps) == (fit == "rates")
+    folded = open_ensemble(tmp_path / "run").info.folded
+    assert folded is not None
+    assert (folded.nested == folded.argmax) == (fit == "argmax")
+
+
+def test_an_attribute_that_nobody_labelled_is_left_out_of_all_folds(root: Path, tmp_path: Path) -> None:
+    whole = read_manifest(root / "split.parquet")
+    blank = whole.table.with_columns(pl.lit(None, dtype=pl.String).alias("gender"))
+    write_manifest(tmp_path / "some.parquet", replace(whole, table=blank))
+    words = ("--folds", 2, "--out", tmp_path / "run", *TINY, "--set", "model.tasks=[mask, gender]")
+    said = done("train", "--data", tmp_path / "some.parquet", *words)
+    assert "no photo to train on has a label of gender: this run answers mask alone" in said.err
+    assert [open_run(tmp_path / f"run/fold_{i}").info.label_schema.names for i in range(2)] == [("mask",)] * 2
 
 
 def test_stopped_folds_are_gone_on_with_to_the_same_bytes(root: Path, tmp_path: Path) -> None:

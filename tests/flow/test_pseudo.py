@@ -9,6 +9,7 @@ import pytest
 from tests.flow.command import TINY, done, trifacet
 from tests.flow.photos import World, write_world
 from trifacet.core.manifest import read_manifest
+from trifacet.core.predictions import read_predictions
 from trifacet.core.run import open_run
 
 
@@ -59,3 +60,14 @@ def test_a_model_that_knows_val_or_test_is_refused(root: Path, tmp_path: Path) -
     said = trifacet("pseudo", root / "run", root / "new.parquet", "--data", other, "--out", tmp_path / "p.parquet")
     assert said.err.startswith(f"TRI409 {root / 'run'}: this teacher was trained on photos of val or test")
     assert not (tmp_path / "p.parquet").exists()
+
+
+def test_folds_learn_from_them_and_answer_for_the_others(root: Path, tmp_path: Path) -> None:
+    low = [word for name in ("mask", "gender", "age") for word in ("--at-least", f"{name}=0.01")]
+    words = ("pseudo", root / "run", root / "new.parquet", "--data", root / "split.parquet")
+    done(*words, "--out", tmp_path / "p.parquet", *low)
+    done("train", "--data", tmp_path / "p.parquet", "--folds", 2, "--out", tmp_path / "folds", *TINY)
+    own = read_manifest(root / "split.parquet").split("train", "val")
+    assert sorted(read_predictions(tmp_path / "folds/predictions/oof.parquet").ids) == sorted(own.photo_ids)
+    assert all(open_run(tmp_path / f"folds/fold_{i}").info.n_photos["train"] > 21 for i in range(2))
+    done("ensemble", tmp_path / "folds", tmp_path / "folds", "--out", tmp_path / "both")

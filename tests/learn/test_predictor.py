@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,16 @@ import torch
 from PIL import Image
 
 from tests.learn import tiny
+from trifacet.committee import Committee
+from trifacet.core.ensemble import Voting
 from trifacet.core.errors import RunError
 from trifacet.core.files import sha256_file
+from trifacet.core.manifest import write_manifest
 from trifacet.core.predictions import DecisionRule, argmax_rule, margins, write_decision
-from trifacet.core.predictor import Predictor
+from trifacet.core.predictor import Predictor, near_ties
 from trifacet.core.run import Run, save_run
 from trifacet.core.schema import DEFAULT_SCHEMA
+from trifacet.joining import Choice, join
 from trifacet.learn.device import has_fast_bf16
 from trifacet.learn.predictor import load_model, open_model
 from trifacet.learn.train import train
@@ -26,6 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     manifest, images = tiny.photos()
     sets = ["train.epochs=2", "optim.lr=0.003", "data.crop=middle_square"]
     run = train(tiny.new_run(tmp_path_factory.mktemp("runs") / "tiny", sets), manifest, images=images)
+    write_manifest(run.manifest_path, manifest)
     return save_run(run, status="finished", stamps=("persons unknown",))
 
 
@@ -92,10 +98,10 @@ def test_a_fast_answer_that_rounding_could_change_is_computed_exactly(
     exact, fast = (open_model(finished, device="cpu", is_fast=is_fast) for is_fast in (False, True))
     inputs = np.stack([exact.prepare(image) for image in photos(16)])
     wanted, years = exact.probs(inputs)
-    monkeypatch.setattr("trifacet.learn.predictor.NEAR", 0.0)
+    monkeypatch.setattr("trifacet.core.predictor.NEAR", 0.0)
     rounded, _ = fast.probs(inputs)
     ahead = np.minimum(margins(rounded, None), margins(rounded, fast.decision))
-    monkeypatch.setattr("trifacet.learn.predictor.NEAR", float(np.median(ahead)))
+    monkeypatch.setattr("trifacet.core.predictor.NEAR", float(np.median(ahead)))
     is_near = ahead < np.median(ahead)
     said, said_years = fast.probs(inputs)
     assert years is not None
@@ -104,6 +110,39 @@ def test_a_fast_answer_that_rounding_could_change_is_computed_exactly(
     np.testing.assert_allclose(said_years[is_near], years[is_near], atol=1e-6)
     np.testing.assert_array_equal(said[~is_near], rounded[~is_near])
     assert np.abs(rounded - wanted)[is_near].max() > 1e-5
+
+
+@pytest.mark.skipif(not has_fast_bf16(torch.device("cpu")), reason="no bfloat16 in hardware here")
+@pytest.mark.parametrize("voting", ["soft", "hard"])
+def test_a_fast_committee_asks_all_members_exactly_where_together_they_are_near_a_tie(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, voting: Voting
+) -> None:
+    paths = [finished.path, tmp_path / "other"]
+    shutil.copytree(*paths)
+    made = join(paths, tmp_path / "both", choice=Choice(voting=voting))
+    exact, fast = (load_model(made.path, device="cpu", is_fast=is_fast) for is_fast in (False, True))
+    assert isinstance(fast, Committee)
+    assert fast.exact is not None
+    inputs = [exact.prepare(image) for image in photos(16)]
+    wanted, _ = exact.probs(inputs)
+    monkeypatch.setattr("trifacet.core.predictor.NEAR", 0.0)
+    gap = np.abs(fast.probs(inputs)[0] - wanted).max()
+    monkeypatch.setattr("trifacet.core.predictor.NEAR", 100.0)
+    assert np.abs(fast.probs(inputs)[0] - wanted).max() < gap / 10
+    # Two that are sure of opposite things are near a tie together, though neither is by itself.
+    assert all((member.exact is None) == (voting == "soft") for member in fast.members)
+    assert load_model(made.path, device="cpu").exact is None
+
+
+def test_a_sharp_temperature_widens_what_counts_as_near() -> None:
+    probs = np.zeros((1, 18), dtype=np.float32)
+    probs[0, :2] = 0.6, 0.4  # .41 apart, in log scores
+    plain = argmax_rule(DEFAULT_SCHEMA)
+    assert near_ties(probs, plain).tolist() == []
+    sharp = plain.model_copy(update={"temperature": {"age": 0.25, "mask": 1.0, "gender": 1.0}, "tau": {"age": 1.0}})
+    sharp = sharp.model_copy(update={"priors": {"age": (0.82, 0.17, 0.01), "mask": (1, 1, 1), "gender": (1, 1)}})
+    assert margins(probs, sharp) == pytest.approx(4 * np.log(1.5) - np.log(0.82 / 0.17), abs=0.3)
+    assert near_ties(probs, sharp).tolist() == [0]
 
 
 def test_no_images_are_no_predictions(finished: Run) -> None:

@@ -92,3 +92,14 @@ def test_a_photo_that_was_not_read_neither_answers_nor_counts() -> None:
     assert np.isnan(made.probs[1]).all()
     assert np.allclose(made.probs[[0, 2]], given.probs[[0, 2]], atol=1e-6)
     assert made.stamps[0].startswith("transductive: 2 photos taken for 2 people")
+
+
+def test_a_persons_age_class_is_that_of_the_years_they_share() -> None:
+    schema, rng = DEFAULT_SCHEMA, np.random.default_rng(0)
+    years = rng.dirichlet(np.full(len(schema.year_grid), 0.3), size=6).astype(np.float32)
+    flat = {"mask": np.full((6, 3), 1 / 3), "gender": np.full((6, 2), 0.5), "age": schema.band_probs(years)}
+    said = Predictions([f"p{i}" for i in range(6)], schema.joint(flat).astype(np.float32), years, [None] * 6, schema)
+    made = as_people(said, np.array([0, 0, 0, 1, 1, 2]))
+    assert made.age_probs is not None
+    np.testing.assert_allclose(schema.marginal(made.probs, "age"), schema.band_probs(made.age_probs), atol=1e-6)
+    np.testing.assert_allclose(made.probs[5], said.probs[5], atol=1e-6)

@@ -65,7 +65,7 @@ def train(
     from trifacet.cli import render
     from trifacet.cli.tell import tell
     from trifacet.core.run import open_run
-    from trifacet.opening import open_data, open_recipe, ready_to_train, require_train
+    from trifacet.opening import open_data, open_recipe, require_train
 
     require_train()  # before a folder of photos is ingested for nothing
     made: Run | Ensemble
@@ -88,7 +88,7 @@ def train(
         _tell_dry_run(stages.dry_run(resolved, found, init=init), out, shows=resolved.settings.report.pictures)
         return
     if not folds and found.table["split"].is_null().all():
-        found = ready_to_train(found, resolved.settings)
+        found = stages.split(found)
         _tell_split(found)
     with _resumable(place), render.bars(is_logged=True) as bars:
         live = {"data": found, "out": place, "init": init, "progress": bars.told, "on_tick": bars.ticked}

@@ -17,7 +17,7 @@ OWN_RULE = "the rule was fitted on these very answers: a score by it flatters"
 
 
 class FoldsInfo(BaseModel):
-    """What folds.json holds. `recipe` is resolved, its seed a number; `inputs` tell of the weights it started from."""
+    """What folds.json holds. `recipe` is resolved, `seed` a number; `inputs` tell of the weights it started from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

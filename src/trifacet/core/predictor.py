@@ -8,10 +8,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from trifacet.core.manifest import Crop
-from trifacet.core.predictions import DecisionRule, Float32Array, ImageArray
-from trifacet.core.schema import LabelSchema
+import numpy as np
 
+from trifacet.core.manifest import Crop
+from trifacet.core.predictions import DecisionRule, Float32Array, ImageArray, margins
+from trifacet.core.schema import IntArray, LabelSchema
+
+NEAR = 0.15  # in log scores; rounding changed no answer whose margin was over .07 (docs/log.md, 2026-11-22)
 Input = TypeVar("Input")  # what a predictor makes of a photo before it answers: for a network an (h, w, 3) uint8
 
 
@@ -82,3 +85,12 @@ class Predictor(Protocol[Input]):
     def threads(self, n: int) -> AbstractContextManager[Executor]:
         """`n` threads that may all call `probs` at once."""
         ...
+
+
+def near_ties(joint: Float32Array, rule: DecisionRule) -> IntArray:
+    """The places of joint probabilities (B, K) whose answer rounding to bfloat16 could change, by the rule or without.
+
+    A temperature below 1 makes the rounding larger, and so the margin that it needs.
+    """
+    sharpest = min(1.0, *rule.temperature.values()) if rule.temperature else 1.0
+    return np.flatnonzero((margins(joint, rule) < NEAR / sharpest) | (margins(joint, None) < NEAR))

@@ -112,10 +112,10 @@ def truth_of(manifest: Manifest) -> Truth:
 
 def _extras(table: pl.DataFrame) -> pl.DataFrame:
     """A manifest's `x_NAME` columns, and its sources where there are several."""
-    extras = table.select(pl.col(f"^{EXTRA}.*$"))
-    if f"{EXTRA}source" in extras.columns or table["source"].n_unique() < 2:
-        return extras
-    return extras.with_columns(table["source"].alias(f"{EXTRA}source"))
+    extras = pl.col(f"^{EXTRA}.*$")
+    if f"{EXTRA}source" in table.columns or table["source"].n_unique() < 2:
+        return table.select(extras)
+    return table.select(extras, pl.col("source").alias(f"{EXTRA}source"))
 
 
 def read_truth(path: Path, schema: LabelSchema | None = None) -> Truth:

@@ -103,7 +103,12 @@ def _build_joined(names: Sequence[str], model: ModelSection) -> nn.Module:
     if model.weights:
         do = "Leave it out: each backbone starts from its own weights."
         raise error("TRI101", "one file cannot be for several backbones", where="model.weights", do=do)
-    return Joined([build_backbone(model.model_copy(update={"backbone": name})) for name in names])
+    trunks = [build_backbone(model.model_copy(update={"backbone": name})) for name in names]
+    sizes = {size for trunk in trunks if (size := getattr(trunk, "fixed_size", None))}
+    if len(sizes) > 1:
+        what = "these backbones take photos of different sizes, and side by side they see the same"
+        raise error("TRI101", what, where="model.backbone", got=", ".join(map(str, sorted(sizes))))
+    return Joined(trunks)
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

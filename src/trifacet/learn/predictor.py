@@ -26,12 +26,12 @@ from trifacet.core.predictions import (
     ImageArray,
     Predictions,
     argmax_rule,
-    margins,
     read_decision,
 )
+from trifacet.core.predictor import near_ties
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, open_finished_run
-from trifacet.core.schema import IntArray, LabelSchema
+from trifacet.core.schema import LabelSchema
 from trifacet.learn.backbones import load_weights
 from trifacet.learn.device import choose_device, has_fast_bf16
 from trifacet.learn.features import to_tensor
@@ -43,7 +43,6 @@ from trifacet.pixels.preprocess import Geometry, fit
 from trifacet.prediction import predict_images
 
 BFLOAT16 = {"precision": "bfloat16"}  # what answers say that were not computed in float32
-NEAR = 0.15  # in log scores; rounding changed no answer whose margin was over .07 (docs/log.md, 2026-11-22)
 BATCH = 64  # photos a forward pass
 
 
@@ -64,8 +63,8 @@ class Model:
     """A network with the weights of a run, its labels and its decision rule. A `Predictor`.
 
     `manifest_paths` is where the photos stand that it was trained on. `has_pictures`: whether a page of its answers may
-    show photos. `views`: what its answer about a photo is the mean over, by `tta`. `exact`: the same network in float32
-    where `net` rounds, for photos whose answer that could change.
+    show photos. `views`: what its answer about a photo is the mean over, by `tta`. `exact`: the same model in float32
+    where this one rounds, for photos whose answer that could change.
     """
 
     net: nn.Module
@@ -82,7 +81,7 @@ class Model:
     finder: FaceFinder | None = None
     views: Views = VIEWS["none"]
     same_people: int = 0
-    exact: nn.Module | None = None
+    exact: Model | None = None
 
     def __repr__(self) -> str:
         classes = " x ".join(f"{a.name} {len(a.classes)}" for a in self.schema.attributes)
@@ -112,30 +111,22 @@ class Model:
         Both are means over the views of each photo that `tta` names.
         """
         photos = to_tensor(np.asarray(inputs), self.device)
-        joint, years = self._mean_of_views(self.net, photos)
-        if self.exact is not None and (near := self._near(joint)).size:
-            sure, sure_years = self._mean_of_views(self.exact, photos[torch.from_numpy(near).to(self.device)])
-            joint[near] = sure
+        answers = [answer_probs(self.net(view), self.schema) for view in self.views(photos)]
+        joint = torch.stack([joint for joint, _ in answers]).mean(dim=0).cpu().numpy()
+        seen = [y for _, y in answers if y is not None]
+        years = torch.stack(seen).mean(dim=0).cpu().numpy() if seen else None
+        if self.exact is not None and (near := near_ties(joint, self.decision)).size:
+            joint[near], sure = self.exact.probs(np.asarray(inputs)[near])
             if years is not None:
-                years[near] = sure_years
+                years[near] = sure
         return joint, years
-
-    def _near(self, joint: Float32Array) -> IntArray:
-        """The places of joint probabilities (B, K) that rounding may have decided, by the rule or without it."""
-        ahead = np.minimum(margins(joint, self.decision), margins(joint, None))
-        return np.flatnonzero(ahead < NEAR)
-
-    def _mean_of_views(self, net: nn.Module, photos: torch.Tensor) -> tuple[Float32Array, Float32Array | None]:
-        answers = [answer_probs(net(view), self.schema) for view in self.views(photos)]
-        joint = torch.stack([joint for joint, _ in answers]).mean(dim=0)
-        years = [y for _, y in answers if y is not None]
-        return joint.cpu().numpy(), torch.stack(years).mean(dim=0).cpu().numpy() if years else None
 
     @torch.inference_mode()
     def features(self, inputs: Sequence[ImageArray] | ImageArray) -> Float32Array:
         """What the head reads of prepared inputs (B, h, w, 3) uint8, (B, n_features): of a face backbone a template."""
         photos = to_tensor(np.asarray(inputs), self.device)
-        seen: Float32Array = self.net.features(photos.float()).cpu().numpy()  # type: ignore[operator]
+        net = self.exact.net if self.exact else self.net
+        seen: Float32Array = net.features(photos.float()).cpu().numpy()  # type: ignore[operator]
         return seen
 
     @contextmanager
@@ -211,14 +202,10 @@ def open_model(
     net = load_run_net(run)
     fold_norm(net)
     net = net.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    is_rounded = is_fast and has_fast_bf16(chosen)
-    exact = copy(net) if is_rounded else None  # of the same weights: a net is asked in one precision by several threads
-    net.amp = "auto" if is_rounded else "off"
     has_rule = run.decision_path.exists()
-    told = ({} if asked == recipe.decide.tta else {"tta": asked}) | (BFLOAT16 if is_rounded else {})
-    return Model(
+    told = {} if asked == recipe.decide.tta else {"tta": asked}
+    model = Model(
         net=net,
-        exact=exact,
         schema=run.info.label_schema,
         decision=read_decision(run.decision_path) if has_rule else argmax_rule(run.info.label_schema),
         geometry=geometry,
@@ -232,6 +219,28 @@ def open_model(
         has_pictures=recipe.report.pictures if pictures is None else pictures,
         finder=FaceFinder() if recipe.data.crop == "face" else None,
     )
+    return _rounded(model, net) if is_fast and has_fast_bf16(chosen) else model
+
+
+def _rounded(model: Model, net: Net) -> Model:
+    """The model in bfloat16, with itself for photos near a tie: the same weights, each net in one precision."""
+    fast = copy(net)
+    fast.amp = "auto"
+    return replace(model, net=fast, exact=model, made_by={**model.made_by, **BFLOAT16})
+
+
+def _settled(made: Committee) -> Committee:
+    """A committee that asks all its members in float32 about photos on which together they are near a tie.
+
+    Members of a hard vote ask themselves too: one that is near a tie may change its vote.
+    """
+    exact = [member.exact or member for member in made.members if isinstance(member, Model | Committee)]
+    if exact == list(made.members):
+        return made
+    members = made.members
+    if made.voting == "soft":
+        members = tuple(replace(member, exact=None) for member in members if isinstance(member, Model | Committee))
+    return replace(made, members=members, exact=replace(made, members=tuple(exact)))
 
 
 def load_model(
@@ -257,9 +266,9 @@ def load_model(
     """
     load = partial(load_model, device=device, tta=tta, pictures=pictures, is_fast=is_fast, same_people=same_people)
     if not isinstance(path, str | Path):
-        return committee([load(one) for one in path]) if len(path) > 1 else load(path[0])
+        return _settled(committee([load(one) for one in path])) if len(path) > 1 else load(path[0])
     if is_ensemble(Path(path)):
         ensemble = open_ensemble(Path(path))
-        return seated(ensemble, [load(ensemble.member_path(member)) for member in ensemble.heard])
+        return _settled(seated(ensemble, [load(ensemble.member_path(member)) for member in ensemble.heard]))
     model = open_model(open_finished_run(Path(path)), device=device, tta=tta, pictures=pictures, is_fast=is_fast)
     return replace(model, same_people=same_people)

@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trifacet.core.config import flatten
 from trifacet.core.predictions import ImageArray
 from trifacet.core.run import Run
 from trifacet.learn.scalars import Record, scalars
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,7 @@ def open_mlflow(run: Run, experiment: str, *, is_online: bool) -> Iterator[MLflo
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=None if is_online else (run.path / "mlruns").absolute().as_uri())
-    found = client.get_experiment_by_name(experiment)
-    experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+    experiment_id = _experiment_id(client, experiment)
     mine = f"tags.trifacet_run = '{run.info.fingerprint}'"
     there = client.search_runs([experiment_id], filter_string=mine, max_results=1)
     if there:
@@ -116,6 +118,20 @@ def open_mlflow(run: Run, experiment: str, *, is_online: bool) -> Iterator[MLflo
         raise
     finally:
         client.set_terminated(run_id, status=status)
+
+
+def _experiment_id(client: MlflowClient, name: str) -> str:
+    """The id of the experiment of this name, made where there is none."""
+    from mlflow import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException:
+        if found := client.get_experiment_by_name(name):  # another worker of a queue has made it meanwhile
+            return str(found.experiment_id)
+        raise
 
 
 def settings_of(run: Run) -> Mapping[str, str]:

@@ -74,14 +74,15 @@ def as_people(predictions: Predictions, groups: IntArray) -> Predictions:
     schema, read = predictions.schema, predictions.is_read
     names = [name for name in schema.names if name in OF_A_PERSON]
     probs = predictions.probs.astype(np.float64)
+    years, aged = predictions.age_probs, schema.age.name if schema.age else ""
+    if years is not None and aged in names:
+        years = _means(years, groups, read=read).astype(np.float32)
     for name in names:
         own = schema.marginal(probs, name)
-        ratio = _means(own, groups, read=read) / np.maximum(own, TINY)
-        probs = probs * schema.spread(name, ratio)
+        # Classes of age are those of the years, so that another cut of the years stays possible.
+        pooled = schema.band_probs(years) if name == aged and years is not None else _means(own, groups, read=read)
+        probs = probs * schema.spread(name, pooled / np.maximum(own, TINY))
     probs = probs / probs.sum(axis=1, keepdims=True)
-    years = predictions.age_probs
-    if years is not None and schema.age is not None and schema.age.name in names:
-        years = _means(years, groups, read=read).astype(np.float32)
     n_people, n_photos = len(np.unique(groups[read])), int(read.sum())
     told = f"transductive: {n_photos:,} photos taken for {n_people:,} people, whose photos answer for each other"
     return replace(
