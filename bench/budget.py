@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from trifacet import combine, evaluate, open_data, open_recipe
-from trifacet.core.files import read_json, read_jsonl, write_json
+from trifacet.core.files import read_json, read_jsonl, sha256_file, write_json
 from trifacet.core.recipe import Recipe
 
 OURS = ("model.backbone=face_resnet29", "data.image_size=[150,150]")
@@ -54,13 +54,16 @@ class Pace:
     validation: float
 
 
-def _rows() -> Iterator[Row]:
+def rows() -> Iterator[Row]:
+    """The table's rows."""
     apart = (("mask", "gender"), ("age",))
     each = tuple((task,) for task in TASKS)
     tall = "data.image_size=[224,168]"
     yield Row("system1", "its ResNet50", SQUARE)
     yield Row("system2", "its ResNet152", SQUARE)
-    yield Row("system3", "its ResNet18", (*SCRATCH, tall))
+    # Frozen, a network that has seen nothing is noise: from scratch all of it is trained, as long as the head would be.
+    learned = ("model.is_frozen=false", "train.head_epochs=0", "train.epochs=25")
+    yield Row("system3", "its ResNet18", (*SCRATCH, tall, *learned))
     yield Row("system4", "its EfficientNet-B3", SCRATCH, apart)
     yield Row("winner1", "its EfficientNet-B3", SQUARE)
     yield Row("winner2", "its EfficientNet-B0", SQUARE, each)
@@ -77,7 +80,12 @@ def fit_to(recipe: Recipe, pace: Pace, *, seconds: float, n_photos: int) -> list
     """The settings that make a recipe last so many seconds: length and number of its epochs, and what counts in them.
 
     n_photos: that an epoch has at a share of 1. A recipe that would be done sooner keeps its own length.
+
+    Raises:
+        ValueError: one validation alone takes longer.
     """
+    if pace.validation >= seconds:
+        raise ValueError(f"one validation takes {pace.validation:.0f} of {seconds:.0f} seconds")
     n_epochs = max(1, min(EPOCHS, recipe.train.epochs, int(seconds / 5 / pace.validation)))
     shown = (seconds - n_epochs * pace.validation) / pace.photo
     own = recipe.train.epochs * n_photos * recipe.sampler.share
@@ -111,13 +119,16 @@ class Table:
 
     def _filled(self, row: Row) -> dict[str, Any]:
         kept = self.home / f"{row.recipe}-{row.trunk.split()[-1]}.json"
+        asked = {"asked_minutes": self.minutes, "data": sha256_file(self.data)}
         if not kept.is_file():
             core = self.cores.get()
             try:
-                write_json(kept, self._made(row, core))
+                write_json(kept, self._made(row, core) | asked)
             finally:
                 self.cores.put(core)
         result: dict[str, Any] = read_json(kept)
+        if asked != {key: result[key] for key in asked}:
+            raise ValueError(f"{kept} is of other data or minutes: take another --out")
         print(json.dumps(result), flush=True)
         return result
 
@@ -166,11 +177,8 @@ class Table:
         out = self.home / name
         words = [word for one in sets for word in ("--set", one)]
         if not (out / "scores.json").is_file():
-            how = (
-                ["--resume", str(out)]
-                if out.exists()
-                else [row.recipe, "--data", str(self.data), "--out", str(out), *words]
-            )
+            shutil.rmtree(out, ignore_errors=True)  # what was stopped on the way lost its time: it begins anew
+            how = [row.recipe, "--data", str(self.data), "--out", str(out), *words]
             with (self.home / f"{name}.log").open("ab") as log:
                 command = ["taskset", "-c", core, sys.executable, "-m", "trifacet", "train", *how]
                 subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -187,8 +195,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", nargs="*", default=[], help="those whose name begins so (default: all)")
     given = parser.parse_args(words)
     given.out.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in _rows() if not given.rows or row.name.startswith(tuple(given.rows))]
-    Table(given.data, given.out, minutes=given.minutes, cores=given.cores).fill(rows)
+    wanted = [row for row in rows() if not given.rows or row.name.startswith(tuple(given.rows))]
+    Table(given.data, given.out, minutes=given.minutes, cores=given.cores).fill(wanted)
 
 
 if __name__ == "__main__":

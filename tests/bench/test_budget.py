@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import trifacet
-from bench.budget import EPOCHS, Pace, Row, Table, fit_to
+from bench.budget import EPOCHS, Pace, Row, Table, fit_to, rows
 from trifacet.core.files import write_json
 from trifacet.data.drawn import draw_dataset
 
@@ -27,7 +27,9 @@ def test_a_recipe_is_made_to_last_as_long_as_asked_and_keeps_its_shape() -> None
 def test_where_one_validation_takes_long_there_are_few() -> None:
     recipe = trifacet.opening.open_recipe("system1").settings
     assert numbers(fit_to(recipe, Pace(photo=0.1, validation=60), seconds=600, n_photos=1000))["train.epochs"] == 2
-    assert numbers(fit_to(recipe, Pace(photo=0.1, validation=900), seconds=600, n_photos=1000))["train.epochs"] == 1
+    assert numbers(fit_to(recipe, Pace(photo=0.1, validation=500), seconds=600, n_photos=1000))["train.epochs"] == 1
+    with pytest.raises(ValueError, match="one validation takes 900 of 600 seconds"):
+        fit_to(recipe, Pace(photo=0.1, validation=900), seconds=600, n_photos=1000)
 
 
 def test_a_recipe_that_would_be_done_sooner_keeps_its_own_length() -> None:
@@ -52,3 +54,14 @@ def test_a_row_of_two_networks_is_one_score_and_made_once(tmp_path: Path, capsys
     write_json(kept, {**made, "row": "kept"})
     assert table.fill([row])[0]["row"] == "kept"
     assert '"row": "kept"' in capsys.readouterr().out
+    with pytest.raises(ValueError, match="is of other data or minutes"):
+        Table(tmp_path / "split.parquet", tmp_path / "out", minutes=0.03, cores=["0"]).fill([row])
+
+
+def test_every_row_is_of_a_recipe_that_its_settings_fit() -> None:
+    for row in rows():
+        for part in row.parts:
+            tasks = [] if len(part) == 3 else [f"model.tasks=[{','.join(part)}]"]
+            recipe = trifacet.opening.open_recipe(row.recipe, sets=[*row.sets, *tasks]).settings
+            assert max(recipe.data.image_size) <= 224
+            assert (recipe.model.pretrained is False) == row.trunk.startswith("its")

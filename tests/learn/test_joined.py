@@ -53,6 +53,9 @@ def test_every_name_is_checked() -> None:
     assert check_backbone(BOTH) is None
     assert "Did you mean 'face_resnet29'?" in str(check_backbone("face_resnet28+timm/resnet10t"))
     assert "no backbone ''" in str(check_backbone("face_resnet29+"))
+    two = "timm/vit_tiny_patch16_224+timm/vit_tiny_patch16_384"
+    with pytest.raises(ConfigError, match=r"TRI101 model\.backbone: these backbones take photos of different sizes"):
+        build_backbone(ModelSection(backbone=two, pretrained=False))
     with pytest.raises(ConfigError, match=r"TRI101 model\.weights: one file cannot be for several backbones"):
         both(weights="some.safetensors")
 
