@@ -18,8 +18,10 @@ from trifacet.opening import recipe_paths
     ("words", "names"),
     [
         pytest.param(["recipes"], ["instant", "quick", "the default"], id="recipes"),
-        pytest.param(["backbones"], [*BACKBONES, "timm/NAME", "module:function"], id="backbones"),
-        pytest.param(["losses"], [*CLASS_TERMS, *YEAR_TERMS, "module:function"], id="losses"),
+        pytest.param(["backbones"], [*BACKBONES, "timm/NAME", "module:function", "A+B"], id="backbones"),
+        pytest.param(
+            ["losses"], [*CLASS_TERMS, *YEAR_TERMS, "module:function", "loss.class_weights", "model.age"], id="losses"
+        ),
         pytest.param(
             ["augmentations"], [*(f"augment.{name}" for name in AugmentSection.model_fields), *OPERATIONS], id="augment"
         ),

@@ -41,6 +41,17 @@ def test_the_last_epochs_of_a_run_are_averaged_into_a_run_that_predicts(runs: Pa
     done("predict", run.path, runs / "s.parquet", "--out", tmp_path / "p.parquet")
 
 
+def test_each_of_several_runs_is_averaged_by_itself(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "a", tmp_path / "c")
+    done("average", runs / "a", tmp_path / "c", "--apart", "--last", 2, "--out", tmp_path / "means")
+    done("average", runs / "a", "--out", tmp_path / "mean")
+    for name in ("a", "c"):
+        one, alone = (open_run(path).weights_path() for path in (tmp_path / "means" / name, tmp_path / "mean"))
+        assert all(torch.equal(t, load_file(alone)[k]) for k, t in load_file(one).items())
+    said = trifacet("average", runs / "a", runs / "a", "--apart", "--out", tmp_path / "twice")
+    assert said.err.startswith("TRI104 --apart: two runs of one name would be written to one place, got a, a")
+
+
 def test_runs_are_averaged_as_far_as_they_do_no_harm(runs: Path, tmp_path: Path) -> None:
     done("average", runs / "a", runs / "b", "--out", tmp_path / "soup", "--greedy")
     (note,) = open_run(tmp_path / "soup").info.notes

@@ -394,6 +394,8 @@ def test_pages_are_called_after_what_they_show(way: Way) -> None:
 def test_photos_of_one_person_answer_for_each_other_where_that_is_asked(way: Way, tmp_path: Path) -> None:
     words = ("predict", way.root / "run", way.root / "manifest.parquet", "--split", "test")
     done(*words, "--out", tmp_path / "plain.parquet")
+    refused = trifacet(*words, "--same-people", 7, "--fast", "--out", tmp_path / "people.parquet")
+    assert refused.err.startswith("TRI104 --fast: goes without --same-people: rounding could change what photos of a")
     said = done(*words, "--same-people", 7, "--out", tmp_path / "people.parquet")
     plain, shared = (read_predictions(tmp_path / f"{name}.parquet") for name in ("plain", "people"))
     assert plain.ids == shared.ids

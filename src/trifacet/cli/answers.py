@@ -109,9 +109,6 @@ def predict(
     from trifacet.opening import require_train
 
     refuse_tta(tta)
-    if fast and same_people:
-        what = "goes without --same-people: rounding could change what photos of a person say together"
-        raise error("TRI104", what, where="--fast")
     runs = _runs(models[:-1] or models if models else [])
     data = _photos(models[-1] if models and len(models) > 1 else None)
     out = out or official.place(official.OUTPUT, PREDICTIONS) or Path(PREDICTIONS)

@@ -77,6 +77,9 @@ def average(
     greedy: Annotated[
         bool, typer.Option("--greedy", help="Only those whose weights do the mean no harm on val, best first.")
     ] = False,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Each run by itself, the mean of its last epochs, into a folder in OUT.")
+    ] = False,
 ) -> None:
     """The mean of weights as a run of its own: as quick as one, often a little better than any.
 
@@ -86,9 +89,16 @@ def average(
     from trifacet.cli import render
     from trifacet.cli.tell import tell_run
 
-    with render.bars(is_logged=True) as bars:
-        run = stages.average(runs, out, last=last, greedy=greedy, progress=bars.told)
-    tell_run(run)
+    names = [run.absolute().name for run in runs]
+    if apart and len(set(names)) < len(names):
+        raise error(
+            "TRI104", "two runs of one name would be written to one place", where="--apart", got=", ".join(names)
+        )
+    todo = {out / name: [run] for name, run in zip(names, runs, strict=True)} if apart else {out: runs}
+    for place, members in todo.items():
+        with render.bars(is_logged=True) as bars:
+            made = stages.average(members, place, last=last, greedy=greedy, progress=bars.told)
+        tell_run(made)
 
 
 def pseudo(

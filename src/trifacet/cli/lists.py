@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trifacet.cli.command import Command, Group
 from trifacet.core.errors import error
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 config = typer.Typer(cls=Group, help="Settings and where they come from.")
 
@@ -47,30 +50,35 @@ def backbones(
         render.say(f"{len(found)} of timm with '{timm}': " + ", ".join(f"timm/{name}" for name in found))
 
 
+def _settings(name: str, section: type[BaseModel]) -> list[tuple[str, str, str]]:
+    """Each key of a section of a recipe, its default, and what it is."""
+    from trifacet.core.config import describe
+
+    defaults = section().model_dump(mode="json")
+    return [(f"{name}.{k}", json.dumps(defaults[k]).strip('"'), about) for k, about in describe(section).items()]
+
+
 def losses() -> None:
-    """List what `loss.terms` and `loss.age_terms` may name."""
+    """List what `loss.terms` and `loss.age_terms` may name, and what else a loss may be told."""
     from trifacet.cli import render
+    from trifacet.core.recipe import LossSection
     from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
 
     known = {"classes": CLASS_TERMS, "years of age": YEAR_TERMS}
     rows = [(name, of, (t.__doc__ or "").splitlines()[0]) for of, terms in known.items() for name, t in terms.items()]
     rows.append(("module:function", "classes", "your own: logits (B, C) and class ids (B,) to losses (B,)"))
     render.show("losses", ("", "of", ""), rows)
+    render.show("settings of losses", ("", "default", ""), _settings("loss", LossSection))
+    render.say("[dim]what ages are learned as is `model.age`: years, corn (steps from year to year) or bands[/]")
 
 
 def augmentations() -> None:
     """List what `augment` may do with training photos, and the operations that its policies may name."""
     from trifacet.cli import render
-    from trifacet.core.config import describe
     from trifacet.core.policies import OPERATIONS
     from trifacet.core.recipe_photos import AugmentSection
 
-    defaults = AugmentSection().model_dump(mode="json")
-    rows = [
-        (f"augment.{key}", json.dumps(defaults[key]).strip('"'), about)
-        for key, about in describe(AugmentSection).items()
-    ]
-    render.show("augmentations", ("", "default", ""), rows)
+    render.show("augmentations", ("", "default", ""), _settings("augment", AugmentSection))
     render.show("operations of augment.policy and augment.strength", ("", ""), list(OPERATIONS.items()))
     render.say("[dim]`trifacet train RECIPE --data DATA --dry-run` draws what the network would be shown[/]")
 

@@ -261,9 +261,13 @@ def load_model(
     one person, up to so many, share their answers of gender and age (`measure.people`); 0: each photo for itself.
 
     Raises:
-        RunError: TRI400 no run, TRI401 not finished, TRI403 its weights are damaged, TRI420 no ensemble, TRI421 a
-            member is not what it was. PredictionsError: TRI301, members of other labels.
+        ConfigError: TRI104, is_fast with same_people. RunError: TRI400 no run, TRI401 not finished, TRI403 its weights
+            are damaged, TRI420 no ensemble, TRI421 a member is not what it was. PredictionsError: TRI301, members of
+            other labels.
     """
+    if is_fast and same_people:
+        what = "goes without --same-people: rounding could change what photos of a person say together"
+        raise error("TRI104", what, where="--fast")
     load = partial(load_model, device=device, tta=tta, pictures=pictures, is_fast=is_fast, same_people=same_people)
     if not isinstance(path, str | Path):
         return _settled(committee([load(one) for one in path])) if len(path) > 1 else load(path[0])
