@@ -615,6 +615,27 @@ NETWORKS = (
 SCHEDULE, TRAIN = "learn/test_schedule.py::", "learn/test_train.py::"
 OPTIMISATION = (
     one(
+        "second stage: classes drawn alike",
+        "learn/second.py",
+        'recipe.sampler.model_copy(update={"name": "balanced"})',
+        "recipe.sampler",
+        "learn/test_second.py::test_classes_are_drawn_alike_and_only_the_last_layers_learn",
+    ),
+    one(
+        "second stage: last layers anew (cRT)",
+        "learn/second.py",
+        "layer.requires_grad_(True)",
+        "layer.requires_grad_(False)",
+        "learn/test_second.py::test_what_is_seen_stays_and_the_last_layers_change",
+    ),
+    one(
+        "second stage: a factor a class (LWS)",
+        "learn/second.py",
+        "self.layers[name].weight.mul_(factor[:, None])",
+        "self.layers[name].weight.mul_(1)",
+        "learn/test_second.py::test_factors_begin_at_one_and_are_folded_for_a_while_or_for_good",
+    ),
+    one(
         "schedule: step",
         "learn/schedule.py",
         "epochs // schedule.step_epochs",
@@ -766,6 +787,34 @@ OPTIMISATION = (
 AVERAGE, FOLDS = "learn/test_average.py::", "flow/test_folds.py::"
 AVERAGES_AND_FOLDS = (
     one(
+        "averages: of each run by itself",
+        "cli/ensembles.py",
+        "if apart else {out: runs}",
+        "if not apart else {out: runs}",
+        "flow/test_average.py::test_each_of_several_runs_is_averaged_by_itself",
+    ),
+    one(
+        "folds: no more than a class has people",
+        "data/split.py",
+        "if 0 < len(groups) < n_folds:",
+        "if 0 < len(groups) < 1:",
+        "flow/test_folds.py::test_the_manifests_own_folds_are_taken_and_others_refused",
+    ),
+    one(
+        "folds: decided as the recipe says",
+        "decision.py",
+        'if fit == "rates":',
+        'if fit == "never":',
+        "flow/test_folds.py::test_folds_are_decided_as_the_recipe_says",
+    ),
+    one(
+        "folds: with photos that a model labelled",
+        "folding.py",
+        "truth_of(manifest.where(~IS_PSEUDO))",
+        "truth_of(manifest)",
+        "flow/test_pseudo.py::test_folds_learn_from_them_and_answer_for_the_others",
+    ),
+    one(
         "average: mean",
         "learn/average.py",
         ".mean(dim=0)",
@@ -853,6 +902,34 @@ AVERAGES_AND_FOLDS = (
 
 VIEWS, WEIGHTS, COMMITTEE = "learn/test_views.py::", "ensembles/test_weights.py::", "test_committee.py::"
 ENSEMBLES = (
+    one(
+        "ensembles: out of folds no rule is scored on its own people",
+        "joining.py",
+        "nested_rule = _fold_rules(info, table, truth=truth) if own else None",
+        "nested_rule = None",
+        "flow/test_folds.py::test_an_ensemble_of_folds_is_scored_by_rules_of_other_people",
+    ),
+    one(
+        "people at inference: only those alike",
+        "measure/people.py",
+        "similarity >= least",
+        "similarity >= -1",
+        "measure/test_people.py::test_photos_that_are_nearest_and_yet_unlike_are_not_joined",
+    ),
+    one(
+        "people at inference: one age for all photos",
+        "measure/people.py",
+        "years = _means(years, groups, read=read).astype(np.float32)",
+        "pass",
+        "flow/test_spine.py::test_photos_of_one_person_answer_for_each_other_where_that_is_asked",
+    ),
+    one(
+        "bfloat16: near ties in float32",
+        "core/predictor.py",
+        "NEAR / sharpest",
+        "NEAR * 0",
+        "learn/test_predictor.py::test_a_sharp_temperature_widens_what_counts_as_near",
+    ),
     one(
         "variants: a run for each value",
         "varying.py",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,10 +91,11 @@ def test_factors_begin_at_one_and_are_folded_for_a_while_or_for_good() -> None:
 
 def test_classes_are_drawn_alike_and_only_the_last_layers_learn() -> None:
     manifest, images = tiny.photos(80)
-    common = (manifest.classes == 0).all(axis=1).nonzero()[0]
-    assert len(common) > 1
     recipe = tiny.recipe(("train.second_stage=crt", "train.second_epochs=4"))
     data = make_data(manifest, images, device=CPU, recipe=recipe)
+    first = manifest.schema.encode(manifest.classes)[data.train_rows[0]]
+    often = data.train_rows[manifest.schema.encode(manifest.classes)[data.train_rows] == first]
+    data = replace(data, train_rows=np.concatenate([data.train_rows, np.repeat(often, 20)]))
     stage, _ = stage_of("crt")
     phase = second_phase(stage, data, schema=manifest.schema, recipe=recipe, seed=0, on_photos=lambda _: None)
     assert phase.n_epochs == 4

@@ -52,6 +52,18 @@ def test_what_is_like_nobody_or_not_known_is_alone() -> None:
     assert group_people(features[:1], n_photos=4).tolist() == [0]
 
 
+def test_photos_that_are_nearest_and_yet_unlike_are_not_joined() -> None:
+    angles = np.radians([0, 5, 120, 200])  # the last two are nearest of each other, and 80 degrees apart
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    features = features - features.mean(axis=0)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    alike = float((unit @ unit.T)[2, 3])
+    assert group_people(features, n_photos=2, least=alike - 0.01).tolist() in ([0, 0, 1, 1], [0, 0, 2, 2])
+    apart = group_people(features, n_photos=2, least=alike + 0.01)
+    assert apart[2] != apart[3]
+    assert apart[0] == apart[1]
+
+
 def predictions(schema: LabelSchema, parts: dict[str, list[list[float]]], *, unread: int = -1) -> Predictions:
     probs = schema.joint({name: np.array(rows) for name, rows in parts.items()}).astype(np.float32)
     errors: list[str | None] = [None] * len(probs)
