@@ -416,6 +416,17 @@ CASES = {
         3,
         "TRI104 --then predict: answers stand beside each job, got --out. Leave out --out.",
     ),
+    "two places of photos to answer about after each training": Case(
+        "queue ROOT/q --data ROOT/good --then predict --data ROOT/eval ROOT/good",
+        3,
+        "TRI104 --then predict: answers about the photos of one --data, with each run alone, got 'ROOT/good' as well. "
+        "Leave it out.",
+    ),
+    "a run in place of photos to answer about": Case(
+        "queue ROOT/q --data ROOT/good --then predict --data ROOT/finished",
+        3,
+        "TRI104 the last must be photos: a manifest, a folder or an archive, got the run 'ROOT/finished'. See --help.",
+    ),
     "a typo in what follows each training": Case(
         "queue ROOT/q --data ROOT/good --then predict --data ROOT/eval --tta flop",
         3,

@@ -110,6 +110,42 @@ def test_known_photos_and_people_held_back_are_never_taken() -> None:
     assert any(stamp.startswith("persons unknown") for stamp in made.manifest.stamps)
 
 
+def test_no_two_photos_or_sources_get_one_name() -> None:
+    labelled, photos = manifest(20, root="a"), manifest(4, root="b", splits=False)
+    table = photos.table.with_columns(
+        pl.Series("photo_id", ["p0", "new/p0", "p2", "own"]),
+        pl.Series("source", ["photos", "new/photos", "photos", "new/photos"]),
+    )
+    photos = replace(photos, table=table, roots={"photos": Path("/b"), "new/photos": Path("/c")})
+    sure = replace(told([(0.99, 0.99, 0.99)] * 4), ids=photos.photo_ids)
+    made = pseudo_label(labelled, photos, predictions=sure).manifest
+    assert made.photo_ids[20:] == ["new/new/p0", "new/p0", "new/p2", "own"]
+    assert [str(path.parent) for path in made.paths[20:]] == ["/b", "/c", "/b", "/c"]
+    assert made.roots == {"photos": Path("/a"), "new/new/photos": Path("/b"), "new/photos": Path("/c")}
+
+
+class Counting(Manifest):
+    """A manifest that counts how often all its ids are asked for."""
+
+    n_asked = 0
+
+    @property
+    def photo_ids(self) -> list[str]:
+        Counting.n_asked += 1
+        return super().photo_ids
+
+
+def test_the_work_grows_with_the_photos_and_not_with_their_square() -> None:
+    counts = []
+    for n in (4, 40):
+        labelled, photos = manifest(20, root="a"), manifest(n, root="b", splits=False)
+        Counting.n_asked = 0
+        counting = Counting(labelled.table, labelled.schema, labelled.roots)
+        pseudo_label(counting, photos, predictions=told([(0.99, 0.99, 0.99)] * n))
+        counts.append(Counting.n_asked)
+    assert 0 < counts[0] == counts[1]
+
+
 def test_they_stay_out_of_val_test_and_folds_whatever_is_split_anew() -> None:
     labelled, photos = manifest(60, root="a"), manifest(4, root="b", splits=False)
     photos = replace(photos, table=photos.table.with_columns(pl.Series("person_id", ["a0", "a1", "", "a3"])))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.flow.command import TINY, done, trifacet
 from tests.flow.photos import World, write_world
-from trifacet.core.manifest import read_manifest
+from tests.flow.test_import_weights import Old, write_old
+from trifacet import labelling
+from trifacet.core.errors import TrifacetError
+from trifacet.core.manifest import read_manifest, with_schema
 from trifacet.core.predictions import read_predictions
 from trifacet.core.run import open_run
+from trifacet.core.schema import with_age_edges
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +76,36 @@ def test_folds_learn_from_them_and_answer_for_the_others(root: Path, tmp_path: P
     assert sorted(read_predictions(tmp_path / "folds/predictions/oof.parquet").ids) == sorted(own.photo_ids)
     assert all(open_run(tmp_path / f"folds/fold_{i}").info.n_photos["train"] > 21 for i in range(2))
     done("ensemble", tmp_path / "folds", tmp_path / "folds", "--out", tmp_path / "both")
+
+
+@pytest.mark.parametrize(
+    ("asked", "edges", "said"),
+    [
+        pytest.param({"weight": 0.0}, (30, 60), "TRI104 --weight: must be above 0 and at most 1, got 0", id="weight"),
+        pytest.param({"least": {"agee": (0.5,)}}, (30, 60), "TRI100 --at-least: no attribute 'agee'", id="a name"),
+        pytest.param({"least": {"mask": (0.5, 0.5)}}, (30, 60), "TRI104 --at-least: 'mask' takes one", id="a count"),
+        pytest.param({}, (25, 60), "TRI301 .*: another label schema: age is under_30, 30_to_59", id="other labels"),
+    ],
+)
+def test_what_cannot_be_is_told_before_a_photo_is_looked_at(
+    root: Path, world: World, asked: dict[str, Any], edges: tuple[int, int], said: str
+) -> None:
+    labelled = read_manifest(root / "split.parquet")
+    labelled, done = with_schema(labelled, with_age_edges(labelled.schema, edges)), []
+    with pytest.raises(TrifacetError, match=said):
+        labelling.pseudo(root / "run", world.eval_dir, data=labelled, progress=lambda *what: done.append(what), **asked)
+    assert done == []
+
+
+def test_an_imported_run_does_not_label_but_its_predictions_do(root: Path, tmp_path: Path) -> None:
+    run, new, data = tmp_path / "run", root / "new.parquet", ("--data", root / "split.parquet")
+    done("import-weights", write_old(tmp_path / "exp", Old()), "--out", run)
+    said = trifacet("pseudo", run, new, *data, "--out", tmp_path / "p.parquet")
+    assert said.status == 6
+    assert said.err == (
+        f"TRI409 {run}: nobody knows what these weights were trained on, photos of val or test maybe. Predict to a "
+        f"file and label by that: trifacet predict {run} PHOTOS --out answers.parquet, then trifacet pseudo "
+        "answers.parquet PHOTOS.\n"
+    )
+    done("predict", run, new, "--out", tmp_path / "answers.parquet")
+    done("pseudo", tmp_path / "answers.parquet", new, *data, "--out", tmp_path / "p.parquet")

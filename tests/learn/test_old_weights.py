@@ -17,7 +17,7 @@ import torchvision
 from torch import nn
 
 from trifacet.core.errors import TrifacetError
-from trifacet.learn.old_weights import OldWeights, Recognised, read_old, recognise
+from trifacet.learn.old_weights import NETWORKS, OldWeights, Recognised, read_old, recognise
 
 BESIDE = {"epoch": 40, "step": 1, "optimizer_dict": {"state": {}}}
 
@@ -143,6 +143,37 @@ def test_networks_are_recognised_behind_any_prefix(prefix: str) -> None:
         assert found.backbone == network
         assert is_same(found, module, last="fc.")
         assert found.left_out == ()
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_is_recognised_as_itself_and_not_as_a_shallower_one(network: str) -> None:
+    with torch.device("meta"):
+        name = network.removeprefix("timm/")
+        module = timm.create_model(name, pretrained=False, num_classes=18) if name != network else BaseModel()
+    found = recognise(old(module, prefix="module."))
+    assert found.backbone == network
+    assert found.left_out == ()
+    assert found.classifier is not None
+    assert [list(tensor.shape) for tensor in found.classifier] == [[18, found.classifier[0].shape[1]], [18]]
+
+
+def test_a_deeper_network_than_is_known_is_told_and_not_cut_down() -> None:
+    with torch.device("meta"):
+        block = torchvision.models.resnet.Bottleneck
+        deeper = old(torchvision.models.ResNet(block, [3, 24, 36, 3]), prefix="model.")
+        four = BaseModel()
+        four.conv4 = nn.Conv2d(128, 256, 3)
+    for weights, backbone in ((deeper, ""), (deeper, "timm/resnet152"), (old(four), "")):
+        with pytest.raises(TrifacetError, match="TRI451 these are not the weights of"):
+            recognise(weights, backbone=backbone)
+
+
+def test_the_tables_that_old_swins_save_are_no_weights() -> None:
+    with torch.device("meta"):
+        made = old(timm.create_model("swin_tiny_patch4_window7_224", pretrained=False, num_classes=18))
+        tables = {f"layers.0.blocks.1.{name}": torch.zeros(1) for name in ("attn_mask", "attn.relative_position_index")}
+    found = recognise(OldWeights({**tables, **made.tensors}, ()))
+    assert (found.backbone, found.left_out) == ("timm/swin_tiny_patch4_window7_224", ())
 
 
 def test_a_network_in_a_sequential_is_recognised_by_the_order_of_its_tensors() -> None:

@@ -21,7 +21,7 @@ from trifacet.core.errors import PausedError
 from trifacet.core.files import read_jsonl
 from trifacet.queue.folder import Queue, begun_folders
 from trifacet.queue.results import read_results
-from trifacet.queue.work import Told, work, worker_gpus
+from trifacet.queue.work import Told, work, worker_gpus, worker_locks
 
 PATIENCE_SECONDS = 120
 
@@ -139,6 +139,40 @@ began = time.time(); time.sleep(0.4)
 )
 def test_every_worker_is_given_a_gpu(n_gpus: int, n_workers: int | None, allowed: str, gpus: tuple[str, ...]) -> None:
     assert worker_gpus(n_gpus, n_workers, allowed=allowed) == gpus
+
+
+@pytest.mark.parametrize(
+    ("workers", "names"),
+    [
+        pytest.param(("",), ("worker-0",), id="no GPU"),
+        pytest.param(("", ""), ("worker-0", "worker-1"), id="two at a time on a CPU"),
+        pytest.param(("3", "GPU-8f2e"), ("worker-3-0", "worker-GPU-8f2e-0"), id="one a GPU"),
+        pytest.param(("0", "1", "0"), ("worker-0-0", "worker-1-0", "worker-0-1"), id="more workers than GPUs"),
+        pytest.param(("MIG-GPU-8f/1/0",), ("worker-MIG-GPU-8f_1_0-0",), id="a part of a GPU"),
+    ],
+)
+def test_a_workers_lock_is_called_by_its_gpu(workers: tuple[str, ...], names: tuple[str, ...]) -> None:
+    assert worker_locks(workers) == names
+
+
+def test_two_queues_with_other_gpus_work_side_by_side(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, "a.yaml", "b.yaml")
+    code = """
+(job / 'began').touch()
+until = time.time() + 30
+while len([*job.parent.glob('*/began'), *job.parent.parent.glob('done/*/began')]) < 2:
+    if time.time() > until: sys.exit(3)  # the other queue does nothing
+    time.sleep(0.01)
+(job / 'gpu.txt').write_text(os.environ['CUDA_VISIBLE_DEVICES'])
+"""
+    plans = [replace(program(code), workers=(gpu,)) for gpu in ("0", "1")]
+    threads = [threading.Thread(target=work, args=(queue, plan), kwargs={"told": Told()}) for plan in plans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+    assert [row.exit_status for row in read_results(queue.results_path)] == [0, 0]
+    assert {path.read_text() for path in queue.at("done").glob("*/gpu.txt")} == {"0", "1"}
 
 
 def test_two_queues_on_one_folder_share_the_jobs_and_run_none_twice(tmp_path: Path) -> None:

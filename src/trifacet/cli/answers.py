@@ -110,7 +110,7 @@ def predict(
 
     refuse_tta(tta)
     runs = _runs(models[:-1] or models if models else [])
-    data = _photos(models[-1] if models and len(models) > 1 else None)
+    data = photos_at(models[-1] if models and len(models) > 1 else None)
     out = out or official.place(official.OUTPUT, PREDICTIONS) or Path(PREDICTIONS)
     check_form(form, out)
     rule = open_rule(decision)
@@ -141,7 +141,7 @@ def _runs(given: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _photos(given: Path | None) -> Path:
+def photos_at(given: Path | None) -> Path:
     """The photos to predict on. Raises ConfigError TRI104, none, or a run in their place."""
     from trifacet.core.ensemble import is_ensemble
 

@@ -101,6 +101,10 @@ def _after(then: str) -> tuple[Step, ...]:
     data, rest = _without_data(words)
     command = typer.main.get_command(_predict)
     given = command.make_context("queue --then predict", ["RUN", str(data), *rest]).params
+    if more := given["models"][2:]:
+        what, do = "answers about the photos of one --data, with each run alone", "Leave it out."
+        raise error("TRI104", what, where="--then predict", got=f"'{more[0]}' as well", do=do)
+    answers.photos_at(data)
     name = "predictions.csv" if given["form"] == "probabilities" else answers.PREDICTIONS
     answers.refuse_tta(given["tta"])
     answers.check_form(given["form"], Path(name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ import polars as pl
 from trifacet.core.errors import error, pick
 from trifacet.core.manifest import PERSONS_UNKNOWN, PSEUDO, Manifest, check_manifest, merged_stamps
 from trifacet.core.predictions import Predictions, calibrated_probs
-from trifacet.core.schema import FloatArray, IntArray, require_same_schema
+from trifacet.core.schema import FloatArray, IntArray, LabelSchema, require_same_schema
 
 LEAST = 0.9  # of every attribute that is not named; contracts of the winning recipes: .8 to .95
 
@@ -50,9 +50,7 @@ def pseudo_label(
     """
     schema = labelled.schema
     require_same_schema(schema, predictions.schema, where="predictions")
-    if not 0 < weight <= 1:
-        raise error("TRI104", "must be above 0 and at most 1", where="--weight", got=f"{weight:g}")
-    needed = thresholds(schema.names, schema.sizes, least=least or {})
+    needed = check_asked(schema, least=least, weight=weight)
     place = {one: i for i, one in enumerate(predictions.ids)}
     if lacking := [one for one in photos.photo_ids if one not in place]:
         raise error("TRI302", "photos without a prediction", where="predictions", got=f"{len(lacking):,}: {lacking[0]}")
@@ -70,13 +68,15 @@ def pseudo_label(
     return PseudoLabelled(added, dict(Counter(names).most_common()), Counter(filter(None, reasons)))
 
 
-def thresholds(
-    names: Sequence[str], sizes: Sequence[int], *, least: Mapping[str, Sequence[float]]
+def check_asked(
+    schema: LabelSchema, *, least: Mapping[str, Sequence[float]] | None, weight: float
 ) -> dict[str, FloatArray]:
-    """A threshold for each class of each attribute. Raises ConfigError TRI100, TRI104."""
-    known = dict(zip(names, sizes, strict=True))
+    """A threshold for each class of each attribute, and a weight that can be. Raises ConfigError TRI100, TRI104."""
+    if not 0 < weight <= 1:
+        raise error("TRI104", "must be above 0 and at most 1", where="--weight", got=f"{weight:g}")
+    known = dict(zip(schema.names, schema.sizes, strict=True))
     found = {name: np.full(size, LEAST) for name, size in known.items()}
-    for name, given in least.items():
+    for name, given in (least or {}).items():
         size = pick(known, name, what="attribute", where="--at-least")
         if len(given) not in (1, size) or not all(0 < value <= 1 for value in given):
             what = f"'{name}' takes one probability for all its classes, or {size}, above 0 and up to 1"
@@ -123,8 +123,8 @@ def _added(
 ) -> Manifest:
     """The labelled manifest and below it the chosen photos, under sources and ids of their own."""
     schema, by = labelled.schema, predictions.made_by.get("run", "predictions")
-    sources = {source: _free(source, labelled.roots) for source in photos.roots}
-    ids = [_free(one, set(labelled.photo_ids)) for one in photos.photo_ids]
+    sources = dict(zip(photos.roots, _free(photos.roots, taken=labelled.roots), strict=True))
+    ids = _free(photos.photo_ids, taken=labelled.photo_ids)
     confidence = predictions.confidence
     label_sources = [f"{PSEUDO}{by} {p:.3f}" for p in confidence.tolist()]
     own = [c for c in photos.table.columns if c not in (*schema.names, *photos.schema.names)]
@@ -153,8 +153,14 @@ def _added(
     return made
 
 
-def _free(name: str, taken: Mapping[str, object] | set[str]) -> str:
-    """The name, or another one where it is taken."""
-    while name in taken:
-        name = f"new/{name}"
-    return name
+def _free(names: Iterable[str], *, taken: Iterable[str]) -> list[str]:
+    """The names, each another one where it is taken: by those, by one of its own kind, or by one that was given."""
+    own, others = list(names), set(taken)
+    there, given = {*own, *others}, list[str]()
+    for name in own:
+        if name in others:
+            while name in there:
+                name = f"new/{name}"
+            there.add(name)
+        given.append(name)
+    return given

@@ -8,8 +8,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from trifacet.learn.models import JOINT, build_net
 
 SECONDS = 300  # of the process that reads; a resnet152 takes two
 COUNTER = "num_batches_tracked"  # of batch norms; not there in files of old versions of torch, and of no weight
+NO_WEIGHTS = (COUNTER, "relative_position_index", "attn_mask")  # Swin's tables, which its shape alone decides
 NETWORKS = (
     "baseline_cnn",
     *(f"timm/resnet{depth}" for depth in (18, 34, 50, 101, 152)),
@@ -97,38 +99,56 @@ def recognise(old: OldWeights, *, backbone: str = "", where: str = "") -> Recogn
     """The network whose tensors these are, of `NETWORKS` or the `backbone` that is named.
 
     By names, behind whatever prefix (`module.`, `model.`), else by the order of kinds and shapes, as where modules were
-    put into a Sequential.
+    put into a Sequential. Of several the one that has a place for most tensors; none may be left over but a head's.
 
     Raises:
         ConfigError: TRI100. RunError: TRI451, none of them.
     """
-    named = OldWeights(_without_torchvision_names(old.tensors), old.beside)
-    for name in [backbone] if backbone else NETWORKS:
-        with torch.device("meta"):
-            module = build_backbone(ModelSection(backbone=name, pretrained=False, norm=False))
-        expected = {key: tensor.shape for key, tensor in _trunk(module).state_dict().items()}
-        if found := _by_name(expected, named.tensors) or _by_order(expected, named.tensors):
-            return _recognised(name, module, found=found, expected=expected, tensors=named.tensors)
+    tensors = _without_torchvision_names(old.tensors)
+    candidates = [_as_network(name, tensors) for name in ([backbone] if backbone else NETWORKS)]
+    if found := max(filter(None, candidates), key=lambda one: len(one.trunk), default=None):
+        return found
     first = next(iter(old.tensors))
     got = f"{len(old.tensors)} tensors, the first '{first}' of {' x '.join(map(str, old.tensors[first].shape))}"
     whose = backbone or "a network that is known"
     raise error("TRI451", f"these are not the weights of {whose}", where=where, got=got)
 
 
-def _recognised(
-    name: str,
-    module: nn.Module,
-    *,
-    found: Mapping[str, str],
-    expected: Mapping[str, torch.Size],
-    tensors: Mapping[str, Tensor],
-) -> Recognised:
+def _as_network(name: str, tensors: Mapping[str, Tensor]) -> Recognised | None:
+    """The tensors as those of this network; None where it lacks one, or its parts have no place for one of them."""
+    expected, n_features = _network(name)
+    found = _by_name(expected, tensors) or _by_order(expected, tensors)
+    if found is None:
+        return None
+    theirs = set(found.values())
+    rest = [key for key in tensors if key not in theirs and not key.endswith(NO_WEIGHTS)]
+    if not _is_head(rest, trunk=[key for key in theirs if not key.endswith(NO_WEIGHTS)], tensors=tensors):
+        return None
     trunk = {key: tensors[found[key]] if key in found else torch.tensor(0) for key in expected}
-    rest = [key for key in tensors if key not in found.values() and not key.endswith(COUNTER)]
     shapes, classifier = [list(tensors[key].shape) for key in rest], None
-    if len(rest) == 2 and shapes == [[*shapes[1], module.n_features], shapes[1]]:
+    if len(rest) == 2 and shapes == [[*shapes[1], n_features], shapes[1]]:
         classifier = tensors[rest[0]], tensors[rest[1]]
     return Recognised(name, trunk, classifier, () if classifier else tuple(rest))
+
+
+@cache
+def _network(name: str) -> tuple[dict[str, torch.Size], int]:
+    """The shapes of a network's tensors by name, in its order, and the length of its features; no memory is taken."""
+    with torch.device("meta"):
+        module: Any = build_backbone(ModelSection(backbone=name, pretrained=False, norm=False))
+    expected = {key: tensor.shape for key, tensor in _trunk(module).state_dict().items()}
+    return expected, int(module.n_features)
+
+
+def _is_head(rest: Sequence[str], *, trunk: Sequence[str], tensors: Mapping[str, Tensor]) -> bool:
+    """Whether tensors beside a trunk's can be a head's: in no part of the trunk, and no convolution of several pixels.
+
+    A deeper network has all that a shallower one has, and more blocks in the same parts.
+    """
+    n_shared = len(os.path.commonprefix([key.split(".")[:-1] for key in trunk]))  # noqa: RUF071  (of names, not of text)
+    part = {key: tuple(key.split(".")[: n_shared + 1]) for key in (*trunk, *rest)}
+    inside = {part[key] for key in trunk} & {part[key] for key in rest}
+    return not inside and all(tensors[key].shape[2:].numel() == 1 for key in rest)
 
 
 def _trunk(backbone: nn.Module) -> nn.Module:
@@ -152,7 +172,7 @@ def _by_name(expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) 
 def _by_order(expected: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) -> dict[str, str] | None:
     """Our names to theirs, where ours stand among theirs in one piece: the same kinds and shapes one after another."""
     ours = [key for key in expected if not key.endswith(COUNTER)]
-    theirs = [key for key in tensors if not key.endswith(COUNTER)]
+    theirs = [key for key in tensors if not key.endswith(NO_WEIGHTS)]
     wanted = [(key.rpartition(".")[2], expected[key]) for key in ours]
     there = [(key.rpartition(".")[2], tensors[key].shape) for key in theirs]
     for start in range(len(there) - len(wanted) + 1):

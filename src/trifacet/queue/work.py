@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -91,6 +92,15 @@ def worker_gpus(n_gpus: int, n_workers: int | None = None, *, allowed: str = "")
     return tuple(names[i % n_gpus] if n_gpus else "" for i in range(n_workers or n_gpus or 1))
 
 
+def worker_locks(workers: Sequence[str]) -> tuple[str, ...]:
+    """The name of each worker's lock: its GPU's and which of that GPU's workers it is.
+
+    So queues on one folder that are given other GPUs do not wait for each other, and those with the same share it.
+    """
+    names = [f"worker-{re.sub(r'[^0-9A-Za-z-]', '_', gpu)}".rstrip("-") for gpu in workers]  # a MIG's has slashes
+    return tuple(f"{name}-{names[:i].count(name)}" for i, name in enumerate(names))
+
+
 def work(queue: Queue, plan: Plan, *, told: Told) -> list[Result]:
     """Trains what waits, job by job, until nothing waits or runs, or for ever; the results of the jobs of this process.
 
@@ -151,10 +161,10 @@ def _may_retry(queue: Queue, pause: _Pause, *, plan: Plan) -> bool:
 
 def _fill(queue: Queue, plan: Plan, *, busy: dict[int, _Work], settled: Settled, told: Told) -> None:
     """Gives every free worker a job, as long as there are any."""
-    for worker in range(len(plan.workers)):
+    for worker, lock in enumerate(worker_locks(plan.workers)):
         if worker in busy or not (begun_folders(queue) or waiting(queue)[0]):
             continue
-        if (place := hold(queue.lock_path(f"worker-{worker}"))) is None:
+        if (place := hold(queue.lock_path(lock))) is None:
             continue  # it works for another queue on this folder
         job = None
         try:
