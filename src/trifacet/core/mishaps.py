@@ -57,7 +57,7 @@ MISHAPS: dict[str, Entry] = {
     "TRI409": Entry(
         "A teacher has seen val or test",
         "A run named in `loss.teachers`, or one that gives pseudo-labels, was trained on photos that the new run is "
-        "chosen or scored by, or nobody knows on which; or folds that teach have no answer about each photo to train on.",
+        "chosen or scored by, or nobody knows on which; or folds that teach have no answer about a photo to train on.",
         "Take a teacher of the same split: train it on the same manifest, folds with `--folds 5 --keep-val`.",
     ),
     "TRI408": Entry(
