@@ -1247,7 +1247,7 @@ SEARCHING = (
         "searching.py",
         "N_STUCK = 3",
         "N_STUCK = 4",
-        f"{SEARCH}test_three_failed_trials_in_a_row_stop_a_search_that_can_be_gone_on_with",
+        f"{SEARCH}test_three_failed_trials_in_a_row_and_a_fault_of_the_machine_stop_a_search_that_can_be_gone_on_with",
         needs="optuna",
     ),
     one(

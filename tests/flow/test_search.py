@@ -245,13 +245,15 @@ from pathlib import Path
 from torch.nn.functional import cross_entropy
 
 def loss(logits, target):
+    if (Path(__file__).parent / "unplugged").exists():
+        raise OSError(19, "no such device")
     if (Path(__file__).parent / "broken").exists():
         raise ValueError("the device is gone")
     return cross_entropy(logits, target, reduction="none")
 """
 
 
-def test_three_failed_trials_in_a_row_stop_a_search_that_can_be_gone_on_with(
+def test_three_failed_trials_in_a_row_and_a_fault_of_the_machine_stop_a_search_that_can_be_gone_on_with(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, broken = tmp_path / "stuck", tmp_path / "broken"
@@ -267,7 +269,11 @@ def test_three_failed_trials_in_a_row_stop_a_search_that_can_be_gone_on_with(
     )
     assert f"Go on with: trifacet search --resume {out}" in said.err
     assert [row.state for row in rows(out)] == ["failed"] * 3
-    broken.unlink()
+    broken.rename(tmp_path / "unplugged")
+    with pytest.raises(OSError, match="no such device"):
+        trifacet("search", "--resume", out)
+    assert [row.state for row in rows(out)] == ["failed"] * 3 + ["running"]
+    (tmp_path / "unplugged").unlink()
     done("search", "--resume", out)
     assert [row.state for row in rows(out)] == ["failed"] * 3 + ["finished"] * 3
 
