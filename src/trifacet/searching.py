@@ -9,16 +9,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from trifacet.core.config import Layer, Resolved, flatten, resolve, set_layer
-from trifacet.core.errors import MachineError, TrifacetError, error
-from trifacet.core.files import atomic_folder, is_disk_full, read_json, sha256_file, write_json, write_text
+from trifacet.core.errors import MachineError, ManifestError, TrifacetError, error
+from trifacet.core.files import atomic_folder, is_disk_full, sha256_file, write_json
 from trifacet.core.manifest import Manifest, read_manifest, write_manifest
 from trifacet.core.recipe import Recipe
-from trifacet.core.run import Run, locked, now, open_run, save_run
+from trifacet.core.run import Run, locked, now, open_run
 from trifacet.opening import (
     CHECKS,
     Progress,
@@ -32,8 +30,9 @@ from trifacet.opening import (
 )
 from trifacet.training import Told, check, train_run
 from trifacet.trials.folder import ABOUT, Search, SearchInfo, SearchPlan, open_search
-from trifacet.trials.page import POLICY, changes_words, counts_words, honest_words, search_page
-from trifacet.trials.policies import best_policies, draw_policy
+from trifacet.trials.page import POLICY
+from trifacet.trials.policies import draw_policy
+from trifacet.trials.result import differences, save_result
 from trifacet.trials.space import Axis, parse_axes
 from trifacet.trials.study import (
     Row,
@@ -56,8 +55,8 @@ if TYPE_CHECKING:
     from trifacet.learn.train import OnTick, Tick
 
 OnTrial = Callable[[Row], None]
-NO_WEIGHTS = "the weights were deleted by the search, which keeps those of its best trial"
-INTERVAL_ERRORS = 2 * 1.96  # standard errors in a 95 % interval
+N_STUCK = 3  # failed trials in a row after which it is no longer likely that it is their settings
+OF_THE_SETTINGS = ("TRI101 ", "TRI405 ")  # values that do not go together, and a loss that left all bounds
 
 
 class Pruned(KeyboardInterrupt):
@@ -79,7 +78,7 @@ def search(
 
     Raises:
         ConfigError: TRI100 to TRI104. ManifestError, RunError: what training would stop at; TRI402; TRI441, no trial
-            could be trained. MissingExtraError: TRI600.
+            could be trained; TRI442, trials fail one after another. MissingExtraError: TRI600.
     """
     require_train()
     require_optuna()
@@ -120,17 +119,15 @@ def resume_search(
 ) -> Search:
     """A search that was stopped gone on with, its trial under way from that run's newest checkpoint.
 
-    n_trials: more trials than were asked for at first. Raises RunError TRI408, TRI440, TRI441.
+    n_trials: more trials than were asked for at first.
+
+    Raises:
+        RunError: TRI408, TRI440, TRI441, TRI442. ManifestError, RunError: what training would stop at.
     """
     require_train()
     require_optuna()
-    found = open_search(Path(path))
-    if n_trials and n_trials != found.info.plan.n_trials:
-        plan = found.info.plan.model_copy(update={"n_trials": n_trials})
-        plan.check()
-        found = Search(found.path, found.info.model_copy(update={"plan": plan}))
-        write_json(found.path / ABOUT, found.info.model_dump(mode="json"))
-    return _searched(found, _Told(progress, on_tick, on_trial or quiet, timeout_minutes))
+    told = _Told(progress, on_tick, on_trial or quiet, timeout_minutes)
+    return _searched(open_search(Path(path)), told, n_trials=n_trials)
 
 
 @dataclass(frozen=True)
@@ -143,16 +140,19 @@ class _Told:
     timeout_minutes: float | None
 
 
-def _searched(search: Search, told: _Told) -> Search:
+def _searched(search: Search, told: _Told, *, n_trials: int | None = None) -> Search:
     """The search with all its trials ended, or as many as the time allowed for."""
-    axes, plan, began = parse_axes(search.info.plan.over), search.info.plan, time.monotonic()
-    manifest, inside = read_manifest(search.manifest_path), _inside(search, axes)
+    began, n_stuck = time.monotonic(), 0
     with locked(search):
-        study = open_study(search.journal_path)
+        search = _asked(search.path, n_trials)
+        axes, plan, manifest = parse_axes(search.info.plan.over), search.info.plan, read_manifest(search.manifest_path)
+        inside, study = _inside(search, axes), open_study(search.journal_path)
         for row in (rows := rows_of(study)):
             if row.state != "running":
                 told.on_trial(row)
-        while sum(row.state != "running" for row in rows) < plan.n_trials:
+        if _n_ended(rows) < plan.n_trials:  # a path of the recipe may lead nowhere from here
+            check(manifest, _resolved(search.info, {}).settings, start=None)
+        while _n_ended(rows) < plan.n_trials:
             if told.timeout_minutes is not None and time.monotonic() - began >= 60 * told.timeout_minutes:
                 break
             trial = take_up(study, first=inside)
@@ -161,11 +161,40 @@ def _searched(search: Search, told: _Told) -> Search:
             tell(trial, _trial(search, trial, manifest=manifest, told=told))
             rows = rows_of(study)
             _save(search, study, rows=rows, axes=axes)
-            told.on_trial(rows[trial.number])
+            told.on_trial(row := rows[trial.number])
+            if row.state != "failed":
+                n_stuck = 0
+            elif not row.problem.startswith(OF_THE_SETTINGS):
+                n_stuck += 1
+            if n_stuck == N_STUCK:
+                raise error("TRI442", "three trials failed one after another", where=search.path, got=row.problem)
         _save(search, study, rows=rows, axes=axes)
     if rows and best_row(rows) is None:
         raise error("TRI441", "no trial could be trained", where=str(search.path), got=rows[0].problem)
     return search
+
+
+def _asked(path: Path, n_trials: int | None) -> Search:
+    """The search as its folder has it, which its caller has locked, from now on with so many trials where given."""
+    found = open_search(path)
+    if n_trials is None or n_trials == found.info.plan.n_trials:
+        return found
+    plan = found.info.plan.model_copy(update={"n_trials": n_trials})
+    plan.check()
+    found = Search(path, found.info.model_copy(update={"plan": plan}))
+    write_json(path / ABOUT, found.info.model_dump(mode="json"))
+    return found
+
+
+def _n_ended(rows: list[Row]) -> int:
+    return sum(row.state != "running" for row in rows)
+
+
+def _save(search: Search, study: optuna.Study, *, rows: list[Row], axes: tuple[Axis, ...]) -> None:
+    def recipe_of(changes: Mapping[str, str]) -> Recipe:
+        return _resolved(search.info, changes).settings
+
+    save_result(search, rows, importances=importances(study, axes), recipe_of=recipe_of)
 
 
 def _changes(trial: optuna.Trial, axes: tuple[Axis, ...], *, plan: SearchPlan, is_drawn: bool) -> dict[str, str]:
@@ -179,7 +208,7 @@ def _changes(trial: optuna.Trial, axes: tuple[Axis, ...], *, plan: SearchPlan, i
 
 
 def _trial(search: Search, trial: optuna.Trial, *, manifest: Manifest, told: _Told) -> Row:
-    """A trial trained to its end, or until it is pruned or fails; the machine's own troubles are raised."""
+    """A trial trained to its end, or until it is pruned or fails; what is no fault of its settings is raised."""
     number, changes, began = trial.number, trial.user_attrs["changes"], time.monotonic()
     path = search.trial_path(number)
     row = Row(number, "failed", None, changes)
@@ -191,6 +220,8 @@ def _trial(search: Search, trial: optuna.Trial, *, manifest: Manifest, told: _To
         row = replace(row, state="finished", score=run.info.best.macro_f1 if run.info.best else None)
     except Pruned:
         row = replace(row, state="pruned")
+    except (OSError, ManifestError):  # photos or files that are gone would fail every trial to come
+        raise
     except Exception as problem:  # a setting that cannot be trained is a result: the search goes on
         if is_disk_full(problem) or (isinstance(problem, MachineError) and problem.code != "TRI902"):
             raise
@@ -272,77 +303,3 @@ def _seeded(recipe: Recipe) -> Recipe:
     if recipe.train.seed != "random":
         return recipe
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": secrets.randbelow(2**31)})})
-
-
-def differences(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe file must hold to mean this recipe: its differences from the defaults."""
-    own, plain = (one.model_dump(mode="json", by_alias=True) for one in (recipe, Recipe()))
-    changed = {
-        section: {key: value for key, value in values.items() if value != plain[section][key]}
-        for section, values in own.items()
-        if section != "schema"
-    }
-    kept = {section: values for section, values in changed.items() if values}
-    return kept | ({"schema": own["schema"]} if own["schema"] else {})
-
-
-def _save(search: Search, study: optuna.Study, *, rows: list[Row], axes: tuple[Axis, ...]) -> None:
-    """Writes the best recipe so far and the page, and takes away the weights that are not to be kept."""
-    best = best_row(rows)
-    uncertain = _standard_error(search, best) if best else None
-    if best:
-        content, about = _result(search, rows, best=best)
-        head = [*about, f"{honest_words(rows, error=uncertain)}.", f"trifacet train {search.best_path} --data DATA"]
-        text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110) if content else "{}\n"
-        write_text(search.best_path, "".join(f"# {line}\n" for line in head) + text)
-    shares = importances(study, axes)
-    write_text(search.report_path, search_page(search, rows, importances=shares, error=uncertain))
-    if search.info.plan.keep == "best":
-        for row in rows:
-            if row.state in ("finished", "pruned", "failed") and row != best:
-                _without_weights(search.trial_path(row.number))
-
-
-def _result(search: Search, rows: list[Row], *, best: Row) -> tuple[dict[str, Any], list[str]]:
-    """The best recipe's differences from the defaults, and lines that tell what it is."""
-    info, name, base = search.info, search.best_path.stem, rows[0].score if rows[0].state == "finished" else None
-    beside = f", the recipe as it is {base:.4f}" if base is not None else ""
-    over = "policies of augmentation" if info.plan.has_policies else "; ".join(info.plan.over)
-    about = [
-        f"{name}: {info.recipe_name} after a search, macro F1 on val {best.score:.4f}{beside} (trial {best.number}).",
-        f"Searched: {over}. Trials: {counts_words(rows)}. Changed: {changes_words(best)}.",
-    ]
-    if not info.plan.has_policies:
-        return differences(_resolved(info, best.changes).settings), about
-    scored = [
-        (r.score, json.loads(r.changes[POLICY])[0]) for r in rows if r.state == "finished" and POLICY in r.changes
-    ]
-    kept = best_policies([(score, policy) for score, policy in scored if score is not None], base=base or 0.0)
-    if not kept:
-        search.policies_path.unlink(missing_ok=True)
-        return differences(_resolved(info, {}).settings), [about[0], "No policy scored above the recipe as it is."]
-    policies = json.loads(json.dumps(kept))
-    head = f"# The {len(kept)} best policies of {search.path}: --set augment.policy={search.policies_path}\n"
-    write_text(search.policies_path, head + yaml.safe_dump(policies, default_flow_style=None, width=110))
-    about[1] = f"Searched: {over}. Trials: {counts_words(rows)}. Kept: the {len(kept)} best above the recipe as it is;"
-    about.append("each was trained by itself, and no trial had them together.")
-    return differences(_resolved(info, {POLICY: json.dumps(kept)}).settings), about
-
-
-def _standard_error(search: Search, best: Row) -> float | None:
-    """The standard error of the best trial's score by person, from the interval of its run; None where not known."""
-    path = search.trial_path(best.number) / "scores.json"
-    figure = read_json(path)["val"]["macro_f1"] if path.is_file() else None
-    return (figure["high"] - figure["low"]) / INTERVAL_ERRORS if figure else None
-
-
-def _without_weights(path: Path) -> None:
-    """Takes away a run's weights and checkpoints, and has the run say so."""
-    folders = [folder for folder in (path / "weights", path / "checkpoints") if folder.is_dir()]
-    if not folders:
-        return
-    run = open_run(path)
-    if NO_WEIGHTS not in run.info.notes:
-        save_run(run, notes=(*run.info.notes, NO_WEIGHTS))
-    for folder in folders:
-        shutil.rmtree(folder)

@@ -1202,6 +1202,71 @@ WORKING = (
     ),
 )
 
+SPACE, SEARCH = "trials/test_space.py::", "flow/test_search.py::"
+SEARCHING = (
+    one(
+        "search: a range on a log scale",
+        "trials/space.py",
+        "bool(found[1])",
+        "False",
+        f"{SPACE}test_an_axis_is_read",
+    ),
+    one(
+        "search: a trial below the others is stopped",
+        "trials/study.py",
+        "return trial.number > 0 and trial.should_prune()",
+        "return False",
+        "trials/test_study.py::test_a_trial_below_the_median_of_the_others_is_hopeless_and_stays_so_after_a_kill",
+        needs="optuna",
+    ),
+    one(
+        "search: no easier task",
+        "trials/space.py",
+        'TASK = ("schema", "label_schema", "model.tasks")',
+        'TASK = ("label_schema",)',
+        f"{SPACE}test_what_is_no_axis_is_refused",
+    ),
+    one(
+        "search: what the machine lacks fails no trial",
+        "searching.py",
+        "except (OSError, ManifestError):",
+        "except OSError:",
+        f"{SEARCH}test_photos_that_are_gone_stop_a_search_and_fail_no_trial",
+        needs="optuna",
+    ),
+    one(
+        "search: gone on with from where it can be trained",
+        "searching.py",
+        "check(manifest, _resolved(search.info, {}).settings, start=None)",
+        "pass",
+        f"{SEARCH}test_a_search_gone_on_with_from_another_folder_spends_no_trial",
+        needs="optuna",
+    ),
+    one(
+        "search: three failed trials in a row stop it",
+        "searching.py",
+        "N_STUCK = 3",
+        "N_STUCK = 4",
+        f"{SEARCH}test_three_failed_trials_in_a_row_and_a_fault_of_the_machine_stop_a_search_that_can_be_gone_on_with",
+        needs="optuna",
+    ),
+    one(
+        "search: what its settings explain does not stop it",
+        "searching.py",
+        'OF_THE_SETTINGS = ("TRI101 ", "TRI405 ")',
+        'OF_THE_SETTINGS = ("TRI101 ",)',
+        f"{SEARCH}test_settings_that_cannot_be_trained_never_stop_a_search",
+        needs="optuna",
+    ),
+    one(
+        "search: the best five policies above none",
+        "trials/policies.py",
+        "for score, policy in scored if score > base]",
+        "for score, policy in scored]",
+        "trials/test_policies.py::test_the_five_best_above_the_base_are_kept_best_first",
+    ),
+)
+
 OLD, TRACK = "test_old_configs.py::", "learn/test_track.py::"
 OLD_WORK_AND_TRACKERS = (
     one(
@@ -1296,5 +1361,6 @@ BREAKS = (
     *AVERAGES_AND_FOLDS,
     *ENSEMBLES,
     *WORKING,
+    *SEARCHING,
     *OLD_WORK_AND_TRACKERS,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import time
@@ -10,16 +11,19 @@ from typing import Any
 
 import pytest
 import yaml
+from safetensors.torch import save_file
 
 from tests.flow.command import TINY, done, trifacet
 from tests.flow.photos import World, write_world
 from tests.flow.test_interrupted import PATIENCE_SECONDS, PROGRAM
+from trifacet.cli.search import _tell
 from trifacet.core.files import read_json, read_jsonl
 from trifacet.core.policies import parse_policies
-from trifacet.core.run import open_run
+from trifacet.core.run import locked, open_run
+from trifacet.learn.backbones import build_backbone
 from trifacet.opening import open_recipe
-from trifacet.searching import NO_WEIGHTS, differences
 from trifacet.trials.folder import open_search
+from trifacet.trials.result import NO_WEIGHTS, differences
 from trifacet.trials.study import Row, best_row, open_study, rows_of
 
 SETS = (
@@ -195,6 +199,116 @@ def test_a_search_of_which_nothing_can_be_trained_says_why(data: Path) -> None:
     assert said.status == 6
     assert f"TRI441 {out}: no trial could be trained, got TRI405 {out}/trials/000: the loss" in said.err
     assert f"Go on with: trifacet search --resume {out}" in said.err
+
+
+def test_a_search_gone_on_with_from_another_folder_spends_no_trial(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, right, wrong = tmp_path / "away", tmp_path / "right", tmp_path / "wrong"
+    wrong.mkdir()
+    right.mkdir()
+    weights = build_backbone(open_recipe("quick", ["model.backbone=baseline_cnn"]).settings.model).state_dict()
+    save_file(weights, right / "own.safetensors")
+    monkeypatch.chdir(right)
+    sets = (*SETS, "--set", "train.epochs=1", "--set", "model.weights=own.safetensors")
+    done("search", "--data", data, "--out", out, "--trials", 4, "--timeout", 0, *OVER, *sets)
+    monkeypatch.chdir(wrong)
+    said = trifacet("search", "--resume", out)
+    assert said.status == 6
+    assert "\nTRI403 own.safetensors: cannot be read as safetensors, got No such file" in said.err
+    assert rows(out) == []
+    monkeypatch.chdir(right)
+    done("search", "--resume", out)
+    assert [row.state for row in rows(out)] == ["finished"] * 4
+    monkeypatch.chdir(wrong)
+    assert "4 finished" in done("search", "--resume", out).out
+
+
+def test_photos_that_are_gone_stop_a_search_and_fail_no_trial(tmp_path: Path) -> None:
+    world, out = write_world(tmp_path / "photos", n_train=12, n_eval=0), tmp_path / "gone"
+    done("ingest", world.train_dir, "--out", tmp_path / "all.parquet", "--workers", 1)
+    sets = (*SETS, "--set", "train.epochs=1", "--set", "data.image_size=[40, 40]")
+    words = ("--data", tmp_path / "all.parquet", "--out", out, "--trials", 2, "--timeout", 0, *OVER, *sets)
+    done("search", *words)
+    (tmp_path / "photos").rename(tmp_path / "elsewhere")
+    said = trifacet("search", "--resume", out)
+    assert said.status == 4
+    assert "\nTRI204 photos changed since they were ingested, got " in said.err
+    assert [row.state for row in rows(out)] == ["running"]
+    (tmp_path / "elsewhere").rename(tmp_path / "photos")
+    done("search", "--resume", out)
+    assert [row.state for row in rows(out)] == ["finished"] * 2
+
+
+FRAGILE = """
+from pathlib import Path
+from torch.nn.functional import cross_entropy
+
+def loss(logits, target):
+    if (Path(__file__).parent / "unplugged").exists():
+        raise OSError(19, "no such device")
+    if (Path(__file__).parent / "broken").exists():
+        raise ValueError("the device is gone")
+    return cross_entropy(logits, target, reduction="none")
+"""
+
+
+def test_three_failed_trials_in_a_row_and_a_fault_of_the_machine_stop_a_search_that_can_be_gone_on_with(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, broken = tmp_path / "stuck", tmp_path / "broken"
+    (tmp_path / "fragile.py").write_text(FRAGILE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    broken.touch()
+    sets = (*SETS, "--set", "train.epochs=1", "--set", "loss.terms={fragile:loss: 1}")
+    said = trifacet("search", "--data", data, "--out", out, "--trials", 6, *OVER, *sets)
+    assert said.status == 6
+    assert said.err.splitlines()[-1] == (
+        f"TRI442 {out}: three trials failed one after another, got ValueError: the device is gone. Mend that, then go "
+        "on with `trifacet search --resume`; more --trials make up for those that failed."
+    )
+    assert f"Go on with: trifacet search --resume {out}" in said.err
+    assert [row.state for row in rows(out)] == ["failed"] * 3
+    broken.rename(tmp_path / "unplugged")
+    with pytest.raises(OSError, match="no such device"):
+        trifacet("search", "--resume", out)
+    assert [row.state for row in rows(out)] == ["failed"] * 3 + ["running"]
+    (tmp_path / "unplugged").unlink()
+    done("search", "--resume", out)
+    assert [row.state for row in rows(out)] == ["failed"] * 3 + ["finished"] * 3
+
+
+def test_settings_that_cannot_be_trained_never_stop_a_search(data: Path) -> None:
+    out = data.parent / "lost_often"
+    over = ("--over", "optim.lr=1e30..1e31", *SETS, "--set", "train.epochs=1")
+    said = done("search", "--data", data, "--out", out, "--trials", 5, *over)
+    assert [row.state for row in rows(out)] == ["finished"] + ["failed"] * 4
+    assert "1 finished, 4 failed" in said.out
+
+
+def test_a_search_that_another_process_works_on_is_left_as_it_is(whole: Path) -> None:
+    before = (whole / "search.json").read_bytes()
+    with locked(open_search(whole)):
+        said = trifacet("search", "--resume", whole, "--trials", 20)
+    assert said.status == 6
+    assert "TRI408" in said.err
+    assert (whole / "search.json").read_bytes() == before
+
+
+def test_the_result_is_told_without_the_journal_which_another_may_write_by_then(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    found, journal = rows(copy), copy / "trials.journal"
+    lock = copy / "trials.journal.lock"
+    lock.touch()
+    with journal.open("a") as file:
+        file.write('{"half a line')
+    before = journal.read_bytes()
+    _tell(open_search(copy), found)
+    assert (journal.read_bytes(), lock.exists()) == (before, True)
+    assert f"trifacet train {copy / 'best.yaml'} --data DATA" in capsys.readouterr().out
 
 
 def test_the_differences_of_a_recipe_make_it_again() -> None:

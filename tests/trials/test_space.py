@@ -14,8 +14,9 @@ from trifacet.trials.space import Axis, number_of, parse_axes
         pytest.param("optim.lr=log:1e-5..1e-3", Axis("optim.lr", "", "real", 1e-5, 1e-3, is_log=True), id="log"),
         pytest.param("augment.mixup=0..0.4", Axis("augment.mixup", "", "real", 0, 0.4), id="real"),
         pytest.param("augment.mixup=0..1", Axis("augment.mixup", "", "real", 0, 1), id="real with whole ends"),
+        pytest.param("augment.mixup=0...5", Axis("augment.mixup", "", "real", 0, 0.5), id="an end without its 0"),
         pytest.param("train.epochs=2..8", Axis("train.epochs", "", "whole", 2, 8), id="whole"),
-        pytest.param("loss.prior_tau=-1..1.", Axis("loss.prior_tau", "", "real", -1, 1), id="below 0"),
+        pytest.param("loss.prior_tau=-1..1.0", Axis("loss.prior_tau", "", "real", -1, 1), id="below 0"),
         pytest.param("loss.weights.age=.5..2", Axis("loss.weights.age", "", "real", 0.5, 2), id="in a mapping"),
         pytest.param("model.backbone = a | b", Axis("model.backbone", "", choices=("a", "b")), id="choices"),
         pytest.param(
@@ -56,6 +57,12 @@ def test_an_axis_is_read(text: str, axis: Axis) -> None:
             id="upside down",
         ),
         pytest.param(
+            ["augment.mixup=0..1."],
+            "TRI104 --over: needs a range LOW..HIGH, or two or more different choices A|B, got 'augment.mixup=0..1.'."
+            " See --help.",
+            id="a dot at the end",
+        ),
+        pytest.param(
             ["augment.mixup=log:0..1"],
             "TRI104 --over: a range on a log scale begins above 0, got 'augment.mixup=log:0..1'. See --help.",
             id="log of 0",
@@ -82,6 +89,26 @@ def test_an_axis_is_read(text: str, axis: Axis) -> None:
             "TRI104 --over: 'decide.tta' cannot be searched: trials are scored by the most probable class, before any "
             "rule or view. See --help.",
             id="what changes no score",
+        ),
+        pytest.param(
+            ["model.tasks=[mask]|[mask, age]"],
+            "TRI104 --over: 'model.tasks' cannot be searched: it changes what is scored. See --help.",
+            id="an easier task",
+        ),
+        pytest.param(
+            ["model={tasks: [mask]}|{backbone: face_resnet10}"],
+            "TRI104 --over: 'model.tasks' cannot be searched: it changes what is scored. See --help.",
+            id="an easier task in a mapping",
+        ),
+        pytest.param(
+            ["schema.age_edges=[30, 60]|[50, 60]"],
+            "TRI104 --over: 'schema.age_edges' cannot be searched: it changes what is scored. See --help.",
+            id="easier ages",
+        ),
+        pytest.param(
+            ["label_schema={age_edges: [30, 60]}|{age_edges: [50, 60]}"],
+            "TRI104 --over: 'label_schema' cannot be searched: it changes what is scored. See --help.",
+            id="easier ages by another name",
         ),
         pytest.param(
             ["optim.lr=1..2", "optim.lr=2..3"], "TRI104 --over: 'optim.lr' is searched twice. See --help.", id="twice"

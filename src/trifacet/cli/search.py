@@ -49,15 +49,12 @@ def search(
     """
     from trifacet import searching
     from trifacet.cli import render
-    from trifacet.opening import require_train
     from trifacet.trials.folder import SearchPlan
-    from trifacet.trials.study import require_optuna
 
-    require_train()
-    require_optuna()
+    rows: list[Row] = []
     live: dict[str, Any] = {"timeout_minutes": timeout}
     with _resumable(resume or out), render.bars() as bars:
-        live |= {"progress": bars.told, "on_tick": bars.ticked, "on_trial": _telling(bars.progress.console)}
+        live |= {"progress": bars.told, "on_tick": bars.ticked, "on_trial": _telling(bars.progress.console, rows)}
         if resume:
             if recipe or data or out or over or policies or sets or keep_all:
                 what = "goes on with the search as it is: of the other options only --trials and --timeout go with it"
@@ -75,7 +72,7 @@ def search(
                 keep="all" if keep_all else "best",
             )
             made = searching.search(recipe or "quick", data=data, out=out, plan=plan, **live)
-    _tell(made)
+    _tell(made, rows)
 
 
 @contextmanager
@@ -91,8 +88,8 @@ def _resumable(place: Path | None) -> Iterator[None]:
         raise
 
 
-def _telling(console: Console) -> Callable[[Row], None]:
-    """What adds a row to the table of trials, above the bars, when a trial ends."""
+def _telling(console: Console, rows: list[Row]) -> Callable[[Row], None]:
+    """What adds a row to the table of trials, above the bars, and to `rows`, when a trial ends."""
     from rich.markup import escape
 
     from trifacet.trials.page import changes_words
@@ -101,6 +98,7 @@ def _telling(console: Console) -> Callable[[Row], None]:
 
     def tell(row: Row) -> None:
         nonlocal best
+        rows.append(row)
         score = "     -" if row.score is None else f"{row.score:6.4f}"
         is_best = row.state == "finished" and row.score is not None and row.score > best
         if is_best and row.score is not None:
@@ -112,13 +110,12 @@ def _telling(console: Console) -> Callable[[Row], None]:
     return tell
 
 
-def _tell(search: Search) -> None:
-    """What a search came to, and what to do with it."""
+def _tell(search: Search, rows: list[Row]) -> None:
+    """What a search came to, and what to do with it; its journal may be another process's by now."""
     from trifacet.cli import render
     from trifacet.trials.page import changes_words, counts_words
-    from trifacet.trials.study import best_row, open_study, rows_of
+    from trifacet.trials.study import best_row
 
-    rows = rows_of(open_study(search.journal_path))
     if not (best := best_row(rows)):
         render.say(f"no trial was trained yet; go on with: trifacet search --resume {search.path}")
         return

@@ -100,6 +100,12 @@ MISHAPS: dict[str, Entry] = {
         "Every trial of the search failed, the recipe as it is among them. The message of the first is shown.",
         "Train the recipe by itself with `trifacet train`, then search from what works.",
     ),
+    "TRI442": Entry(
+        "Trials fail one after another",
+        "Three trials in a row failed for reasons that their settings do not explain, so the next would fail too: a "
+        "device that is gone, a file that is read by another path, code of your own. The message of the last is shown.",
+        "Mend that, then go on with `trifacet search --resume`; more --trials make up for those that failed.",
+    ),
     "TRI450": Entry(
         "A file of weights holds code",
         "The file holds a whole pickled model, or other objects that are made by running code. It was not run.",

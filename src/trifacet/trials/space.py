@@ -10,18 +10,19 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from trifacet.core.config import flatten
+from trifacet.core.config import flatten, set_layer
 from trifacet.core.errors import error, nearest
 from trifacet.core.recipe import Recipe
 
 Number = Literal["whole", "real"]
-NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"  # no dot at its end: 0...5 goes from 0 to .5
 RANGE = re.compile(rf"(log:)?({NUMBER})\.\.({NUMBER})")
 UNSCORED = {  # sections that change nothing of what a search scores by
     "decide": "trials are scored by the most probable class, before any rule or view",
     "track": "it changes no score",
     "report": "it changes no score",
 }
+TASK = ("schema", "label_schema", "model.tasks")  # the second is the first as the code calls it
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def _parse(text: str) -> Axis:
     if why := UNSCORED.get(key.partition(".")[0]):
         raise error("TRI104", f"'{key}' cannot be searched: {why}", where="--over")
     found = RANGE.fullmatch(said)
+    _check_task(key, [] if found else said.split("|"))
     if found is None:
         choices = tuple(choice.strip() for choice in said.split("|"))
         if len(choices) < 2 or len(set(choices)) < len(choices) or "" in choices:
@@ -85,6 +87,13 @@ def _parse(text: str) -> Axis:
     if number == "whole" and (low != int(low) or high != int(high)):
         raise error("TRI104", f"'{key}' is a whole number, and so are the ends of its range", where="--over", got=said)
     return Axis(key, text, number=number, low=low, high=high, is_log=is_log)
+
+
+def _check_task(key: str, choices: Sequence[str]) -> None:
+    """Refuses what a search would win by with an easier task, inside a mapping too: `model={tasks: [mask]}|{}`."""
+    for name in (key, *(name for choice in choices for name in flatten(set_layer([f"{key}={choice}"]).content))):
+        if f"{name}.".startswith(tuple(f"{part}." for part in TASK)):
+            raise error("TRI104", f"'{name}' cannot be searched: it changes what is scored", where="--over")
 
 
 def _wrong(what: str, text: str) -> Exception:
