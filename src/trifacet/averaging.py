@@ -46,6 +46,8 @@ def _members(runs: Sequence[Run], *, last: int | None) -> list[Path]:
         if last is not None:
             raise error("TRI104", "the last epochs of one run are averaged, not of several", where="--last")
         first = runs[0]
+        for unknown in (run for run in runs if "manifest" not in run.info.inputs):  # imported weights
+            raise error("TRI423", "nobody knows what this run was trained on", where=str(unknown.path))
         for other in runs[1:]:
             if other.info.recipe.model != first.info.recipe.model or other.info.label_schema != first.info.label_schema:
                 raise error("TRI423", "this run has another network", where=str(other.path))

@@ -26,6 +26,7 @@ from trifacet.opening import (
     quiet,
     ready_to_train,
     require_train,
+    usable,
     with_faces,
 )
 from trifacet.training import Told, check, train_run
@@ -239,7 +240,7 @@ def _run(path: Path, recipe: Resolved[Recipe], *, manifest: Manifest, told: Told
     run = open_run(path) if (path / "run.json").is_file() else None
     if run is None or "manifest" not in run.info.inputs:  # nothing, or a folder that a kill left half made
         shutil.rmtree(path, ignore_errors=True)
-        ready = with_faces(ready_to_train(manifest, recipe.settings), recipe.settings, progress=told.progress)
+        ready = with_faces(usable(manifest, recipe.settings), recipe.settings, progress=told.progress)
         check(ready, recipe.settings, start=None)
         run = new_run(path, recipe, manifest=ready)
     if run.info.status == "finished":

@@ -122,6 +122,12 @@ def check_unseen(teacher: Run | Ensemble, manifest: Manifest) -> None:
         for member in teacher.info.members:
             check_unseen(open_member(teacher.member_path(member)), manifest)
         return
+    if not teacher.manifest_path.is_file():
+        raise error(
+            "TRI409",
+            "nobody knows what these weights were trained on, photos of val or test maybe",
+            where=str(teacher.path),
+        )
     trained = read_manifest(teacher.manifest_path).split("train", *["val"] * isinstance(teacher, Ensemble))
     seen = set(trained.table["sha256"])
     held_back = manifest.split("val", "test").table["sha256"]

@@ -81,6 +81,18 @@ def test_an_imported_run_predicts_and_another_starts_from_it(world: World, tmp_p
     assert torch.allclose(began["backbone.layers.0.weight"], ended["backbone.layers.0.weight"], atol=1e-6)
 
 
+def test_what_nobody_knows_of_an_imported_run_is_said(world: World, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        done("import-weights", write_old(tmp_path / f"exp_{name}", Old()), "--out", tmp_path / name)
+    said = trifacet("average", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "mean")
+    assert said.err.startswith(f"TRI423 {tmp_path / 'a'}: nobody knows what this run was trained on")
+    done("ingest", world.train_dir, "--out", tmp_path / "all.parquet", "--workers", 1)
+    done("split", tmp_path / "all.parquet", "--out", tmp_path / "split.parquet")
+    taught = ("--set", f"loss.teachers=[{tmp_path / 'a'}]")
+    said = trifacet("train", "--data", tmp_path / "split.parquet", "--out", tmp_path / "run", *TINY, *taught)
+    assert said.err.startswith(f"TRI409 {tmp_path / 'a'}: nobody knows what these weights were trained on, photos of")
+
+
 def test_training_starts_from_an_imported_file(world: World, tmp_path: Path) -> None:
     torch.manual_seed(1)
     model = BaseModel(n_classes=28)
