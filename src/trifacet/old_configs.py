@@ -275,11 +275,12 @@ def _common(given: _Given, *, model: str) -> Content:
 
 
 def _named(name: str, known: Collection[str], *, what: str) -> str:
-    """The name, where it is one of those known. Raises ValueError with the nearest."""
-    if name in known:
-        return name
-    near = nearest(name, list(known))
-    raise ValueError(f"{what} {name!r}, " + (f"did you mean {near}?" if near else f"known: {', '.join(known)}"))
+    """The known name that is meant, in whatever case. Raises ValueError with the nearest."""
+    small = {one.lower(): one for one in known}
+    if name.lower() in small:
+        return small[name.lower()]
+    near = nearest(name.lower(), list(small))
+    raise ValueError(f"{what} {name!r}, " + (f"did you mean {small[near]}?" if near else f"known: {', '.join(known)}"))
 
 
 def _backbone(name: str) -> str:
@@ -290,14 +291,14 @@ def _backbone(name: str) -> str:
             f"model {name!r}, the template whose network is in code alone; "
             "write here what it held, as ResNet50, or module:function of yours that returns it"
         )
-    return BACKBONES[_named(name.lower(), BACKBONES, what="model")]
+    return BACKBONES[_named(name, BACKBONES, what="model")]
 
 
 def _terms(names: list[str], notes: list[str], *, smoothing: float, model: Content) -> Content:
     """Criteria, summed with equal weights, as the sections `loss` and `model`."""
     loss: Content = {"terms": {}}
+    names = [_named(name, TERMS, what="criterion") for name in names]
     for name in names:
-        _named(name, TERMS, what="criterion")
         term = {"f1": "macro_f1", "label_smoothing": "cross_entropy", "class_balanced": "cross_entropy"}.get(name, name)
         loss["terms"][term] = loss["terms"].get(term, 0.0) + 1.0
     if "label_smoothing" in names and smoothing:
