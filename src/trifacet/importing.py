@@ -13,7 +13,7 @@ from trifacet.core.recipe import Recipe
 from trifacet.core.run import RunInfo, create_run, machine, now, save_run, versions
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.old_configs import import_config
-from trifacet.opening import require_train
+from trifacet.opening import CHECKS, require_train
 
 CONFIG = "config.json"  # what the official baseline writes beside its weights
 STAMP = "the weights were trained elsewhere: a score over photos that they were trained on flatters"
@@ -84,7 +84,7 @@ def import_weights(
 
 def _recipe(config: Path, backbone: str) -> tuple[Resolved[Recipe], list[str]]:
     """The recipe by which the imported run answers, and notes of what is otherwise than the settings file says."""
-    old, notes = import_config(config), list[str]()
+    old, notes = import_config(config, checks=CHECKS), list[str]()
     if old.what == "kaggle-hpa":
         do = "Write the backbone alone: --out weights.safetensors."
         raise error("TRI451", "kaggle-hpa's heads answer each class by itself", where=str(config), do=do)
@@ -94,6 +94,8 @@ def _recipe(config: Path, backbone: str) -> tuple[Resolved[Recipe], list[str]]:
     content["model"] = {"backbone": backbone, "head": "joint", "hidden": 0, "dropout": [0, 0], "norm": False}
     if backbone.startswith("timm/"):  # the baseline's own network has these statistics inside
         content["data"] = {**content["data"], "normalize": "dataset"}
+    if "arc_face" in content["loss"]["terms"]:
+        content["loss"] = {}  # it was of training alone, and needs another last layer than the plain one that answers
     content["decide"] = {"fit": "argmax", "tta": "none"}
     notes.append("photos are normalised by the official baseline's mean and deviation")
     return resolve(Recipe, [Layer(str(config), content)]), notes

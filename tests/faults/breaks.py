@@ -1291,6 +1291,20 @@ OLD_WORK_AND_TRACKERS = (
         f"{OLD}test_kaggle_hpa_is_read_without_eval",
     ),
     one(
+        "import-config: the network is the one there was",
+        "old_configs.py",
+        'PLAIN: Content = {"hidden": 0, "dropout": [0, 0]}',
+        "PLAIN: Content = {}",
+        f"{OLD}test_an_imported_file_trains_what_the_recipe_of_its_system_does",
+    ),
+    one(
+        "import-config: every mistake is told at import",
+        "old_configs.py",
+        "resolve(Recipe, [Layer(str(path), recipe)], checks=checks)",
+        "resolve(Recipe, [Layer(str(path), recipe)])",
+        f"{OLD}test_a_name_that_only_a_room_knows_is_told_at_import",
+    ),
+    one(
         "import-config: what was fixed is said",
         "cli/lists.py",
         '        render.warn(note)\n    render.say(f"read as',

@@ -119,6 +119,12 @@ def test_settings_that_name_another_network_are_told_so(tmp_path: Path) -> None:
     assert "config.json names timm/resnet152, but the weights are those of baseline_cnn" in said.err.replace("\n", " ")
 
 
+def test_a_model_trained_by_angles_answers_by_its_plain_last_layer(tmp_path: Path) -> None:
+    done("import-weights", write_old(tmp_path / "exp", Old(), criterion=["arc_face"]), "--out", tmp_path / "run")
+    recipe = open_run(tmp_path / "run").info.recipe
+    assert (recipe.model.classifier, recipe.loss.terms) == ("linear", {"cross_entropy": 1.0})
+
+
 def test_what_is_no_run_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     torch.save(BaseModel(n_classes=3).state_dict(), tmp_path / "best.pth")
     said = trifacet("import-weights", tmp_path / "best.pth", "--out", tmp_path / "run")

@@ -13,7 +13,9 @@ from tests.learn import tiny
 from trifacet.core.config import read_layer
 from trifacet.core.files import read_jsonl
 from trifacet.core.recipe import Recipe
+from trifacet.core.recipe_photos import AugmentSection
 from trifacet.core.run import Run
+from trifacet.learn.augment import augment, draw
 from trifacet.learn.start import check_training
 from trifacet.learn.train import train
 from trifacet.opening import open_recipe, ready_to_train, recipe_paths
@@ -66,3 +68,37 @@ def test_a_recipe_says_what_it_is_and_how_it_is_trained(path: Path) -> None:
     assert about[0].startswith(f"# {path.stem}: ")
     assert about[1].startswith("# train: trifacet train ")
     assert read_layer(path) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma"), [pytest.param("system3", 0.3, id="system3"), pytest.param("system4", 1.0, id="system4")]
+)
+def test_noise_has_on_average_the_deviation_that_was_added_to_normalised_photos(name: str, sigma: float) -> None:
+    unit = 255 * np.mean([0.237, 0.247, 0.246])  # what the baseline's Normalize divides by
+    asked = open_recipe(name).settings.augment.noise
+    still = dict.fromkeys(("flip", "scale", "shift", "rotate_deg", "brightness", "contrast", "saturation"), 0)
+    tenth = AugmentSection(**still, channel_gain=0, noise=asked / 10)  # so that nothing is cut off at 0 and 255
+    photos = torch.full((1500, 3, 16, 16), 128, dtype=torch.uint8)
+    noisy = augment(photos, torch.from_numpy(draw(0, 0, n_photos=len(photos))), ranges=tenth)
+    deviation = 10 * noisy.std(dim=(1, 2, 3)).mean().item()
+    assert deviation == pytest.approx(sigma * unit, rel=0.05)
+
+
+@pytest.mark.parametrize("path", recipe_paths().values(), ids=list(recipe_paths()))
+def test_a_recipe_trained_in_folds_is_not_stopped_by_the_people_who_score_it(path: Path) -> None:
+    about = path.read_text(encoding="utf-8").split("\n")
+    head = " ".join(line.removeprefix("# ") for line in about if line.startswith("# "))
+    recipe = open_recipe(path.stem).settings
+    looks = recipe.train.patience > 0 or recipe.train.choose == "best" or recipe.schedule.name == "plateau"
+    assert not ("--folds" in head and looks)
+    assert ("early stop" in head) == (path.stem in ("winner1", "winner2", "system3"))
+
+
+def test_system_3_ends_as_it_did_ten_epochs_after_its_best() -> None:
+    assert open_recipe("system3").settings.train.patience == 10
+
+
+def test_kaggle_hpa_says_that_it_answers_otherwise_than_it_was_trained() -> None:
+    fixed = recipe_paths()["kaggle-hpa"].read_text(encoding="utf-8").partition("# Fixed: ")[2]
+    assert "sigmoid a class" in fixed
+    assert "a softmax of the same numbers answers" in fixed.replace("\n# ", " ")

@@ -109,7 +109,7 @@ def open_queued(path: Path) -> tuple[Resolved[Recipe], tuple[str, ...]]:
         raise error("TRI102", "the file is empty", where=str(path))
     layer, notes = read_layer(path), tuple[str, ...]()
     if is_old_config(layer.content):
-        made = import_config(path)
+        made = import_config(path, checks=CHECKS)
         layer, notes = Layer(str(path), made.recipe), made.notes
     return resolve(Recipe, [layer], checks=CHECKS), notes
 

@@ -93,12 +93,13 @@ def import_config(
     from trifacet.cli import render
     from trifacet.core.files import check_suffix, write_text
     from trifacet.old_configs import import_config as read
+    from trifacet.opening import CHECKS
 
     out = out or file.with_name(f"{file.stem}.recipe.yaml")
     check_suffix(out, ".yaml", ".yml", what="a recipe")
     if out.exists():
         raise error("TRI104", "this file exists already", where="--out", got=f"'{out}'")
-    made = read(file)
+    made = read(file, checks=CHECKS)
     head = [
         f"# {out.stem.removesuffix('.recipe')}: from {file.name} of {made.what}.",
         *(f"# - {n}" for n in made.notes),
