@@ -180,7 +180,7 @@ def test_the_same_seed_is_the_same_run_and_another_is_not(tmp_path: Path) -> Non
     ("batch_size", "what"),
     [
         pytest.param(
-            8, r"the loss at step \d is (nan|inf), got photos \d+.jpg, .*in all\)", id="in the middle of an epoch"
+            8, r"at step \d the loss is (nan|inf), got photos \d+.jpg, .*in all\)", id="in the middle of an epoch"
         ),
         pytest.param(64, r"the loss on val after step 1 is (nan|inf)", id="at its last step"),
     ],
