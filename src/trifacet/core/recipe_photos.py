@@ -17,9 +17,9 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
-    """A part of a recipe: frozen, and closed to unknown keys."""
+    """A part of a recipe: frozen, closed to unknown keys, and its numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def age_range(text: str) -> tuple[float, float]:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from trifacet.core.errors import error
 from trifacet.core.recipe_photos import AugmentSection
 from trifacet.core.schema import IntArray, LabelSchema
 from trifacet.learn.losses import Labels
@@ -46,20 +45,12 @@ class Mix:
 
 
 def make_mixing(ranges: AugmentSection, schema: LabelSchema, *, classes: IntArray) -> Mixing | None:
-    """The mixing of a recipe for training photos of these classes (N, attributes); None where it mixes nothing.
-
-    Raises:
-        ConfigError: TRI101, halves of the oldest class are asked for, and no photo is of it.
-    """
+    """The mixing of a recipe for training photos of these classes (N, attributes); None where it mixes nothing."""
     if not (ranges.mixup or ranges.cutmix or ranges.half_cutmix or ranges.old_halves):
         return None
     oldest: Rows = np.empty(0, dtype=np.int64)
     if ranges.old_halves and schema.age is not None:
         oldest = np.flatnonzero(classes[:, schema.names.index(schema.age.name)] == len(schema.age.classes) - 1)
-    if ranges.old_halves and not len(oldest):
-        what = "no photo of the oldest class is left to train on, so there are no halves of it"
-        do = "Leave out augment.old_halves, or what leaves those photos out: data.label_map."
-        raise error("TRI101", what, where="augment.old_halves", do=do)
     return Mixing(ranges, oldest.astype(np.int64))
 
 

@@ -39,8 +39,8 @@ def gradient(
 ) -> tuple[float, str]:
     """Leaves the gradient of a step, clipped, in the parameters: the loss, and what is wrong ("" where nothing is).
 
-    descent: `backward` on the step's batch. A finite loss may have a gradient that is no number, so its length is looked
-    at too; all numbers are fetched from the device at once. What is wrong must not be stepped along.
+    descent: `backward` on the step's batch. A finite loss may have a gradient that is no number, so its length is
+    looked at too; all numbers are fetched from the device at once. What is wrong must not be stepped along.
     """
     optimizer.zero_grad(set_to_none=True)
     numbers = {"the loss": descent()}
