@@ -20,6 +20,7 @@ from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.core.variants import open_variants
 
 CUTS = "data.label_map.age_edges=[30, 58]|[30, 59]|[29, 58]"
+CLASSES = ("--set", "model.age=bands")  # years have no cut
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def root(world: World) -> Path:
 
 @pytest.fixture(scope="module")
 def cuts(root: Path) -> Path:
-    said = done("train", "--data", root / "split.parquet", "--each", CUTS, "--out", root / "cuts", *TINY)
+    said = done("train", "--data", root / "split.parquet", "--each", CUTS, "--out", root / "cuts", *TINY, *CLASSES)
     assert "data.label_map.age_edges=[29, 58]" in said.out
     assert said.out.splitlines()[-1] == f"next: trifacet predict {root / 'cuts'} PHOTOS --out answers.parquet"
     return root / "cuts"
@@ -96,8 +97,12 @@ def test_a_drawn_seed_is_the_same_for_all(root: Path, tmp_path: Path) -> None:
             "TRI101 1 mistake in the recipe:\n  optim.lrr (--set): no such key. Did you mean",
         ),
         (("--each", "model.tasks=[age]|[mask]"), "TRI104 --each: the variants answer other labels, so they cannot an"),
-        (("--each", CUTS, "--folds", "2"), "TRI104 --each: goes without --folds."),
-        (("--each", CUTS, "--profile"), "TRI104 --profile: is of one run: leave out --each."),
+        (
+            ("--each", CUTS),
+            "TRI101 1 mistake in the recipe:\n  data.label_map.age_edges: this network learns years, whic",
+        ),
+        (("--each", CUTS, *CLASSES, "--folds", "2"), "TRI104 --each: goes without --folds."),
+        (("--each", CUTS, *CLASSES, "--profile"), "TRI104 --profile: is of one run: leave out --each."),
     ],
 )
 def test_what_cannot_be_varied_is_refused_before_anything_is_trained(

@@ -96,7 +96,9 @@ class LossSection(Section):
     effective_beta: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="of class_weights: effective")
     reweight_from: Share = Field(0.0, description="share of training after which class_weights count")
     focal_gamma: NotNegative = Field(2.0, description="of focal and binary_focal: how much sure answers are discounted")
-    f1_memory: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of macro_f1: share of earlier counts kept")
+    f1_memory: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.9, description="of macro_f1: share of earlier counts kept, from part to part of a step"
+    )
     ldam_margin: NotNegative = Field(0.5, description="of ldam: margin of the rarest class, in logits")
     prior_tau: float = Field(1.0, description="of balanced_softmax: how far training's class shares are taken out")
     arc_margin_deg: Annotated[float, Field(ge=0, lt=90)] = Field(17.0, description="of arc_face, in degrees")
@@ -162,7 +164,9 @@ class TrainSection(Section):
     head_batch_size: Annotated[int, Field(ge=1)] = Field(512, description="photos a step of the head alone")
     head_copies: Annotated[int, Field(ge=0, le=64)] = Field(1, description="augmented copies the head alone sees")
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="photos a step")
-    accumulate: Annotated[int, Field(ge=1)] = Field(1, description="parts a step is computed in: that much less memory")
+    accumulate: Annotated[int, Field(ge=1)] = Field(
+        1, description="parts a step is computed in: that much less memory, the gradient of the whole but for macro_f1"
+    )
     patience: Annotated[int, Field(ge=0)] = Field(
         0, description="epochs without a better val score that end it; 0: none"
     )

@@ -42,7 +42,9 @@ Years = Annotated[str, AfterValidator(_years)]
 class LabelMapSection(Section):
     """What training alone takes the labels for; every score keeps the task's own."""
 
-    age_edges: tuple[float, ...] | None = Field(None, description="years that divide the age classes: [30, 58]")
+    age_edges: tuple[float, ...] | None = Field(
+        None, description="years that divide the age classes: [30, 58]; of model.age: bands or model.head: joint"
+    )
     drop_ages: tuple[Years, ...] = Field((), description="years that are left out as too hard to tell: [28-29, 57-59]")
 
 
