@@ -78,7 +78,7 @@ def new_variants(
     """A folder with everything that is known before the first variant is trained, whole or not at all."""
     ready = [ready_to_train(manifest, one.settings) for one in recipes]
     if any(one.schema != ready[0].schema for one in ready):
-        do = "Move the cut in training alone: data.label_map.age_edges."
+        do = "Move the cut in training alone: model.age=bands, data.label_map.age_edges."
         raise error("TRI104", "the variants answer other labels, so they cannot answer together", where="--each", do=do)
     start = start_from(init) if init else None
     for photos, one in zip(ready, recipes, strict=True):

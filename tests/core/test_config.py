@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trifacet.core.config import Layer, flatten, read_layer, resolve, set_layer
+from trifacet.core.config import Layer, describe, flatten, keys_called, read_layer, resolve, set_layer
 from trifacet.core.errors import ConfigError
 from trifacet.core.recipe import Recipe
 from trifacet.opening import recipe_paths
@@ -142,10 +142,133 @@ def test_a_rooms_own_check_joins_the_mistakes_but_not_twice() -> None:
             id="a part larger than the whole",
         ),
         pytest.param(["train.epochs=0"], "train.epochs is 0: set model.is_frozen to train the head alone.", id="head"),
+        *(
+            pytest.param(
+                ["model.head=joint", f"loss.{key}={value}"],
+                f"loss.{key} is about attributes, and model.head: joint has one answer, whose loss is loss.terms: "
+                "leave it out, or set model.head to per_attribute.",
+                id=f"joint and {key}",
+            )
+            for key, value in {"balance": "uncertainty", "weights": "{age: 5}", "age_terms": "{focal: 3}"}.items()
+        ),
+        *(
+            pytest.param(
+                ["loss.reweight_from=0.8", f"loss.class_weights={told}"],
+                "loss.reweight_from puts class_weights off, and there are none: set loss.class_weights.",
+                id=f"put off {told}",
+            )
+            for told in ("none", "{}", "{age: none}")
+        ),
+        *(
+            pytest.param(
+                ["data.label_map.age_edges=[30, 58]", *sets],
+                "data.label_map.age_edges: this network learns years, which have no cut: set model.age to bands or "
+                "model.head to joint, or leave it out.",
+                id=f"a cut of years {i}",
+            )
+            for i, sets in enumerate(([], ["model.age=corn"], ["loss.age_terms={years: 1, mean: 1, variance: 1}"]))
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(sets: list[str], message: str) -> None:
     assert refusal(set_layer(sets)) == f"TRI101 1 mistake in the recipe:\n  {message}\n{FORM}"
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        ["data.label_map.age_edges=[30, 58]", "model.age=bands"],
+        ["data.label_map.age_edges=[30, 58]", "model.head=joint"],
+        ["data.label_map.age_edges=[30, 58]", "loss.age_terms={years: 1, cross_entropy: 1}"],
+        ["loss.reweight_from=0.8", "loss.class_weights={age: balanced, mask: none}"],
+        ["model.head=joint", "loss.weights={age: 1}"],
+    ],
+)
+def test_settings_that_change_something_are_taken(sets: list[str]) -> None:
+    assert set(resolve(Recipe, [set_layer(sets)]).origins.values()) == {"default", "--set"}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "line"),
+    [
+        pytest.param(
+            "loss.class_weights=balancd",
+            "loss.class_weights (--set): must be 'none', 'balanced', 'square_root' or 'effective', or a valid "
+            "dictionary, got 'balancd'. Did you mean 'balanced'?",
+            id="a word or a mapping",
+        ),
+        pytest.param(
+            "loss.class_weights={mask: balancd}",
+            "loss.class_weights.mask (--set): must be 'none', 'balanced', 'square_root' or 'effective', or a list, "
+            "got 'balancd'. Did you mean 'balanced'?",
+            id="a word within a mapping",
+        ),
+        pytest.param(
+            "loss.class_weights={mask: [1, .inf, 1]}",
+            "loss.class_weights.mask.1 (--set): must be a finite number, got inf.",
+            id="a number within a list",
+        ),
+        pytest.param(
+            "train.seed=-1",
+            "train.seed (--set): must be greater than or equal to 0, or 'random', got -1.",
+            id="a number or a word",
+        ),
+        pytest.param(
+            "decide.tta=flipp",
+            "decide.tta (--set): must be none, flip, crops, random:K, flips4 or d4 (K 1 to 64), got 'flipp'. "
+            "Did you mean 'flip'?",
+            id="views",
+        ),
+        pytest.param(
+            "sampler.age_factors={60x: 2}",
+            "sampler.age_factors.60x (--set): years are written 30-49, 58 or 60+, got '60x'.",
+            id="a key of years",
+        ),
+        pytest.param(
+            "schedule.name=CosineAnnealingLR",
+            "schedule.name (--set): must be 'one_cycle', 'cosine', 'restarts', 'wsd', 'step', 'multi_step', "
+            "'exponential', 'plateau' or 'constant', got 'CosineAnnealingLR'. Did you mean 'cosine'?",
+            id="torch's name of a schedule",
+        ),
+        pytest.param(
+            "schedule.first_cycle=10",
+            "schedule.first_cycle (--set): no such key. Did you mean 'schedule.cycle_epochs'?",
+            id="another system's key",
+        ),
+        pytest.param(
+            "schedule.max_lr=0.1",
+            "schedule.max_lr (--set): no such key. Did you mean 'optim.lr'?",
+            id="another section's key",
+        ),
+        pytest.param("optim.lr=.inf", "optim.lr (--set): must be a finite number, got inf.", id="infinite"),
+        pytest.param(
+            "loss.prior_tau=.nan", "loss.prior_tau (--set): must be a finite number, got nan.", id="no number"
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_the_nearest_name(assignment: str, line: str) -> None:
+    assert refusal(set_layer([assignment])) == f"TRI101 1 mistake in the recipe:\n  {line}\n{FORM}"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    {
+        "StepLR": "step",
+        "MultiStepLR": "multi_step",
+        "ExponentialLR": "exponential",
+        "ReduceLROnPlateau": "plateau",
+        "CosineAnnealingWarmRestarts": "restarts",
+        "OneCycleLR": "one_cycle",
+        "ConstantLR": "constant",
+    }.items(),
+)
+def test_torchs_schedules_are_answered_with_ours(theirs: str, ours: str) -> None:
+    assert f"got '{theirs}'. Did you mean '{ours}'?" in refusal(set_layer([f"schedule.name={theirs}"]))
+
+
+def test_every_other_name_of_a_key_is_answered_with_a_key() -> None:
+    assert set(Recipe.other_names.values()) <= set(describe(Recipe))
+    assert not any(keys_called(name, list(describe(Recipe))) for name in Recipe.other_names)
 
 
 def test_a_strength_of_no_operation_is_answered_with_the_nearest() -> None:

@@ -38,8 +38,8 @@ LOSS = (
     one(
         "loss: missing labels",
         "learn/losses.py",
-        "known, ids = weights * (target != MISSING), target.clamp_min(0)",
-        "known, ids = weights * (target == target), target.clamp_min(0)",
+        "return self.weights * (self.target != MISSING)",
+        "return self.weights * (self.target == self.target)",
         f"{LOSSES}test_classes_are_torchs_cross_entropy_and_missing_labels_count_for_nothing",
     ),
     one(
@@ -113,6 +113,13 @@ LOSS = (
         f"{TERMS}test_ldam_moves_the_true_class_by_a_margin_that_grows_with_rarity",
     ),
     one(
+        "loss: LDAM without photos of a class",
+        "learn/terms.py",
+        "facts.counts.where(facts.counts > 0, facts.counts.max().clamp_min(1)).min()",
+        "facts.counts.clamp_min(1).min()",
+        f"{TERMS}test_the_largest_margin_is_that_of_the_rarest_class_with_photos",
+    ),
+    one(
         "loss: deferred re-weighting",
         "learn/losses.py",
         "progress >= self.recipe.reweight_from",
@@ -136,8 +143,8 @@ LOSS = (
     one(
         "loss: uncertainty weights",
         "learn/losses.py",
-        "(-log_variance).exp() * one + log_variance / 2",
-        "(-log_variance).exp() * one + log_variance",
+        "one + part * log_variance / 2",
+        "one + part * log_variance",
         f"{LOSSES}test_weights_of_attributes_can_be_learned",
     ),
     one(
@@ -255,6 +262,20 @@ IMBALANCE = (
         "has_years = is_trained & np.isfinite(manifest.ages)",
         "has_years = np.isfinite(manifest.ages)",
         f"{PHASES}test_training_alone_moves_its_age_edges_and_drops_ages",
+    ),
+    one(
+        "label map: no cut of a network that learns years",
+        "core/recipe.py",
+        "if self.data.label_map.age_edges and learns_years:",
+        "if False:",
+        "core/test_config.py::test_settings_that_contradict_each_other",
+    ),
+    one(
+        "recipe: what changes nothing is refused",
+        "core/recipe.py",
+        "if is_joint and moved:",
+        "if False:",
+        "core/test_config.py::test_settings_that_contradict_each_other",
     ),
     one(
         "label map: ages are dropped",
@@ -477,6 +498,13 @@ AUGMENTATION = (
         "(train.classes < 0).any(axis=1)",
         "(train.classes < 0).all(axis=1)",
         "test_opening.py::test_photos_are_not_pasted_where_their_labels_are_missing",
+    ),
+    one(
+        "augmentation: halves of the oldest, of whom none is left",
+        "learn/start.py",
+        "not len(mixing.oldest)",
+        "mixing.oldest is None",
+        "learn/test_start.py::test_halves_of_the_oldest_need_one_who_is_left_to_train_on",
     ),
     one(
         "augmentation: vertical half CutMix",
@@ -714,16 +742,16 @@ OPTIMISATION = (
     ),
     one(
         "step: gradient accumulation",
-        "learn/step.py",
-        "value * (len(part) / n)",
-        "value / n_parts",
+        "learn/losses.py",
+        "return (each * weights).sum() / of.sum().clamp_min(1e-12)",
+        "return (each * weights).sum() / weights.sum().clamp_min(1e-12)",
         "learn/test_step.py::test_a_step_in_parts_has_the_gradient_of_the_whole",
     ),
     one(
         "step: clipping",
-        "learn/train.py",
-        "phase.module.parameters(), recipe.optim.clip_norm)",
-        "phase.module.parameters(), 1e9)",
+        "learn/step.py",
+        "module.parameters(), to, length)",
+        "module.parameters(), 1e9, length)",
         f"{TRAIN}test_a_step_is_no_longer_than_gradients_are_clipped_to",
     ),
     one(
@@ -743,8 +771,8 @@ OPTIMISATION = (
     one(
         "step: SAM",
         "learn/sam.py",
-        "alpha=rho /",
-        "alpha=-rho /",
+        "alpha=scale",
+        "alpha=-scale",
         "learn/test_sam.py::test_the_gradient_is_taken_where_the_loss_is_highest_nearby",
     ),
     one(
@@ -767,6 +795,27 @@ OPTIMISATION = (
         "got=data.named(examples)",
         'got=""',
         f"{TRAIN}test_a_loss_that_is_no_number_stops_the_run_and_ruined_weights_are_not_kept",
+    ),
+    one(
+        "training: a gradient that is no number",
+        "learn/step.py",
+        'numbers["the gradient\'s length"] = _clipped(module, to=optim.clip_norm)',
+        "_clipped(module, to=optim.clip_norm)",
+        f"{TRAIN}test_a_gradient_that_is_no_number_names_its_batch_and_leaves_the_last_good_state",
+    ),
+    one(
+        "training: a loss uphill that is no number",
+        "learn/step.py",
+        'numbers["the loss uphill (optim.sam)"] = descent()',
+        "descent()",
+        "learn/test_step.py::test_a_loss_that_is_no_number_uphill_is_told",
+    ),
+    one(
+        "training: weights too large to compute with",
+        "learn/checkpoint.py",
+        "if not math.isfinite(length):",
+        "if math.isnan(length):",
+        f"{TRAIN}test_weights_that_are_too_large_to_compute_with_are_not_kept",
     ),
     one(
         "training: ruined weights are not kept",

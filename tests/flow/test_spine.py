@@ -110,12 +110,18 @@ def test_a_dry_run_shows_shapes_and_a_picture_and_makes_no_run(way: Way) -> None
     [
         pytest.param("data.label_map.drop_ages=[0+]", "TRI101 data.label_map.drop_ages: no training photo", id="ages"),
         pytest.param("data.label_map.age_edges=[58]", "TRI101 data.label_map.age_edges: 3 age classes", id="edges"),
+        pytest.param(
+            "data.label_map.age_edges=[30, 580]",
+            "TRI101 data.label_map.age_edges: must lie within the years",
+            id="grid",
+        ),
         pytest.param("sampler.factors={age: [1, 2]}", "TRI101 sampler.factors: 'age' has 3 classes", id="factors"),
         pytest.param('loss.class_weights={"age": [1, 2]}', "TRI101 loss.class_weights", id="weights"),
     ],
 )
 def test_what_training_would_stop_at_is_told_before_a_run_begins(way: Way, tmp_path: Path, key: str, told: str) -> None:
-    said = trifacet("train", "--data", way.root / "manifest.parquet", "--out", tmp_path / "run", *TINY, "--set", key)
+    words = (*TINY, "--set", "model.age=bands", "--set", key)
+    said = trifacet("train", "--data", way.root / "manifest.parquet", "--out", tmp_path / "run", *words)
     assert said.err.startswith(told)
     assert said.status != 0
     assert list(tmp_path.iterdir()) == []

@@ -212,6 +212,10 @@ def test_the_joint_classes_have_weights_where_the_head_knows_them_alone() -> Non
     assert loss.rarity["joint"].tolist() == list(range(1, n + 1))
     with pytest.raises(ConfigError, match=r"TRI100 loss\.class_weights: no attribute 'joint'"):
         make_loss(BOTH, asked, classes=CLASSES, model=ModelSection())
+    with pytest.raises(ConfigError, match=r"TRI100 loss\.class_weights: no attribute 'age'. Known: joint\."):
+        make_loss(
+            BOTH, LossSection(class_weights={"age": "balanced"}), classes=CLASSES, model=ModelSection(head="joint")
+        )
 
 
 def test_a_teachers_share_is_the_cross_entropy_against_what_it_said() -> None:

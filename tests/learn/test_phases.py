@@ -9,7 +9,7 @@ import torch
 
 from tests.learn import tiny
 from trifacet.core.errors import ConfigError
-from trifacet.core.recipe import Recipe
+from trifacet.core.recipe import ModelSection, Recipe
 from trifacet.core.recipe_photos import DataSection, LabelMapSection
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.learn.features import to_tensor
@@ -210,7 +210,7 @@ def test_an_epoch_draws_what_the_sampler_says() -> None:
 
 
 def mapped(label_map: LabelMapSection) -> Recipe:
-    return Recipe(data=DataSection(label_map=label_map))
+    return Recipe(data=DataSection(label_map=label_map), model=ModelSection(age="bands"))
 
 
 def test_training_alone_moves_its_age_edges_and_drops_ages() -> None:
@@ -235,6 +235,11 @@ def test_training_alone_moves_its_age_edges_and_drops_ages() -> None:
         with pytest.raises(ConfigError) as told:
             training_schema(DEFAULT_SCHEMA, LabelMapSection(age_edges=edges))
         what = "TRI101 data.label_map.age_edges: 3 age classes need 2 edges that ascend, got"
+        assert str(told.value).startswith(what)
+    for edges in ((0, 58), (30, 101)):
+        with pytest.raises(ConfigError) as told:
+            training_schema(DEFAULT_SCHEMA, LabelMapSection(age_edges=edges))
+        what = "TRI101 data.label_map.age_edges: must lie within the years 0 to 100, got"
         assert str(told.value).startswith(what)
     with pytest.raises(ConfigError, match=r"TRI101 data\.label_map\.drop_ages: no training photo is left"):
         make_data(manifest, images, device=CPU, recipe=mapped(LabelMapSection(drop_ages=("0+",))))

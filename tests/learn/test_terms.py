@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 from torchvision.ops import sigmoid_focal_loss
 
 from trifacet.core.errors import ConfigError
+from trifacet.core.recipe import YEAR_TERMS as RECIPES_YEAR_TERMS
 from trifacet.core.recipe import LossSection
 from trifacet.learn.models import CosineLinear, year_log_probs
 from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS, Facts, check_age_terms, check_terms, class_term
@@ -88,6 +89,19 @@ def test_ldam_moves_the_true_class_by_a_margin_that_grows_with_rarity() -> None:
     assert torch.allclose(term("ldam", scale=4.0), expected)
 
 
+def test_the_largest_margin_is_that_of_the_rarest_class_with_photos() -> None:
+    facts = Facts(LossSection(ldam_margin=0.5), torch.tensor([16.0, 0.0, 81.0]), ONES, GRID)
+    margins = 0.5 * np.array([1.0, 1.0, 2 / 3])  # 16 ** -.25 is 1/2, 81 ** -.25 is 1/3
+    moved = LOGITS.clone()
+    for i, c in enumerate(TARGET.tolist()):
+        moved[i, c] -= margins[c]
+    assert torch.allclose(
+        CLASS_TERMS["ldam"](LOGITS, TARGET, facts=facts), F.cross_entropy(moved, TARGET, reduction="none")
+    )
+    empty = Facts(LossSection(), torch.zeros(3), ONES, GRID)
+    assert CLASS_TERMS["ldam"](LOGITS, TARGET, facts=empty).isfinite().all()
+
+
 @pytest.mark.parametrize("tau", [0.5, 1.0])
 def test_balanced_softmax_takes_the_shares_of_training_out(tau: float) -> None:
     weighed = LOGITS.exp() * (COUNTS / 111) ** tau
@@ -146,6 +160,7 @@ def test_names_of_terms_are_checked() -> None:
     assert check_terms({"focla": 1}) == "no loss 'focla'. Did you mean 'focal'?"
     assert check_terms({"years": 1}) == f"no loss 'years'. Known: {', '.join(CLASS_TERMS)}."
     assert check_age_terms({"years": 1, "focal": 1}) is None
+    assert set(YEAR_TERMS) == set(RECIPES_YEAR_TERMS)
     assert check_terms({"focal": 0.0}) == "every weight is 0: nothing would be learned"
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from trifacet.core.errors import ConfigError, RunError
 from trifacet.core.files import read_jsonl
 from trifacet.core.manifest import joint_labels
 from trifacet.core.run import open_run
+from trifacet.learn.checkpoint import read_checkpoint
 from trifacet.learn.clock import PARTS
 from trifacet.learn.predictor import load_run_net, open_model
 from trifacet.learn.train import Tick, train
@@ -180,7 +182,7 @@ def test_the_same_seed_is_the_same_run_and_another_is_not(tmp_path: Path) -> Non
     ("batch_size", "what"),
     [
         pytest.param(
-            8, r"the loss at step \d is (nan|inf), got photos \d+.jpg, .*in all\)", id="in the middle of an epoch"
+            8, r"at step \d the loss is (nan|inf), got photos \d+.jpg, .*in all\)", id="in the middle of an epoch"
         ),
         pytest.param(64, r"the loss on val after step 1 is (nan|inf)", id="at its last step"),
     ],
@@ -199,6 +201,57 @@ def test_a_loss_that_is_no_number_stops_the_run_and_ruined_weights_are_not_kept(
         trained(tmp_path, *blow_up, "train.head_epochs=0", f"train.batch_size={batch_size}")
     assert not (tmp_path / "run" / "weights" / "best.safetensors").exists()
     assert read_jsonl(tmp_path / "run" / "metrics.jsonl") == []
+
+
+CONTRASTS = """
+import torch
+class Contrasts(torch.nn.Module):
+    n_features = 3
+    def __init__(self):
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(()))
+    def forward(self, images):
+        return ((images - images[:, :, :1, :1]) * self.gain).square().mean(dim=(2, 3)).sqrt()
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        pytest.param("optim.clip_norm=null", "the gradient's length", id="unclipped"),
+        pytest.param("optim.clip_norm=5", "the gradient's length", id="clipped"),
+        pytest.param("optim.sam=0.05", r"the loss uphill \(optim.sam\)", id="sharpness-aware"),
+    ],
+)
+def test_a_gradient_that_is_no_number_names_its_batch_and_leaves_the_last_good_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, what: str
+) -> None:
+    (tmp_path / "nets_of_contrast.py").write_text(CONTRASTS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    manifest, images = tiny.photos()
+    images[5] = 128  # of one colour: a finite loss, whose slope is 0 / 0
+    still = [f"augment.{key}=0" for key in ("scale", "shift", "rotate_deg")]
+    sets = ("model.backbone=nets_of_contrast:Contrasts", "train.head_epochs=0", "train.batch_size=4", *still, asked)
+    with pytest.raises(RunError) as caught:
+        trained(tmp_path, *sets, "train.checkpoint_seconds=0", photos=(manifest, images))
+    told = re.match(
+        rf"TRI405 {tmp_path}/run: at step (\d+) {what} is nan, got photos (.*)\. {LOWER}$", str(caught.value)
+    )
+    assert told
+    assert manifest.photo_ids[5] in told[2].split(", ")
+    kept = read_checkpoint(tmp_path / "run" / "checkpoints", run=open_run(tmp_path / "run").info.fingerprint)
+    assert kept is not None
+    assert kept.progress.step == int(told[1]) > 0
+    assert all(tensor.isfinite().all() for tensor in (*kept.module.values(), *kept.optimizer.values()))
+
+
+def test_weights_that_are_too_large_to_compute_with_are_not_kept(tmp_path: Path) -> None:
+    steep = (*STEP, "optim.lr=1e30", "optim.clip_norm=null", "train.batch_size=4", "train.checkpoint_seconds=0")
+    what = "the weights after step 1 have a length of inf, got photos (.*.jpg, ){3}.*.jpg"
+    with pytest.raises(RunError, match=rf"^TRI405 {tmp_path}/run: {what}\. {LOWER}$"):
+        trained(tmp_path, *steep)
+    assert list((tmp_path / "run" / "checkpoints").glob("step_*")) == []
 
 
 def test_sharpness_and_parts_change_the_run_and_leave_it_reproducible(tmp_path: Path) -> None:

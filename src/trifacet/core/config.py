@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def resolve(
     try:
         settings = kind.model_validate(merged)
     except ValidationError as problem:
-        mistakes = [_explain(kind, e, origins=origins) for e in problem.errors()]
+        mistakes = [_explain(kind, told, origins=origins) for told in _by_key(problem.errors())]
     for key, check in (checks or {}).items():
         value = _look_up(settings.model_dump(by_alias=True) if settings else merged, key)
         is_named = any(mistake.startswith((f"{key}:", f"{key} (")) for mistake in mistakes)
@@ -168,29 +169,63 @@ def _placed(key: str, origins: Mapping[str, str]) -> str:
     return f"{key} ({origins[above]})" if above in origins else key
 
 
-def _explain(kind: type[BaseModel], problem: ErrorDetails, *, origins: Mapping[str, str]) -> str:
+def _by_key(problems: Sequence[ErrorDetails]) -> list[list[ErrorDetails]]:
+    """The problems of each key together: where a key takes one of several kinds, pydantic has a problem for each kind.
+
+    Of those the kind that was meant is that which reading got furthest with: `{mask: balancd}` is no wrong word.
+    """
+    found: dict[tuple[str, ...], list[ErrorDetails]] = {}
+    for problem in problems:
+        found.setdefault(_key(problem), []).append(problem)
+    deeper = {key[:n] for key in found for n in range(len(key))}
+    return [told for key, told in found.items() if key not in deeper or not _is_kind(told[0]["loc"][-1:])]
+
+
+def _key(problem: ErrorDetails) -> tuple[str, ...]:
+    """The key of a problem, without the kinds of value that pydantic names between its parts."""
+    loc = problem["loc"]
+    if problem["type"] == "extra_forbidden":
+        return tuple(map(str, loc))
+    return tuple(str(part) for part in loc if not _is_kind((part,)))
+
+
+def _is_kind(parts: tuple[int | str, ...]) -> bool:
+    kinds = r"constrained-\w+|bool|float|int|str|.*\[.*\]"
+    return any(isinstance(part, str) and re.fullmatch(kinds, part) is not None for part in parts)
+
+
+def _explain(kind: type[BaseModel], problems: Sequence[ErrorDetails], *, origins: Mapping[str, str]) -> str:
     """One mistake in words, with the nearest key where a key is unknown."""
-    parts = [str(p) for p in problem["loc"]]
-    key = ".".join(parts)
+    problem, parts = problems[0], _key(problems[0])
+    key, got = ".".join(parts), problem["input"]
     if problem["type"] == "extra_forbidden":
         near = nearest(parts[-1], _keys_beside(kind, parts[:-1]))
-        elsewhere = keys_called(parts[-1], list(describe(kind)))
+        other: str | None = getattr(kind, "other_names", {}).get(parts[-1])
+        elsewhere = [other] if other else keys_called(parts[-1], list(describe(kind)))
         meant = " or ".join(f"'{k}'" for k in elsewhere) or (f"'{near}'" if near else "")
         return f"{_placed(key, origins)}: no such key." + (f" Did you mean {meant}?" if meant else "")
-    got = problem["input"]
-    message = (
-        problem["msg"]
+    first, *more = (
+        each["msg"]
         .removeprefix("Value error, ")
         .replace("Input should be", "must be")
         .replace("a valid tuple", "a list")
+        for each in problems
     )
+    message = ", or ".join([first, *(each.removeprefix("must be ") for each in more)])
     if not parts:  # settings that contradict each other: the message names them
         return f"{message}."
-    near = None
-    if problem["type"] == "literal_error" and isinstance(got, str):
-        expected = problem.get("ctx", {}).get("expected", "")
-        near = nearest(got, [w.strip("'") for w in expected.replace(" or ", ", ").split(", ")])
+    if ", got " in first:
+        return f"{_placed(key, origins)}: {message}" + "." * (message[-1] not in ".?")
+    words = [problem["ctx"]["expected"] for problem in problems if problem["type"] == "literal_error"]
+    near = _nearest_word(got, words[0]) if words and isinstance(got, str) else None
     return f"{_placed(key, origins)}: {message}, got {got!r}." + (f" Did you mean '{near}'?" if near else "")
+
+
+def _nearest_word(got: str, expected: str) -> str | None:
+    """The word that `got` is nearest to, or the longest that it holds: `CosineAnnealingLR` is cosine."""
+    words = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+    held = [word for word in words if len(word) > 3 and word.replace("_", "") in got.lower()]
+    return nearest(got, words) or max(held, key=len, default=None)
 
 
 def _keys_beside(kind: type[BaseModel], parents: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ MISHAPS: dict[str, Entry] = {
     ),
     "TRI405": Entry(
         "Training diverged",
-        "The loss became infinite or no number. The checkpoints from before it are kept.",
+        "The loss, its gradient or the weights became infinite or no number. The checkpoints from before are kept.",
         "Lower optim.lr, or set optim.clip_norm; check the labels of the newest photos.",
     ),
     "TRI406": Entry(

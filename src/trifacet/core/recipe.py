@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
@@ -17,6 +18,7 @@ from trifacet.core.recipe_photos import (
 )
 from trifacet.core.tta import check_tta
 
+YEAR_TERMS = ("mean", "variance", "years")  # of loss.age_terms: those on years, not on the classes of age
 Weighing = Literal["none", "balanced", "square_root", "effective"]
 
 
@@ -94,7 +96,9 @@ class LossSection(Section):
     effective_beta: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="of class_weights: effective")
     reweight_from: Share = Field(0.0, description="share of training after which class_weights count")
     focal_gamma: NotNegative = Field(2.0, description="of focal and binary_focal: how much sure answers are discounted")
-    f1_memory: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of macro_f1: share of earlier counts kept")
+    f1_memory: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.9, description="of macro_f1: share of earlier counts kept, from part to part of a step"
+    )
     ldam_margin: NotNegative = Field(0.5, description="of ldam: margin of the rarest class, in logits")
     prior_tau: float = Field(1.0, description="of balanced_softmax: how far training's class shares are taken out")
     arc_margin_deg: Annotated[float, Field(ge=0, lt=90)] = Field(17.0, description="of arc_face, in degrees")
@@ -160,7 +164,9 @@ class TrainSection(Section):
     head_batch_size: Annotated[int, Field(ge=1)] = Field(512, description="photos a step of the head alone")
     head_copies: Annotated[int, Field(ge=0, le=64)] = Field(1, description="augmented copies the head alone sees")
     batch_size: Annotated[int, Field(ge=2)] = Field(64, description="photos a step")
-    accumulate: Annotated[int, Field(ge=1)] = Field(1, description="parts a step is computed in: that much less memory")
+    accumulate: Annotated[int, Field(ge=1)] = Field(
+        1, description="parts a step is computed in: that much less memory, the gradient of the whole but for macro_f1"
+    )
     patience: Annotated[int, Field(ge=0)] = Field(
         0, description="epochs without a better val score that end it; 0: none"
     )
@@ -218,7 +224,16 @@ class ReportSection(Section):
 class Recipe(Section):
     """Every setting of a training run. `schema` (null: the data's own) may move the age edges: `{age_edges: [..]}`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), populate_by_name=True, allow_inf_nan=False
+    )
+    other_names: ClassVar[Mapping[str, str]] = {  # of keys, in torch and the replaced systems: to answer them
+        "T_0": "schedule.cycle_epochs", "T_max": "train.epochs", "T_mult": "schedule.cycle_mult",
+        "early_stop": "train.patience", "eta_min": "schedule.floor", "first_cycle": "schedule.cycle_epochs",
+        "first_cycle_steps": "schedule.cycle_epochs", "learning_rate": "optim.lr",
+        "lr_decay_step": "schedule.step_epochs", "max_lr": "optim.lr", "min_lr": "schedule.floor",
+        "step_size": "schedule.step_epochs", "warmup_steps": "schedule.cycle_warmup",
+    }  # fmt: skip
 
     label_schema: dict[str, Any] | None = Field(None, alias="schema", description="null: the manifest's own")
     data: DataSection = DataSection()
@@ -257,9 +272,10 @@ class Recipe(Section):
             raise ValueError("loss arc_face turns angles: set model.classifier to cosine")
         if "arc_face" in self.loss.age_terms and self.model.age != "bands":
             raise ValueError("loss.age_terms: arc_face needs model.age to be bands, whose classes have angles")
-        moments = [name for name in ("mean", "variance") if name in self.loss.age_terms]
+        moments = [name for name in YEAR_TERMS[:2] if name in self.loss.age_terms]
         if moments and (self.model.age == "bands" or self.model.head == "joint"):
             raise ValueError(f"loss.age_terms: {moments[0]} is about years, and this network answers none")
+        self._is_felt()
         self.data.check_crops()
         if self.decide.tta == "d4" and len(set(self.data.image_size)) > 1:
             raise ValueError("decide.tta: d4 lays photos on their side: data.image_size must be a square")
@@ -270,3 +286,28 @@ class Recipe(Section):
         if drawn and not self.train.epochs:
             raise ValueError(f"augment.{drawn[0]} changes what the whole net sees: the head alone never sees it")
         return self
+
+    def _is_felt(self) -> None:
+        """Refuses what would be accepted and change nothing. Raises ValueError."""
+        loss, is_joint = self.loss, self.model.head == "joint"
+        by_attribute = {
+            "balance": loss.balance != "fixed",
+            "weights": any(weight != 1 for weight in loss.weights.values()),
+            "age_terms": loss.age_terms != LossSection().age_terms,
+        }
+        moved = [key for key, is_moved in by_attribute.items() if is_moved]
+        if is_joint and moved:
+            raise ValueError(
+                f"loss.{moved[0]} is about attributes, and model.head: joint has one answer, whose loss is loss.terms: "
+                f"leave it out, or set model.head to per_attribute"
+            )
+        told = loss.class_weights
+        ways = told.values() if isinstance(told, dict) else (told,)
+        if loss.reweight_from and all(way == "none" for way in ways):
+            raise ValueError("loss.reweight_from puts class_weights off, and there are none: set loss.class_weights")
+        learns_years = self.model.age != "bands" and not is_joint and set(loss.age_terms) <= set(YEAR_TERMS)
+        if self.data.label_map.age_edges and learns_years:
+            raise ValueError(
+                "data.label_map.age_edges: this network learns years, which have no cut: set model.age to bands or "
+                "model.head to joint, or leave it out"
+            )

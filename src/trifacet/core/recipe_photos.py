@@ -17,9 +17,9 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
-    """A part of a recipe: frozen, and closed to unknown keys."""
+    """A part of a recipe: frozen, closed to unknown keys, and its numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def age_range(text: str) -> tuple[float, float]:
@@ -42,7 +42,9 @@ Years = Annotated[str, AfterValidator(_years)]
 class LabelMapSection(Section):
     """What training alone takes the labels for; every score keeps the task's own."""
 
-    age_edges: tuple[float, ...] | None = Field(None, description="years that divide the age classes: [30, 58]")
+    age_edges: tuple[float, ...] | None = Field(
+        None, description="years that divide the age classes: [30, 58]; of model.age: bands or model.head: joint"
+    )
     drop_ages: tuple[Years, ...] = Field((), description="years that are left out as too hard to tell: [28-29, 57-59]")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -183,12 +184,21 @@ class Keeper:
         """Whether the last checkpoint is old enough."""
         return time.monotonic() - self._saved_at >= self._run.info.recipe.train.checkpoint_seconds
 
-    def save(self, progress: Progress) -> None:
-        """Writes what the module, its average and the optimiser hold now, once. Raises MachineError TRI900, TRI901."""
+    def save(self, progress: Progress, *, after: str = "") -> None:
+        """Writes what the module, its average and the optimiser hold now, once. after: the photos of the last step.
+
+        Raises:
+            RunError: TRI405, the weights are no numbers, or so large that nothing is computed with them: what was saved
+            before is kept. MachineError: TRI900, TRI901.
+        """
         if self._saved == progress.at(0):
             return
         if self._average:
             self._average.put_back()  # stopped while val was answered: what is kept are the module's own tensors
+        length = float(torch.nn.utils.get_total_norm(self._module.parameters()))
+        if not math.isfinite(length):
+            what = f"the weights after step {progress.step} have a length of {length}"
+            raise error("TRI405", what, where=str(self._run.path), got=after)
         save_checkpoint(
             self._run.checkpoints_dir,
             self._module,

@@ -44,6 +44,29 @@ class Labels:
         return Labels(self.classes.to(device), self.age_years.to(device), self.weights.to(device), soft)
 
 
+@dataclass(frozen=True)
+class _Held:
+    """What an answer is held to: class ids (B,) with MISSING, ages (B,) with NaN, and how much a photo counts (B,)."""
+
+    target: Tensor
+    years: Tensor
+    weights: Tensor
+
+    @property
+    def has_years(self) -> Tensor:
+        """Whose age is known in years, (B,)."""
+        return ~self.years.isnan()
+
+    @property
+    def known(self) -> Tensor:
+        """The weights for a term on classes, (B,), 0 where the class is not known."""
+        return self.weights * (self.target != MISSING)
+
+    def aged(self, term: str) -> Tensor:
+        """The weights for a term on years, (B,); `years` is content with a class."""
+        return self.weights * (self.has_years | (self.target != MISSING) if term == "years" else self.has_years)
+
+
 class Loss(nn.Module):
     """The loss of a recipe on one schema: for each answer a weighted sum of terms, summed over answers.
 
@@ -70,46 +93,61 @@ class Loss(nn.Module):
         learned = [a.name for a in schema.attributes] if recipe.balance == "uncertainty" else []
         self.log_variances = nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in learned})
 
-    def forward(self, logits: Mapping[str, Tensor], labels: Labels, *, progress: float = 1.0) -> Tensor:
+    def forward(
+        self,
+        logits: Mapping[str, Tensor],
+        labels: Labels,
+        *,
+        progress: float = 1.0,
+        whole: Labels | None = None,
+    ) -> Tensor:
         """The loss of a batch: a scalar. Missing labels count for nothing. progress: the share of training done.
 
-        Several answers about each photo, one set after the other, are held to its labels each: a mean of their losses.
-        Source of learned weights: Kendall et al. 2018, Multi-task learning using uncertainty, eq. 10.
+        whole: the labels of the batch that these photos are a part of, so that the losses of its parts add up to that
+        of all of it. Several answers about each photo, one set after the other, are held to its labels each: a mean of
+        their losses. Source of learned weights: Kendall et al. 2018, Multi-task learning using uncertainty, eq. 10.
         """
-        labels = labels.repeated(len(next(iter(logits.values()))) // max(1, len(labels.weights)))
+        n_sets = len(next(iter(logits.values()))) // max(1, len(labels.weights))
+        part = len(labels.weights) / max(1, len(whole.weights)) if whole else 1.0
+        labels, of = labels.repeated(n_sets), whole.repeated(n_sets) if whole else None
         if JOINT in logits:
-            target = _joint_ids(labels.classes, self.schema)
-            return self._answer(JOINT, logits[JOINT], target=target, labels=labels, progress=progress)
+            return self._answer(JOINT, logits[JOINT], labels=labels, whole=of, progress=progress)
         total = logits[next(iter(logits))].new_zeros(())
-        for i, attribute in enumerate(self.schema.attributes):
-            name, target = attribute.name, labels.classes[:, i]
-            one = self._answer(name, logits[name], target=target, labels=labels, progress=progress)
+        for name in self.schema.names:
+            one = self._answer(name, logits[name], labels=labels, whole=of, progress=progress)
             if name in self.log_variances:
                 log_variance = self.log_variances[name]
-                one = (-log_variance).exp() * one + log_variance / 2
+                one = (-log_variance).exp() * one + part * log_variance / 2
             total = total + self.recipe.weights.get(name, 1.0) * one
         return total
 
-    def _answer(self, name: str, logits: Tensor, *, target: Tensor, labels: Labels, progress: float) -> Tensor:
+    def _answer(self, name: str, logits: Tensor, *, labels: Labels, whole: Labels | None, progress: float) -> Tensor:
+        held = self._held(name, labels, progress=progress)
+        of = self._held(name, whole, progress=progress) if whole else held
+        is_age = self.schema.age is not None and name == self.schema.age.name
+        if is_age and logits.shape[1] == len(self.schema.year_grid):
+            hard = self._years(name, logits, held=held, of=of)
+        else:
+            terms = self.recipe.age_terms if is_age else self.recipe.terms
+            hard = self._classes(name, logits, held=held, of=of, terms=terms)
+        return self._with_teachers(hard, name, logits=logits, labels=labels, whole=whole or labels)
+
+    def _held(self, name: str, labels: Labels, *, progress: float) -> _Held:
+        is_joint = name == JOINT
+        target = (
+            _joint_ids(labels.classes, self.schema) if is_joint else labels.classes[:, self.schema.names.index(name)]
+        )
         weights = labels.weights
         if name in self.rarity and progress >= self.recipe.reweight_from:
             weights = weights * self.rarity[name].to(target.device)[target.clamp_min(0)]
-        is_age = self.schema.age is not None and name == self.schema.age.name
-        if is_age and logits.shape[1] == len(self.schema.year_grid):
-            hard = self._years(name, logits, target=target, years=labels.age_years, weights=weights)
-        else:
-            terms = self.recipe.age_terms if is_age else self.recipe.terms
-            hard = self._classes(name, logits, target=target, weights=weights, terms=terms)
-        return self._with_teachers(hard, name, logits=logits, labels=labels)
+        return _Held(target, labels.age_years, weights)
 
-    def _classes(
-        self, name: str, logits: Tensor, *, target: Tensor, weights: Tensor, terms: Mapping[str, float]
-    ) -> Tensor:
-        known, ids = weights * (target != MISSING), target.clamp_min(0)
-        facts = self._facts(name, known)
+    def _classes(self, name: str, logits: Tensor, *, held: _Held, of: _Held, terms: Mapping[str, float]) -> Tensor:
+        ids, facts = held.target.clamp_min(0), self._facts(name, held.known)
         total = logits.new_zeros((), dtype=torch.float32)
         for term, weight in terms.items():
-            total = total + weight * _weighted_mean(self.class_terms[term](logits, ids, facts=facts), known)
+            each = self.class_terms[term](logits, ids, facts=facts)
+            total = total + weight * _weighted_mean(each, held.known, of=of.known)
         return total
 
     def _facts(self, name: str, weights: Tensor) -> Facts:
@@ -117,20 +155,20 @@ class Loss(nn.Module):
         grid = torch.from_numpy(self.schema.year_grid).to(weights)
         return Facts(self.recipe, counts, weights, grid, scale=self.scale, running=running)
 
-    def _years(self, name: str, logits: Tensor, *, target: Tensor, years: Tensor, weights: Tensor) -> Tensor:
+    def _years(self, name: str, logits: Tensor, *, held: _Held, of: _Held) -> Tensor:
         """The terms of age on a distribution over years; where only the class is known, `years` is -log of its mass."""
-        log_probs, whole = logits.float().log_softmax(dim=1), years.nan_to_num().floor()
-        by_class, has_years = self._by_class(log_probs), ~years.isnan()
-        total, facts = log_probs.new_zeros(()), self._facts(name, weights)
+        log_probs, whole_years = logits.float().log_softmax(dim=1), held.years.nan_to_num().floor()
+        by_class = self._by_class(log_probs)
+        total, facts = log_probs.new_zeros(()), self._facts(name, held.weights)
         for term, weight in self.recipe.age_terms.items():
             if term not in YEARS:
-                one = self._classes(name, by_class, target=target, weights=weights, terms={term: 1.0})
+                one = self._classes(name, by_class, held=held, of=of, terms={term: 1.0})
             else:
-                each, is_known = YEARS[term](log_probs, whole, facts=facts), has_years
+                each = YEARS[term](log_probs, whole_years, facts=facts)
                 if term == "years":
-                    of_class = -by_class.gather(1, target.clamp_min(0)[:, None])[:, 0]
-                    each, is_known = torch.where(has_years, each, of_class), has_years | (target != MISSING)
-                one = _weighted_mean(each, weights * is_known)
+                    of_class = -by_class.gather(1, held.target.clamp_min(0)[:, None])[:, 0]
+                    each = torch.where(held.has_years, each, of_class)
+                one = _weighted_mean(each, held.aged(term), of=of.aged(term))
             total = total + weight * one
         return total
 
@@ -139,7 +177,7 @@ class Loss(nn.Module):
         bands = year_bands(self.schema).to(log_probs)
         return (log_probs[:, None, :] + (bands + 1e-30).log()).logsumexp(dim=2)
 
-    def _with_teachers(self, hard: Tensor, name: str, *, logits: Tensor, labels: Labels) -> Tensor:
+    def _with_teachers(self, hard: Tensor, name: str, *, logits: Tensor, labels: Labels, whole: Labels) -> Tensor:
         """The loss on labels mixed with the cross-entropy against what teachers answered, where they did.
 
         Source: Hinton et al. 2015, Distilling the knowledge in a neural network, at temperature 1.
@@ -151,10 +189,10 @@ class Loss(nn.Module):
             soft = soft @ year_bands(self.schema).to(soft).T
         elif soft.shape[1] < log_probs.shape[1]:
             log_probs = self._by_class(log_probs)
-        is_known = ~soft.isnan().any(dim=1)
         each = -(soft.nan_to_num() * log_probs).sum(dim=1)
+        own, of = (photos.weights * ~photos.soft[name].isnan().any(dim=1) for photos in (labels, whole))
         share = self.recipe.teachers_share
-        return (1 - share) * hard + share * _weighted_mean(each, labels.weights * is_known)
+        return (1 - share) * hard + share * _weighted_mean(each, own, of=of)
 
 
 def blended(
@@ -165,12 +203,24 @@ def blended(
     others: Labels | None,
     share: float,
     progress: float = 1.0,
+    part: Tensor | None = None,
 ) -> Tensor:
-    """The loss on mixed photos: `share` of that on their own labels, the rest of that on their partners' (`mixed`)."""
-    own: Tensor = loss(logits, labels, progress=progress)
+    """The loss on mixed photos: `share` of that on their own labels, the rest of that on their partners' (`mixed`).
+
+    part: the rows of the batch that the logits are of, all of them where None; the losses of the parts add up.
+    """
+
+    def of(told: Labels) -> Tensor:
+        value: Tensor = (
+            loss(logits, told, progress=progress)
+            if part is None
+            else loss(logits, told.rows(part), progress=progress, whole=told)
+        )
+        return value
+
     if others is None:
-        return own
-    theirs: Tensor = loss(logits, others, progress=progress)
+        return of(labels)
+    own, theirs = of(labels), of(others)
     return share * own + (1 - share) * theirs
 
 
@@ -187,7 +237,7 @@ def make_loss(
         TRI101, not one weight a class; TRI105, an own term that cannot be imported.
     """
     told, attributes = recipe.class_weights, dict.fromkeys(schema.names)
-    weighed = {**attributes, JOINT: None} if model and model.head == "joint" else attributes
+    weighed = {JOINT: None} if model and model.head == "joint" else attributes
     for key, (known, named) in {
         "loss.weights": (attributes, recipe.weights), "loss.class_weights": (weighed, told)
     }.items():  # fmt: skip
@@ -219,8 +269,9 @@ def _rarity(counts: IntArray, way: Weighing | tuple[float, ...], *, recipe: Loss
     return torch.from_numpy(np.where(counts > 0, weights, 0).astype(np.float32))
 
 
-def _weighted_mean(each: Tensor, weights: Tensor) -> Tensor:
-    return (each * weights).sum() / weights.sum().clamp_min(1e-12)
+def _weighted_mean(each: Tensor, weights: Tensor, *, of: Tensor) -> Tensor:
+    """The weighted mean over photos that weigh `of`, as far as these add to it."""
+    return (each * weights).sum() / of.sum().clamp_min(1e-12)
 
 
 def _joint_ids(classes: Tensor, schema: LabelSchema) -> Tensor:

@@ -146,6 +146,10 @@ def training_schema(schema: LabelSchema, label_map: LabelMapSection) -> LabelSch
     if len(edges) != len(age.classes) - 1 or list(edges) != sorted(set(edges)):
         what = f"{len(age.classes)} age classes need {len(age.classes) - 1} edges that ascend"
         raise error("TRI101", what, where="data.label_map.age_edges", got=list(edges))
+    first, last = schema.years
+    if edges[0] <= first or edges[-1] > last:
+        what = f"must lie within the years {first} to {last}"
+        raise error("TRI101", what, where="data.label_map.age_edges", got=list(edges))
     attributes = tuple(a.model_copy(update={"edges": edges}) if a is age else a for a in schema.attributes)
     return LabelSchema(attributes=attributes, years=schema.years)  # a copy would keep the fingerprint of the other
 

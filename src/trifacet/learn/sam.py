@@ -16,9 +16,10 @@ def climb(module: nn.Module, *, rho: float) -> list[Tensor]:
     trained = [p for p in module.parameters() if p.grad is not None]
     before = [p.clone() for p in trained]
     norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
+    scale = rho / (float(norm) + 1e-12)
     for parameter in trained:
         assert parameter.grad is not None
-        parameter.add_(parameter.grad, alpha=rho / (float(norm) + 1e-12))
+        parameter.add_(parameter.grad, alpha=scale)
     return before
 
 

@@ -13,6 +13,7 @@ from trifacet.core.recipe import Recipe
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.device import choose_device
 from trifacet.learn.losses import Loss, make_loss
+from trifacet.learn.mixing import make_mixing
 from trifacet.learn.models import Net, build_net
 from trifacet.learn.phases import Data, epoch_examples, make_data, training_schema
 
@@ -54,4 +55,9 @@ def check_training(manifest: Manifest, recipe: Recipe, *, init: Callable[[Net], 
     starting_net(schema, recipe, init=init, device=cpu)
     data = make_data(manifest, np.empty((0, 1, 1, 3), dtype=np.uint8), device=cpu, recipe=recipe)
     starting_loss(schema, data, recipe=recipe)
+    mixing = make_mixing(recipe.augment, schema, classes=data.labels_of(data.train_rows).classes.numpy())
+    if mixing and recipe.augment.old_halves and not len(mixing.oldest):  # data.label_map may leave none
+        what = "no photo of the oldest class is left to train on, and halves of it were asked for"
+        do = "Leave out augment.old_halves, or what leaves those photos out (data.label_map)."
+        raise error("TRI101", what, where="augment.old_halves", do=do)
     epoch_examples(data, n_views=1, schema=schema, recipe=recipe, n_epochs=1)(0, np.random.default_rng(0))

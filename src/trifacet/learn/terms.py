@@ -92,10 +92,11 @@ def macro_f1(logits: Tensor, target: Tensor, *, facts: Facts) -> Tensor:
 def ldam(logits: Tensor, target: Tensor, *, facts: Facts) -> Tensor:
     """Cross-entropy after a margin of the true class, the larger the rarer: n^(-1/4), `ldam_margin` for the rarest.
 
+    The rarest is one that has photos; a class without any has its margin.
     Source: Cao et al. 2019, Learning imbalanced datasets with label-distribution-aware margin loss, eq. 13.
     """
-    margins = facts.counts.clamp_min(1) ** -0.25
-    margins = (margins * facts.recipe.ldam_margin / margins.max()).to(logits)
+    rarest = facts.counts.where(facts.counts > 0, facts.counts.max().clamp_min(1)).min()
+    margins = (facts.recipe.ldam_margin * (facts.counts.clamp_min(rarest) / rarest) ** -0.25).to(logits)
     moved = logits.scatter_add(1, target[:, None], -facts.scale * margins[target][:, None])
     return cross_entropy(moved, target, facts=facts)
 

@@ -48,11 +48,10 @@ from trifacet.learn.phases import (
     make_data,
 )
 from trifacet.learn.prefetch import ahead
-from trifacet.learn.sam import climb, descend
 from trifacet.learn.schedule import has_run_out, lr_schedule
 from trifacet.learn.second import SecondStage, second_phase
 from trifacet.learn.start import starting_loss, starting_net
-from trifacet.learn.step import Batch, backward
+from trifacet.learn.step import Batch, backward, gradient
 from trifacet.learn.stop import Stop
 from trifacet.learn.track import Tracker, cut_metrics, open_trackers
 from trifacet.learn.validate import validate
@@ -214,19 +213,20 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                         seen, others, share = mixed(seen, labels, mix=mix, load=load, change=change)
                     whole = step / (steps_per_epoch * phase.n_epochs)
                     batch = Batch(seen, labels, others, share)
-                    descent = partial(backward, phase.module, loss, batch=batch, through=whole, clock=clock)
-                    optimizer.zero_grad(set_to_none=True)
-                    number = descent(noise=noise, n_parts=recipe.train.accumulate)
-                    if not math.isfinite(number):
-                        raise _lost(f"the loss at step {progress.step} is {number}", run, got=data.named(examples))
-                    if recipe.optim.sam:
-                        climbed = climb(phase.module, rho=recipe.optim.sam)
-                        optimizer.zero_grad(set_to_none=True)
-                        descent(noise=noise, n_parts=recipe.train.accumulate)
-                        descend(phase.module, climbed)
+                    descent = partial(
+                        backward, phase.module, loss, batch=batch, through=whole, clock=clock, noise=noise
+                    )
+                    number, wrong = gradient(
+                        phase.module,
+                        loss,
+                        optimizer=optimizer,
+                        descent=partial(descent, n_parts=recipe.train.accumulate),
+                        optim=recipe.optim,
+                        clock=clock,
+                    )
+                    if wrong:
+                        raise _lost(f"at step {progress.step} {wrong}", run, got=data.named(examples))
                     with clock.part("step"):
-                        if recipe.optim.clip_norm:
-                            torch.nn.utils.clip_grad_norm_(phase.module.parameters(), recipe.optim.clip_norm)
                         optimizer.step()
                         if average:
                             average.update(step)
@@ -235,7 +235,7 @@ def _fit(net: Net, phase: Phase, *, progress: Progress, checkpoint: Checkpoint |
                 course.on_tick(_tick(phase, epoch, so_far=so_far, loss=number))
                 if keeper.is_due():
                     with clock.part("save"):
-                        keeper.save(progress.at(clock.seconds))
+                        keeper.save(progress.at(clock.seconds), after=data.named(examples))
             with _shown(average, course.stop), phase.shown(), clock.part("validate"):
                 figures = validate(net, phase, data=data, loss=loss, schema=run.info.label_schema)
                 if not math.isfinite(figures["val_loss"]):
@@ -294,7 +294,7 @@ def _tick(phase: Phase, epoch: int, *, so_far: EpochSoFar, loss: float = math.na
 
 
 def _lost(what: str, run: Run, *, got: str = "") -> TrifacetError:
-    """What is raised at a loss that is no number, after which nothing is saved: what was saved before is kept."""
+    """What is raised where training has diverged, after which nothing is saved: what was saved before is kept."""
     return error("TRI405", what, where=str(run.path), got=got)
 
 
