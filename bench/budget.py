@@ -181,7 +181,8 @@ class Table:
             shutil.rmtree(out, ignore_errors=True)  # what was stopped on the way lost its time: it begins anew
             how = [row.recipe, "--data", str(self.data), "--out", str(out), *words]
             with (self.home / f"{name}.log").open("ab") as log:
-                command = ["taskset", "-c", core, sys.executable, "-m", "trifacet", "train", *how]
+                pinned = ["taskset", "-c", core] if shutil.which("taskset") else []  # of Linux alone
+                command = [*pinned, sys.executable, "-m", "trifacet", "train", *how]
                 subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return out
 

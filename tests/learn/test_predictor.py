@@ -80,7 +80,10 @@ def test_flipping_is_the_mean_of_a_photo_and_its_mirror_image(finished: Run) -> 
     assert load_model(finished.path, device="cpu").tta == finished.info.recipe.decide.tta == "flip"
 
 
-def test_fast_answers_are_rounded_where_the_hardware_rounds_and_say_so(finished: Run) -> None:
+def test_fast_answers_are_rounded_where_the_hardware_rounds_and_say_so(
+    finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trifacet.core.predictor.NEAR", 0.0)  # a net this small is always near a tie
     exact, fast = (load_model(finished.path, device="cpu", is_fast=is_fast) for is_fast in (False, True))
     rounds = has_fast_bf16(torch.device("cpu"))
     assert "precision" not in exact.made_by

@@ -144,14 +144,9 @@ def _tell_scores(made: Ensemble) -> None:
     from trifacet.cli import render
     from trifacet.core.files import read_json
 
-    rows = []
-    for table, score in read_json(made.scores_path).items():
-        figures = [
-            f"{f['value']:.3f} [{f['low']:.3f}, {f['high']:.3f}]" if (f := score[key]) else "-"
-            for key in ("macro_f1", "accuracy")
-        ]
-        rows.append((table, *figures, f"{score['n_photos']:,}"))
-    if rows:
-        render.show("With its decision rule", ("", "#macro F1", "#accuracy", "#photos"), rows)
-    else:
+    if not (scores := read_json(made.scores_path)):
         render.warn("the members share no predictions, so nothing was scored and the most probable class decides")
+        return
+    _show_scores(scores, "With its decision rule", names=made.info.label_schema.names, is_part=False)
+    if set(scores) == {"val"}:
+        render.say("[dim]val picked the members' epochs and the decision rule, so it flatters; keep a test[/]")
