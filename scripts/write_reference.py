@@ -10,6 +10,7 @@ from typing import Any
 
 import typer.main
 
+from trifacet.choosing import recipe_paths
 from trifacet.cli.main import app
 from trifacet.core.catalogue import CATALOGUE
 from trifacet.core.errors import error
@@ -17,7 +18,6 @@ from trifacet.core.policies import OPERATIONS
 from trifacet.core.recipe import Recipe
 from trifacet.core.tta import TTA
 from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
-from trifacet.opening import recipe_paths
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 HOW = "<!-- Written by scripts/write_reference.py (`make docs`); change the code, not this page. -->"
@@ -47,6 +47,8 @@ def recipe_page() -> str:
         "A recipe is a YAML or JSON file with the keys that differ from these defaults, which are those of `quick`.",
         "Any key changes for one run with `--set KEY=VALUE`; `trifacet config show RECIPE` prints each value's origin.",
         "Unknown keys and values that do not fit are refused, all at once ([TRI101](errors.md)).",
+        "A file may hold one key more, `each: {NAME: {...}, NAME: {...}}`: networks that answer together, and what",
+        "each of them has of its own ([ensembles](../how-to/ensembles.md#a-recipe-of-several-networks)).",
         "",
     ]
     top = {key: field for key, field in schema["properties"].items() if "$ref" not in field}

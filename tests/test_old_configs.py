@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from tests.flow.command import done, trifacet
+from trifacet.choosing import CHECKS, open_recipe
 from trifacet.core.config import read_layer, resolve
 from trifacet.core.errors import ConfigError
 from trifacet.core.recipe import Recipe
 from trifacet.old_configs import Imported, import_config, is_old_config
-from trifacet.opening import CHECKS, open_recipe
 
 BASELINE = {
     "seed": 42, "epochs": 1, "dataset": "MaskBaseDataset", "augmentation": "BaseAugmentation", "resize": [128, 96],

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.core.tiny import manifest
+from trifacet.choosing import open_recipe
 from trifacet.core.errors import ConfigError, RunError
 from trifacet.core.manifest import Manifest, with_schema
 from trifacet.core.recipe import Recipe
 from trifacet.core.schema import encode_multi_class
-from trifacet.opening import open_recipe, ready_to_train
+from trifacet.opening import ready_to_train
 
 WORN, UNKNOWN = ("worn", "male", "under_30"), (None, None, None)
 SPLIT = ["train", "train", "val", "val"]
@@ -99,7 +100,8 @@ sys.modules["openvino"] = None
 from tests.core.tiny import manifest
 from trifacet.core.errors import MissingExtraError
 from trifacet.core.recipe import Recipe
-from trifacet.opening import open_recipe, ready_to_train
+from trifacet.choosing import open_recipe
+from trifacet.opening import ready_to_train
 made = manifest([("worn", "male", "under_30")] * 4, split=["train", "train", "val", "val"])
 try:
     ready_to_train(made, Recipe.model_validate({"augment": {"masks": 0.2}}))

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trifacet.choosing import open_recipe, open_recipes
     from trifacet.committee import Committee
     from trifacet.core.ensemble import Ensemble
     from trifacet.core.errors import TrifacetError
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from trifacet.labelling import pseudo
     from trifacet.learn.device import seed_everything
     from trifacet.learn.predictor import Model, load_model
-    from trifacet.opening import open_data, open_recipe
+    from trifacet.opening import open_data
     from trifacet.pages.contact import image_grid
     from trifacet.pixels.decode import decode
     from trifacet.pixels.statistics import calc_statistics
@@ -100,7 +101,8 @@ _HOMES = {
     "ingest": "stages",
     "load_model": "learn.predictor",
     "open_data": "opening",
-    "open_recipe": "opening",
+    "open_recipe": "choosing",
+    "open_recipes": "choosing",
     "open_run": "core.run",
     "predict": "stages",
     "pseudo": "labelling",
@@ -160,6 +162,7 @@ __all__ = [
     "load_model",
     "open_data",
     "open_recipe",
+    "open_recipes",
     "open_run",
     "predict",
     "pseudo",

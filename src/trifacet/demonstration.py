@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trifacet.choosing import open_recipe
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.run import Run
 from trifacet.data.drawn import DrawnDataset, draw_dataset
-from trifacet.opening import Progress, open_recipe, quiet, require_train, telling
+from trifacet.opening import Progress, quiet, require_train, telling
 from trifacet.stages import evaluate, ingest, predict, split, submit, train
 from trifacet.submission import Submission
 

@@ -83,7 +83,7 @@ def train_folds(folds: Folds, *, told: Told) -> Ensemble:
 
         def part(fold: int) -> Part:
             own = partial(_ready, manifest, recipe, fold=fold)
-            return Part(folds.fold_path(fold), f"fold {fold + 1}/{info.n_folds}", recipe, own)
+            return Part(folds.fold_path(fold), f"fold {fold + 1}/{info.n_folds}", recipe, info.origins, own)
 
         parts = [part(fold) for fold in range(info.n_folds)]
         runs = trained_parts(folds, parts, told=told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from trifacet.choosing import CHECKS
 from trifacet.core.config import Layer, Resolved, resolve
 from trifacet.core.errors import error
 from trifacet.core.files import atomic_folder, sha256_file
@@ -13,7 +14,7 @@ from trifacet.core.recipe import Recipe
 from trifacet.core.run import RunInfo, create_run, machine, now, save_run, versions
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.old_configs import import_config
-from trifacet.opening import CHECKS, require_train
+from trifacet.opening import require_train
 
 CONFIG = "config.json"  # what the official baseline writes beside its weights
 STAMP = "the weights were trained elsewhere: a score over photos that they were trained on flatters"

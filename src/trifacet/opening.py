@@ -1,21 +1,20 @@
-"""What every stage opens first: data, recipes, pixels; and whether they fit each other."""
+"""What every stage opens first: data and pixels; and whether a recipe fits them."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from trifacet.core.config import Resolved, read_layer, resolve, set_layer
-from trifacet.core.errors import error, nearest, pick
+from trifacet.core.config import Resolved
+from trifacet.core.errors import error, nearest
 from trifacet.core.files import sha256_file
 from trifacet.core.manifest import (
     PERSONS_UNKNOWN,
@@ -37,13 +36,9 @@ from trifacet.data.listing import list_photos, told_counts
 from trifacet.data.sources import Reading
 from trifacet.data.split import split
 from trifacet.decision import training_priors
-from trifacet.learn.backbones import check_backbone
-from trifacet.learn.optimizers import check_optimizer
-from trifacet.learn.terms import check_age_terms, check_terms
 from trifacet.pixels.cache import open_cache
 from trifacet.pixels.dress import MASK, MASK_STATES
 from trifacet.pixels.faces import no_face_stamp, require_faces
-from trifacet.pixels.masks import check_kinds
 from trifacet.pixels.preprocess import Geometry
 from trifacet.prediction import Photo
 
@@ -53,15 +48,6 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]  # what is being done, photos done, photos in all
 
 TRAIN_PACKAGES = ("torch", "torchvision", "timm", "kornia", "tensorboard")
-
-
-CHECKS: dict[str, Callable[[Any], str | None]] = {  # names that only a room knows
-    "model.backbone": check_backbone,
-    "loss.terms": check_terms,
-    "loss.age_terms": check_age_terms,
-    "optim.name": check_optimizer,
-    "augment.mask_kinds": check_kinds,
-}
 
 
 def quiet(*_: object) -> None:
@@ -79,23 +65,6 @@ def require_train() -> None:
     if absent:
         do = "Install it with `pip install 'trifacet[train]'`; `trifacet doctor` shows what is there."
         raise error("TRI600", "this needs the extra [train]", got=f"no {', '.join(absent)}", do=do)
-
-
-def recipe_paths() -> dict[str, Path]:
-    """The recipes in the package, by name."""
-    folder = Path(str(files("trifacet") / "recipes"))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def open_recipe(name: str | Path | Resolved[Recipe] = "quick", sets: Sequence[str] = ()) -> Resolved[Recipe]:
-    """A recipe of the package by its name, or of a file, with `key=value` changes. Raises ConfigError TRI100 to 104."""
-    if isinstance(name, Resolved):
-        return name
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml", ".json"):
-        do = "See `trifacet recipes`; a file ends in .yaml or .json."
-        path = pick(recipe_paths(), str(name), what="recipe", do=do)
-    return resolve(Recipe, [read_layer(path), set_layer(sets)], checks=CHECKS)
 
 
 def open_data(data: Path | str | Manifest, *, reading: Reading | None = None, progress: Progress = quiet) -> Manifest:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trifacet.choosing import CHECKS, open_recipe
 from trifacet.core.config import Layer, Resolved, flatten, resolve, set_layer
 from trifacet.core.errors import MachineError, ManifestError, TrifacetError, error
 from trifacet.core.files import atomic_folder, is_disk_full, sha256_file, write_json
@@ -18,11 +19,9 @@ from trifacet.core.manifest import Manifest, read_manifest, write_manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, locked, now, open_run
 from trifacet.opening import (
-    CHECKS,
     Progress,
     new_run,
     open_data,
-    open_recipe,
     quiet,
     ready_to_train,
     require_train,

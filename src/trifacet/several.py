@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,16 +23,19 @@ from trifacet.training import Told, train_run
 
 if TYPE_CHECKING:
     from trifacet.learn.models import Net
-    from trifacet.learn.train import OnTick, Tick
 
 
 @dataclass(frozen=True)
 class Part:
-    """One of the runs: where it lies, what it is called while it is trained, its recipe, and how its photos are got."""
+    """One of the runs: where it lies, what it is called while it is trained, its recipe, and how its photos are got.
+
+    origins: where each of the recipe's values came from.
+    """
 
     path: Path
     label: str
     recipe: Recipe
+    origins: Mapping[str, str]
     manifest: Callable[[], Manifest]
 
 
@@ -41,11 +45,22 @@ def trained_parts(several: Folds | Variants, parts: Sequence[Part], *, told: Tol
     Raises:
         RunError: TRI407 all is done. And what training raises.
     """
-    info, path = several.info, several.path
+    with under_way(several):
+        return [_one(part, inputs=several.info.inputs, told=told) for part in parts]
+
+
+@contextmanager
+def under_way(several: Folds | Variants) -> Iterator[None]:
+    """What trains the parts of a folder. Where the disk fills up, how to go on is told of the whole folder.
+
+    Raises:
+        RunError: TRI407 all is done.
+    """
+    path = several.path
     if (path / ABOUT).is_file():
-        raise error("TRI407", f"these {info.kind} are all trained", where=str(path))
+        raise error("TRI407", f"these {several.info.kind} are all trained", where=str(path))
     try:
-        return [_one(part, origins=info.origins, inputs=info.inputs, told=told) for part in parts]
+        yield
     except TrifacetError as problem:
         if problem.code != "TRI904":
             raise
@@ -58,24 +73,22 @@ def start_inputs(init: Path | None) -> dict[str, str]:
     return {"init": str(init.absolute()), "init_weights": sha256_file(open_run(init).weights_path())} if init else {}
 
 
-def _one(part: Part, *, origins: Mapping[str, str], inputs: Mapping[str, str], told: Told) -> Run:
+def _one(part: Part, *, inputs: Mapping[str, str], told: Told) -> Run:
     run = open_run(part.path) if (part.path / "run.json").is_file() else None
     if run is None or "manifest" not in run.info.inputs:  # nothing, or a folder that a kill left half made
         shutil.rmtree(part.path, ignore_errors=True)
-        run = new_run(part.path, Resolved(part.recipe, dict(origins)), manifest=part.manifest(), inputs=inputs)
+        run = new_run(part.path, Resolved(part.recipe, dict(part.origins)), manifest=part.manifest(), inputs=inputs)
     if run.info.status == "finished":
         return run
-    named = replace(told, on_tick=_naming(told.on_tick, part.label))
-    return train_run(run, read_manifest(run.manifest_path), start=_start(inputs), told=named)
+    return train_run(run, read_manifest(run.manifest_path), start=_start(inputs), told=told_of(part.label, told))
 
 
 def _start(inputs: Mapping[str, str]) -> Callable[[Net], None] | None:
     return start_from(Path(inputs["init"]), sha256=inputs["init_weights"]) if inputs else None
 
 
-def _naming(on_tick: OnTick | None, name: str) -> OnTick | None:
-    def tell(tick: Tick) -> None:
-        if on_tick:
-            on_tick(replace(tick, of=name))
-
-    return tell if on_tick else None
+def told_of(name: str, told: Told) -> Told:
+    """What is told while a part of this name is trained: of which part it is told."""
+    if (on_tick := told.on_tick) is None:
+        return told
+    return replace(told, on_tick=lambda tick: on_tick(replace(tick, of=f"{name}, {tick.of}" if tick.of else name)))

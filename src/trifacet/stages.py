@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from trifacet.averaging import average_of
+from trifacet.choosing import open_recipe
 from trifacet.closing import answers_page, compared, decided, save_answers
 from trifacet.core.config import Resolved
 from trifacet.core.ensemble import Ensemble, Voting
@@ -38,7 +39,6 @@ from trifacet.opening import (
     new_run,
     open_data,
     open_photos,
-    open_recipe,
     quiet,
     ready_to_train,
     require_train,

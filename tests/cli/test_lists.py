@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.flow.command import done
+from trifacet.choosing import recipe_paths
 from trifacet.core.policies import OPERATIONS
 from trifacet.core.recipe_photos import AugmentSection
 from trifacet.learn.backbones import BACKBONES
 from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
-from trifacet.opening import recipe_paths
 
 
 @pytest.mark.parametrize(

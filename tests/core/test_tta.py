@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from trifacet.choosing import open_recipe
 from trifacet.core.errors import ConfigError
 from trifacet.core.tta import TTA, check_tta, tta_warning
-from trifacet.opening import open_recipe
 
 
 @pytest.mark.parametrize("text", ["none", "flip", "crops", "random:1", "random:64", "flips4", "d4"])

@@ -982,9 +982,30 @@ ENSEMBLES = (
     one(
         "variants: a run for each value",
         "varying.py",
-        'f"{i + 1}/{n}", info.recipes[i], photos)',
-        'f"{i + 1}/{n}", info.recipes[0], photos)',
+        "_label(info, i), info.recipes[i], info.origins[i], photos)",
+        "_label(info, i), info.recipes[0], info.origins[i], photos)",
         "flow/test_variants.py::test_each_value_has_a_run_and_all_have_the_same_say",
+    ),
+    one(
+        "variants: a recipe names its networks",
+        "choosing.py",
+        'layers = [shared, Layer(f"{layer.origin}, {name}", own), ',
+        'layers = [Layer(f"{layer.origin}, {name}", own), shared, ',
+        "flow/test_variants.py::test_a_recipe_may_name_several_networks",
+    ),
+    one(
+        "variants: each in folds",
+        "varying.py",
+        "new_folds(one, manifest, out=",
+        "new_folds(seeded[0], manifest, out=",
+        "flow/test_variants.py::test_several_networks_are_trained_in_the_same_folds",
+    ),
+    one(
+        "queue: a recipe of several networks",
+        "cli/job.py",
+        "several = len(networks) > 1",
+        "several = False",
+        "flow/test_queue.py::test_a_recipe_of_several_networks_is_one_job_with_one_result",
     ),
     one(
         "variants: gone on with",

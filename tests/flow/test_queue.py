@@ -17,6 +17,7 @@ import pytest
 from tests.flow.command import done, trifacet
 from tests.flow.photos import World, write_world
 from trifacet import stages
+from trifacet.core.ensemble import open_ensemble
 from trifacet.core.files import read_json, read_jsonl
 from trifacet.core.run import open_run
 from trifacet.queue.folder import open_queue
@@ -120,6 +121,20 @@ def assert_is_filed(queue: Path, row: Result) -> None:
     assert (queue / row.answers[0]).is_file()
     assert (queue / "done" / row.name / row.recipe).is_file()
     assert read_results(queue / "done" / row.name / "result.jsonl") == [row]
+
+
+def test_a_recipe_of_several_networks_is_one_job_with_one_result(tmp_path: Path, world: World, manifest: Path) -> None:
+    queue = tmp_path / "q"
+    drop(queue, "pair.yaml", "each: {a: {}, b: {optim: {lr: 1.0e-2}}}\n" + RECIPE.format(epochs=1, seed=0))
+    done("queue", queue, "--data", manifest, "--then", "predict", "--data", world.eval_dir)
+    (row,) = read_results(queue / "results.jsonl")
+    made = open_ensemble(queue / row.run)
+    figure = read_json(made.scores_path)["val"]["macro_f1"]
+    assert [member.name for member in made.info.members] == ["a", "b"]
+    assert (row.state, row.val_macro_f1, row.best_epoch) == ("done", figure["value"], None)
+    assert row.trained_seconds == made.info.seconds
+    assert row.answers == ("done/pair/predictions.parquet",)
+    assert "variant_0" not in done("queue", queue, "--show").out
 
 
 def test_the_configs_of_system_1_are_taken_over_by_a_command(tmp_path: Path) -> None:

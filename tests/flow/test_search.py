@@ -16,12 +16,12 @@ from safetensors.torch import save_file
 from tests.flow.command import TINY, done, trifacet
 from tests.flow.photos import World, write_world
 from tests.flow.test_interrupted import PATIENCE_SECONDS, PROGRAM
+from trifacet.choosing import open_recipe
 from trifacet.cli.search import _tell
 from trifacet.core.files import read_json, read_jsonl
 from trifacet.core.policies import parse_policies
 from trifacet.core.run import locked, open_run
 from trifacet.learn.backbones import build_backbone
-from trifacet.opening import open_recipe
 from trifacet.trials.folder import open_search
 from trifacet.trials.result import NO_WEIGHTS, differences
 from trifacet.trials.study import Row, best_row, open_study, rows_of

@@ -1,4 +1,4 @@
-"""`train --each`: a run for each value of a setting, all of them answering together."""
+"""Several networks: variants by `train --each`, or those a recipe names; runs or folds that answer together."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from tests.flow.photos import World, write_world
 from tests.flow.test_folds import weights_of
 from tests.flow.test_interrupted import stop_in_training
 from trifacet.core.ensemble import open_ensemble
+from trifacet.core.errors import ConfigError
+from trifacet.core.manifest import read_manifest
 from trifacet.core.predictions import read_predictions
 from trifacet.core.run import open_run
 from trifacet.core.schema import DEFAULT_SCHEMA
@@ -97,13 +99,16 @@ def test_a_drawn_seed_is_the_same_for_all(root: Path, tmp_path: Path) -> None:
             ("--each", "optim.lrr=1|2"),
             "TRI101 1 mistake in the recipe:\n  optim.lrr (--set): no such key. Did you mean",
         ),
-        (("--each", "model.tasks=[age]|[mask]"), "TRI104 --each: the variants answer other labels, so they cannot an"),
+        (
+            ("--each", "model.tasks=[age]|[mask]"),
+            "TRI104 each: they answer other labels, so they cannot answer",
+        ),
         (
             ("--each", CUTS),
             "TRI101 1 mistake in the recipe:\n  data.label_map.age_edges: this network learns years, whic",
         ),
-        (("--each", CUTS, *CLASSES, "--folds", "2"), "TRI104 --each: goes without --folds."),
-        (("--each", CUTS, *CLASSES, "--profile"), "TRI104 --profile: is of one run: leave out --each."),
+        (("--each", CUTS, *CLASSES, "--keep-val"), "TRI104 --keep-val: goes with --folds alone"),
+        (("--each", CUTS, *CLASSES, "--profile"), "TRI104 --profile: is of one run alone, got 3 networks"),
     ],
 )
 def test_what_cannot_be_varied_is_refused_before_anything_is_trained(
@@ -116,7 +121,105 @@ def test_what_cannot_be_varied_is_refused_before_anything_is_trained(
 
 def test_the_function_takes_a_setting_of_python(root: Path, tmp_path: Path) -> None:
     sets = [word for word in TINY if word != "--set"]
-    made = package.train_variants(
-        data=root / "split.parquet", each="optim.lr=1e-3|1e-4", out=tmp_path / "run", sets=sets
-    )
+    networks = package.open_recipes("quick", sets, each="optim.lr=1e-3|1e-4")
+    made = package.train_variants(networks, data=root / "split.parquet", out=tmp_path / "run")
     assert [m.name for m in made.info.members] == ["optim.lr=1e-3", "optim.lr=1e-4"]
+    with pytest.raises(ConfigError, match="TRI104 quick: this recipe is of one network"):
+        package.train_variants("quick", data=root / "split.parquet", out=tmp_path / "alone")
+
+
+PAIR = """
+each:
+  small: {model: {hidden: 8}}
+  wide: {model: {hidden: 32}, data: {image_size: [48, 40]}, optim: {lr: 1.0e-3}}
+optim: {lr: 5.0e-4}
+"""
+
+
+@pytest.fixture(scope="module")
+def pair(root: Path) -> Path:
+    (root / "pair.yaml").write_text(PAIR)
+    return root / "pair.yaml"
+
+
+OWN = tuple(w for i in range(0, len(TINY), 2) if "image_size" not in TINY[i + 1] for w in TINY[i : i + 2])
+
+
+def test_a_recipe_may_name_several_networks(root: Path, pair: Path, world: World, tmp_path: Path) -> None:
+    out = tmp_path / "pair"
+    words = (*OWN, "--set", "data.image_size=[40,40]", "--set", "small.optim.momentum=0.8")
+    done("train", pair, "--data", root / "split.parquet", *words, "--out", out)
+    assert [m.name for m in open_ensemble(out).info.members] == ["small", "wide"]
+    told = [open_run(out / f"variant_{i}").info for i in range(2)]
+    assert [(t.recipe.model.hidden, t.recipe.optim.lr) for t in told] == [(8, 5e-4), (32, 1e-3)]
+    assert [t.recipe.data.image_size for t in told] == [(40, 40)] * 2, "--set is about all of them"
+    assert [t.recipe.optim.momentum for t in told] == [0.8, 0.9], "and by its name about one"
+    assert {t.recipe.model.backbone for t in told} == {"baseline_cnn"}
+    assert told[1].origins["model.hidden"] == f"{pair}, wide"
+    assert told[1].origins["optim.momentum"] == "default"
+    done("predict", out, world.eval_dir, "--out", tmp_path / "answers.parquet")
+
+
+def test_several_networks_are_trained_in_the_same_folds(root: Path, pair: Path, tmp_path: Path) -> None:
+    words = ["train", str(pair), "--data", str(root / "all.parquet"), *OWN, "--folds", "2"]
+    words += ["--set", "report.pictures=false", "--set", "train.epochs=6", "--set", "train.batch_size=4"]
+    words += ["--set", "data.image_size=[32,32]"]
+    done(*words, "--out", tmp_path / "whole")
+    made = open_ensemble(tmp_path / "whole")
+    folds = [open_ensemble(tmp_path / f"whole/variant_{i}") for i in range(2)]
+    own = [read_predictions(one.predictions_path("oof")) for one in folds]
+    joined = read_predictions(made.predictions_path("oof"))
+    assert len(joined) == 24 * 7 == len(set(joined.ids))
+    assert not np.allclose(own[0].probs, own[1].probs)
+    assert np.allclose(joined.probs, (own[0].probs + own[1].probs) / 2, atol=1e-6)
+    people = [set(read_manifest(one.path / "fold_0/manifest.parquet").split("val").photo_ids) for one in folds]
+    assert people[0] == people[1]
+
+    run = tmp_path / "run"
+    status, _, err = stop_in_training(run / "variant_1/fold_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
+    assert (status, err.splitlines()[-1]) == (130, f"Go on with: trifacet train --resume {run}")
+    assert "2/2, fold 2/2" in err
+    done("train", "--resume", run)
+    assert np.array_equal(read_predictions(open_ensemble(run).predictions_path("oof")).probs, joined.probs)
+    assert trifacet("train", "--resume", run).err.startswith(f"TRI407 {run}: these variants are all trained")
+
+
+def test_one_batch_of_each_network_is_shown(root: Path, pair: Path, tmp_path: Path) -> None:
+    words = ("--data", root / "split.parquet", *OWN, "--dry-run", "--out", tmp_path / "seen.png")
+    said = done("train", pair, *words)
+    assert "One batch of small" in said.out
+    assert "One batch of wide" in said.out
+    assert {path.name for path in tmp_path.iterdir()} == {"seen-small.png", "seen-wide.png"}
+    shown = done("config", "show", pair).out
+    assert f"{pair}: small" in shown
+    assert "pair.yaml, wide" in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "told"),
+    [
+        ("each: {a: {}}", (), "TRI101 {file}: each: must name two networks or more and what each has of its own"),
+        ("each: [a, b]", (), "TRI101 {file}: each: must name two networks or more"),
+        ("each: {a: {}, b: 3}", (), "TRI101 {file}: each: must name two networks or more"),
+        (
+            "each: {a: {}, b: {optim: {lrr: 1}}}",
+            (),
+            "TRI101 1 mistake in network 'b' of the recipe:\n  optim.lrr ({file}, b)",
+        ),
+        ("each: {a: {}, b: {}}", ("--each", "optim.lr=1|2"), "TRI104 --each: the recipe is of several networks alr"),
+        ("each: {a: {}, b: {model: {tasks: [age]}}}", (), "TRI104 each: they answer other labels"),
+    ],
+)
+def test_a_recipe_that_names_networks_wrongly_is_refused(
+    root: Path, tmp_path: Path, content: str, words: tuple[str, ...], told: str
+) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(content)
+    said = trifacet("train", file, "--data", root / "split.parquet", *TINY, *words, "--out", tmp_path / "run")
+    assert said.err.startswith(told.format(file=file))
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_one_network_is_wanted_several_are_refused(pair: Path) -> None:
+    with pytest.raises(ConfigError, match=r"TRI104 .*pair\.yaml: a recipe of several networks, and one is wanted here"):
+        package.open_recipe(pair)

@@ -12,6 +12,7 @@ import pytest
 import trifacet
 from tests.house.commands import commands, fault
 from tests.house.sources import PACKAGE, ROOT, kept_files
+from trifacet.choosing import CHECKS, open_recipe, recipe_paths
 from trifacet.core.catalogue import CATALOGUE
 from trifacet.core.config import Layer, choices, describe, read_layer, resolve, set_layer
 from trifacet.core.errors import TrifacetError
@@ -20,7 +21,6 @@ from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run
 from trifacet.core.tta import TTA
 from trifacet.learn.terms import CLASS_TERMS, YEAR_TERMS
-from trifacet.opening import CHECKS, open_recipe, recipe_paths
 
 HOW_TO = ROOT / "docs" / "how-to"
 MIGRATE = HOW_TO / "migrate.md"

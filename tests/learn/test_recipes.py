@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.learn import tiny
+from trifacet.choosing import open_recipe, open_recipes, recipe_paths
 from trifacet.core.config import read_layer
 from trifacet.core.files import read_jsonl
 from trifacet.core.recipe import Recipe
@@ -18,14 +19,19 @@ from trifacet.core.run import Run
 from trifacet.learn.augment import augment, draw
 from trifacet.learn.start import check_training
 from trifacet.learn.train import train
-from trifacet.opening import open_recipe, ready_to_train, recipe_paths
+from trifacet.opening import ready_to_train
 
 N_PHOTOS, N_TRAIN = 12, 9  # every class of every attribute in train
+NETWORKS = [
+    pytest.param(name, network, id="-".join(filter(None, (name, network))))
+    for name in recipe_paths()
+    for network in open_recipes(name)
+]
 
 
-def trained(folder: Path, name: str) -> tuple[Run, Recipe]:
-    """What two steps of a recipe come to, and the recipe."""
-    asked = open_recipe(name).settings
+def trained(folder: Path, name: str, network: str) -> tuple[Run, Recipe]:
+    """What two steps of a recipe's network come to, and its settings."""
+    asked = open_recipes(name)[network].settings
     phase = "head" if asked.model.is_frozen else "all"
     n_examples = N_TRAIN * ((1 + bool(asked.augment.flip) + asked.train.head_copies) if phase == "head" else 1)
     sets = [
@@ -39,7 +45,8 @@ def trained(folder: Path, name: str) -> tuple[Run, Recipe]:
     ]
     if asked.model.backbone.startswith("timm/"):
         sets.append("model.pretrained=false")  # its weights are on a hub
-    resolved = open_recipe(name, sets)
+    own = [f"{network}.{one}" if network else one for one in sets]
+    resolved = open_recipes(name, own)[network]
     manifest, _ = tiny.photos(N_PHOTOS)
     manifest = ready_to_train(manifest, resolved.settings)
     check_training(manifest, resolved.settings)
@@ -50,10 +57,10 @@ def trained(folder: Path, name: str) -> tuple[Run, Recipe]:
     return train(run, manifest, images=images), asked
 
 
-@pytest.mark.parametrize("name", recipe_paths())
-def test_two_steps_of_a_recipe_change_what_it_trains(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "network"), NETWORKS)
+def test_two_steps_of_a_recipe_change_what_it_trains(tmp_path: Path, name: str, network: str) -> None:
     torch.set_num_threads(1)
-    run, asked = trained(tmp_path, name)
+    run, asked = trained(tmp_path, name, network)
     (record,) = read_jsonl(run.metrics_path)
     assert record["step"] == 2
     assert math.isfinite(record["train_loss"])
@@ -88,8 +95,8 @@ def test_noise_has_on_average_the_deviation_that_was_added_to_normalised_photos(
 def test_a_recipe_trained_in_folds_is_not_stopped_by_the_people_who_score_it(path: Path) -> None:
     about = path.read_text(encoding="utf-8").split("\n")
     head = " ".join(line.removeprefix("# ") for line in about if line.startswith("# "))
-    recipe = open_recipe(path.stem).settings
-    looks = recipe.train.patience > 0 or recipe.train.choose == "best" or recipe.schedule.name == "plateau"
+    own = [one.settings for one in open_recipes(path.stem).values()]
+    looks = any(r.train.patience or r.train.choose == "best" or r.schedule.name == "plateau" for r in own)
     assert not ("--folds" in head and looks)
     assert ("early stop" in head) == (path.stem in ("winner1", "winner2", "system3"))
 

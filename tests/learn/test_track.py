@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tests.learn import tiny
+from trifacet.choosing import open_recipes, recipe_paths
 from trifacet.core.errors import MissingExtraError
 from trifacet.core.files import read_jsonl
 from trifacet.core.recipe import TrackSection
 from trifacet.core.run import Run
 from trifacet.learn.track import Metrics, cut_metrics, open_trackers, require_trackers
-from trifacet.opening import open_recipe, recipe_paths
 
 RECORD = {"phase": "all", "epoch": 1, "step": 7, "train_loss": 0.5, "val_macro_f1": 0.25, "lr": 1e-4, "val_loss": None}
 
@@ -125,7 +125,8 @@ def test_mlflow_is_told_in_the_runs_folder_and_goes_on_in_its_own_run(tmp_path: 
 
 
 def test_nothing_is_told_to_a_server_unless_a_recipe_asks_for_it() -> None:
-    for track in (TrackSection(), *(open_recipe(name).settings.track for name in recipe_paths())):
+    every = [one.settings.track for name in recipe_paths() for one in open_recipes(name).values()]
+    for track in (TrackSection(), *every):
         assert (track.online, track.wandb, track.mlflow) == (False, "", "")
 
 

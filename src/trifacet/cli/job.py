@@ -14,14 +14,16 @@ import threading
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from trifacet.choosing import CHECKS, Networks, networks_of
 from trifacet.cli.main import app, stop
-from trifacet.core.config import Layer, Resolved, read_layer, resolve
+from trifacet.core.config import Layer, read_layer
+from trifacet.core.ensemble import is_ensemble
 from trifacet.core.errors import TrifacetError, error
 from trifacet.core.files import is_disk_full, write_text
-from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, open_run
+from trifacet.core.variants import is_variants
 from trifacet.queue.folder import PROBLEM
 from trifacet.queue.work import PAUSED
 
@@ -71,39 +73,43 @@ def outcome(words: list[str]) -> tuple[int, str]:
 
 def train(recipe: Path, run: Path, *data: Path) -> None:
     """Trains a recipe, or goes on with its run where that was begun; one that is finished is left as it is."""
-    from trifacet import resuming, stages
+    from trifacet import resuming, stages, varying
     from trifacet.cli import render
-    from trifacet.cli.tell import tell_run
+    from trifacet.cli.tell import tell_ensemble, tell_run
 
     with render.bars(is_logged=True) as bars:
         if _is_begun(run):
-            if open_run(run).info.status == "finished":
+            if _is_finished(run):
                 return
             made = resuming.resume(run, progress=bars.told, on_tick=bars.ticked)
         else:
-            resolved, notes = open_queued(recipe)
+            networks, notes = open_queued(recipe)
             for note in notes:
                 render.warn(note)
             if run.exists():  # killed before its first record was whole: nothing is lost
                 shutil.rmtree(run)
-            made = stages.train(resolved, data=data[0], out=run, progress=bars.told, on_tick=bars.ticked)
-    if isinstance(made, Run):  # and not folds: a queue trains none
-        tell_run(made)
+            live: dict[str, Any] = {"data": data[0], "out": run, "progress": bars.told, "on_tick": bars.ticked}
+            several = len(networks) > 1
+            made = varying.train_variants(networks, **live) if several else stages.train(networks[""], **live)
+    tell_run(made) if isinstance(made, Run) else tell_ensemble(made)
 
 
 def _is_begun(run: Path) -> bool:
     """Whether a run has all that it is gone on with from; before that nothing was trained."""
-    return (run / "run.json").is_file() and "manifest" in open_run(run).info.inputs
+    return is_variants(run) or ((run / "run.json").is_file() and "manifest" in open_run(run).info.inputs)
 
 
-def open_queued(path: Path) -> tuple[Resolved[Recipe], tuple[str, ...]]:
-    """A recipe, or what the settings file of an older system means, and what was read otherwise than written.
+def _is_finished(run: Path) -> bool:
+    return is_ensemble(run) or (not is_variants(run) and open_run(run).info.status == "finished")
+
+
+def open_queued(path: Path) -> tuple[Networks, tuple[str, ...]]:
+    """A recipe's networks, or what the settings of an older system mean, and what was read otherwise than written.
 
     Raises:
         ConfigError: TRI101, TRI102, TRI106.
     """
     from trifacet.old_configs import import_config, is_old_config
-    from trifacet.opening import CHECKS
 
     if path.is_file() and not path.stat().st_size:
         raise error("TRI102", "the file is empty", where=str(path))
@@ -111,7 +117,7 @@ def open_queued(path: Path) -> tuple[Resolved[Recipe], tuple[str, ...]]:
     if is_old_config(layer.content):
         made = import_config(path, checks=CHECKS)
         layer, notes = Layer(str(path), made.recipe), made.notes
-    return resolve(Recipe, [layer], checks=CHECKS), notes
+    return networks_of(layer), notes
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ config = typer.Typer(cls=Group, help="Settings and where they come from.")
 
 def recipes() -> None:
     """List the recipes in the package, with their one line."""
+    from trifacet.choosing import recipe_paths
     from trifacet.cli import render
-    from trifacet.opening import recipe_paths
 
     rows = []
     for name, path in recipe_paths().items():
@@ -90,10 +90,10 @@ def import_config(
     """Read the settings of an older system as a recipe, and say what was fixed, left out, or is to be done by hand."""
     import yaml
 
+    from trifacet.choosing import CHECKS
     from trifacet.cli import render
     from trifacet.core.files import check_suffix, write_text
     from trifacet.old_configs import import_config as read
-    from trifacet.opening import CHECKS
 
     out = out or file.with_name(f"{file.stem}.recipe.yaml")
     check_suffix(out, ".yaml", ".yml", what="a recipe")
@@ -139,20 +139,21 @@ def show(
     sets: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A change.")] = None,
 ) -> None:
     """Print every setting of a recipe, what it means, and where its value comes from."""
+    from trifacet.choosing import open_recipes
     from trifacet.cli import render
     from trifacet.core.config import choices, describe, flatten
     from trifacet.core.recipe import Recipe
-    from trifacet.opening import open_recipe
 
-    resolved = open_recipe(recipe, sets or [])
     about, few = describe(Recipe), choices(Recipe)
-    values = flatten(resolved.settings.model_dump(mode="json", by_alias=True))
-    rows = []
-    for key, value in values.items():
-        origin = resolved.origins[key]
-        shown = Path(origin).name if Path(origin).suffix else origin
-        rows.append((key, json.dumps(value).strip('"'), shown, f"{about.get(key, '')}{_listed(few.get(key, ()))}"))
-    render.show(recipe, ("setting", "value", "from", "what it is"), rows)
+    for network, resolved in open_recipes(recipe, sets or []).items():
+        values = flatten(resolved.settings.model_dump(mode="json", by_alias=True))
+        rows = []
+        for key, value in values.items():
+            origin = resolved.origins[key]
+            shown = origin.rpartition("/")[2]  # of a file its name
+            rows.append((key, json.dumps(value).strip('"'), shown, f"{about.get(key, '')}{_listed(few.get(key, ()))}"))
+        title = f"{recipe}: {network}" if network else recipe
+        render.show(title, ("setting", "value", "from", "what it is"), rows)
 
 
 def _listed(values: Sequence[str]) -> str:

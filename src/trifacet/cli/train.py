@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,10 @@ from trifacet.cli import official
 from trifacet.core.errors import TrifacetError, error
 
 if TYPE_CHECKING:
+    from trifacet.core.config import Resolved
     from trifacet.core.ensemble import Ensemble
     from trifacet.core.manifest import Manifest
+    from trifacet.core.recipe import Recipe
     from trifacet.core.run import Run
     from trifacet.learn.preview import DryRun
 
@@ -33,7 +36,7 @@ KeepVal = Annotated[
     bool, typer.Option("--keep-val", help="With --folds: leave val out, so that the folds may teach a run with it.")
 ]
 Each = Annotated[
-    str, typer.Option(metavar="KEY=A|B|...", help="A run for each value of a setting; all answer together.")
+    str, typer.Option(metavar="KEY=A|B|...", help="A network for each value of a setting; all answer together.")
 ]
 Dry = Annotated[
     bool, typer.Option("--dry-run", help="One batch: shapes, loss, and a picture of what the network sees.")
@@ -62,10 +65,11 @@ def train(
     work; --resume goes on.
     """
     from trifacet import stages, varying
+    from trifacet.choosing import open_recipes
     from trifacet.cli import render
     from trifacet.cli.tell import tell
     from trifacet.core.run import open_run
-    from trifacet.opening import open_data, open_recipe, require_train
+    from trifacet.opening import open_data, require_train
 
     require_train()  # before a folder of photos is ingested for nothing
     made: Run | Ensemble
@@ -76,28 +80,29 @@ def train(
         return
     if (data := data or official.place(official.TRAIN)) is None:
         raise _no_data(recipe)
-    _require_together(folds=folds, each=each, keep_val=keep_val, profile=profile)
-    place = _place(out, name=name, recipe=recipe or "quick")
     changes = [*(sets or []), *["report.pictures=false"] * no_pictures]
-    resolved = open_recipe(recipe or "quick", changes)
+    networks = open_recipes(recipe or "quick", changes, each=each)
+    _require_together(folds=folds, n_networks=len(networks), keep_val=keep_val, profile=profile)
+    place = _place(out, name=name, recipe=recipe or "quick")
     if init:
         open_run(init)  # before a folder of photos is ingested for nothing
     with render.bars(is_logged=True) as bars:
         found = open_data(data, progress=bars.told)
     if is_dry:
-        _tell_dry_run(stages.dry_run(resolved, found, init=init), out, shows=resolved.settings.report.pictures)
+        for network, one in networks.items():
+            _tell_dry_run(stages.dry_run(one, found, init=init), one, out=out, network=network)
         return
     if not folds and found.table["split"].is_null().all():
         found = stages.split(found)
         _tell_split(found)
     with _resumable(place), render.bars(is_logged=True) as bars:
         live = {"data": found, "out": place, "init": init, "progress": bars.told, "on_tick": bars.ticked}
-        if folds:
-            made = stages.train_folds(resolved, folds=folds, keep_val=keep_val, **live)
-        elif each:
-            made = varying.train_variants(recipe or "quick", each=each, sets=changes, **live)
+        if len(networks) > 1:
+            made = varying.train_variants(networks, folds=folds, keep_val=keep_val, **live)
+        elif folds:
+            made = stages.train_folds(networks[""], folds=folds, keep_val=keep_val, **live)
         else:
-            made = stages.train(resolved, profile=profile, **live)
+            made = stages.train(networks[""], profile=profile, **live)
     tell(made, is_profiled=profile)
 
 
@@ -113,18 +118,13 @@ def _gone_on(run: Path, others: Sequence[object], *, profile: bool) -> Run | Ens
         return resume(run, progress=bars.told, on_tick=bars.ticked, profile=profile)
 
 
-def _require_together(*, folds: int | None, each: str, keep_val: bool, profile: bool) -> None:
+def _require_together(*, folds: int | None, n_networks: int, keep_val: bool, profile: bool) -> None:
     """Refuses options that do not go with each other. Raises ConfigError TRI104."""
-    from trifacet.varying import variants_of
-
     if keep_val and not folds:
         raise error("TRI104", "goes with --folds alone", where="--keep-val")
-    if each and folds:
-        raise error("TRI104", "goes without --folds", where="--each")
-    if each:
-        variants_of(each)
-    if profile and (folds or each):
-        raise error("TRI104", f"is of one run: leave out {'--folds' if folds else '--each'}", where="--profile")
+    if profile and (folds or n_networks > 1):
+        several = "--folds" if folds else f"{n_networks} networks"
+        raise error("TRI104", "is of one run alone", where="--profile", got=several)
 
 
 def _place(out: Path | None, *, name: str, recipe: str) -> Path:
@@ -147,9 +147,10 @@ def demo(
 ) -> None:
     """Draw faces, train on them, answer for people never seen, score and submit. No download, a few minutes."""
     from trifacet import demonstration
+    from trifacet.choosing import open_recipe
     from trifacet.cli import render
     from trifacet.core.run import numbered
-    from trifacet.opening import open_recipe, require_train
+    from trifacet.opening import require_train
 
     require_train()
     open_recipe(recipe)  # before anybody is drawn
@@ -207,13 +208,14 @@ def _tell_split(manifest: Manifest) -> None:
     )
 
 
-def _tell_dry_run(dry: DryRun, out: Path | None, *, shows: bool) -> None:
+def _tell_dry_run(dry: DryRun, recipe: Resolved[Recipe], *, out: Path | None, network: str) -> None:
     from trifacet.cli import render
     from trifacet.picturing import save_picture
 
     picture = out or Path("dry-run.png")
-    path = picture.with_name(f"{picture.name.removesuffix('.png')}.png")
-    if shows:
+    stem = "-".join(filter(None, (picture.name.removesuffix(".png"), re.sub(r"[^\w.-]+", "_", network))))
+    path = picture.with_name(f"{stem}.png")
+    if shows := recipe.settings.report.pictures:
         save_picture(path, dry.picture)
     rows = [
         ("input", " x ".join(map(str, dry.input_shape))),
@@ -222,4 +224,4 @@ def _tell_dry_run(dry: DryRun, out: Path | None, *, shows: bool) -> None:
         ("loss", f"{dry.loss:.3f}, of even odds {dry.chance_loss:.3f}"),
         ("picture", path if shows else "none: report.pictures is false"),
     ]
-    render.show("One batch", ("", ""), rows)
+    render.show(f"One batch of {network}" if network else "One batch", ("", ""), rows)

@@ -1,4 +1,4 @@
-"""The folder of a run in several variants: what was asked for, a run for each, and at the end an ensemble of them."""
+"""The folder of several networks: what was asked for, a run or folds for each, and at the end an ensemble of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ FORMAT = 1
 
 
 class VariantsInfo(BaseModel):
-    """What variants.json holds. `recipes` are resolved, with one seed for all; `settings` are what they differ in."""
+    """What variants.json holds. `recipes` are resolved, with one seed for all; `names` are those of the networks.
+
+    n_folds: that each is trained in; 0: a run each.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,9 +27,10 @@ class VariantsInfo(BaseModel):
     name: str
     created: str
     seed: int
-    settings: tuple[str, ...]
+    names: tuple[str, ...]
     recipes: tuple[Recipe, ...]
-    origins: dict[str, str] = {}
+    origins: tuple[dict[str, str], ...]
+    n_folds: int = 0
     inputs: dict[str, str] = {}
 
 
@@ -37,7 +41,7 @@ class Variants(Folder):
     info: VariantsInfo
 
     def variant_path(self, number: int) -> Path:
-        """The run of this variant (from 0)."""
+        """The run, or the folds, of this network (from 0)."""
         return self.path / f"variant_{number}"
 
 

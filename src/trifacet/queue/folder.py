@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from trifacet.core.ensemble import is_ensemble, open_ensemble
 from trifacet.core.errors import TrifacetError, error
 from trifacet.core.files import is_disk_full, read_json, read_jsonl, sha256_file, sync_folder, write_text
 from trifacet.core.run import now, numbered, open_run
@@ -276,8 +277,11 @@ def result_of(job: Job, *, exit_status: int | None, problem: str = "") -> Result
     starts = [event["when"] for event in read_jsonl(job.folder / EVENTS) if event["event"] == "started"]
     figures: dict[str, Any] = {}
     try:
-        info = open_run(job.run).info
-        figures = {"trained_seconds": info.seconds, "best_epoch": info.best.epoch if info.best else None}
+        if is_ensemble(job.run):
+            figures = {"trained_seconds": open_ensemble(job.run).info.seconds}
+        else:
+            info = open_run(job.run).info
+            figures = {"trained_seconds": info.seconds, "best_epoch": info.best.epoch if info.best else None}
         for split, scores in read_json(job.run / "scores.json").items():
             for part, name in (("value", ""), ("low", "_low"), ("high", "_high")):
                 figures[f"{split}_macro_f1{name}"] = (scores["macro_f1"] or {}).get(part)

@@ -1,0 +1,105 @@
+"""Which recipe is meant: of the package by its name or a file, with changes, for one network or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from trifacet.core.config import Layer, Resolved, read_layer, resolve, set_layer
+from trifacet.core.errors import error, pick
+from trifacet.core.recipe import Recipe
+from trifacet.learn.backbones import check_backbone
+from trifacet.learn.optimizers import check_optimizer
+from trifacet.learn.terms import check_age_terms, check_terms
+from trifacet.pixels.masks import check_kinds
+
+Networks = dict[str, Resolved[Recipe]]  # by their names; of one alone it is ""
+
+EACH = "each"  # the key under which a recipe names several networks
+CHECKS: dict[str, Callable[[Any], str | None]] = {  # names that only a room knows
+    "model.backbone": check_backbone,
+    "loss.terms": check_terms,
+    "loss.age_terms": check_age_terms,
+    "optim.name": check_optimizer,
+    "augment.mask_kinds": check_kinds,
+}
+
+
+def recipe_paths() -> dict[str, Path]:
+    """The recipes in the package, by name."""
+    folder = Path(str(files("trifacet") / "recipes"))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def open_recipe(name: str | Path | Resolved[Recipe] = "quick", sets: Sequence[str] = ()) -> Resolved[Recipe]:
+    """A recipe of one network, by its name in the package or of a file, with `key=value` changes.
+
+    Raises:
+        ConfigError: TRI100 to 104.
+    """
+    if isinstance(name, Resolved):
+        return name
+    layer = _layer(name)
+    if EACH in layer.content:
+        do = "`trifacet train` and a queue take it; elsewhere name a file that holds one of them."
+        raise error("TRI104", "a recipe of several networks, and one is wanted here", where=layer.origin, do=do)
+    return resolve(Recipe, [layer, set_layer(sets)], checks=CHECKS)
+
+
+def open_recipes(name: str | Path, sets: Sequence[str] = (), *, each: str = "") -> Networks:
+    """The networks of a recipe: one, named ""; those under its key `each`; or one a value of KEY=A|B in `each`.
+
+    Raises:
+        ConfigError: TRI100 to 104.
+    """
+    return networks_of(_layer(name), sets, each=each)
+
+
+def networks_of(layer: Layer, sets: Sequence[str] = (), *, each: str = "") -> Networks:
+    """As `open_recipes`, of what a recipe says; `NAME.key=value` changes the network of that name alone.
+
+    Raises:
+        ConfigError: TRI101, TRI104.
+    """
+    shared = Layer(layer.origin, {key: value for key, value in layer.content.items() if key != EACH})
+    if EACH not in layer.content:
+        variants = {one: [*sets, one] for one in variants_of(each)} if each else {"": sets}
+        return {name: resolve(Recipe, [shared, set_layer(own)], checks=CHECKS) for name, own in variants.items()}
+    if each:
+        raise error("TRI104", "the recipe is of several networks already", where="--each", got=layer.origin)
+    networks, others = Networks(), _own(layer)
+    for name, own in others.items():
+        told = [one for one in sets if one.partition(".")[0] not in others or one.startswith(f"{name}.")]
+        layers = [shared, Layer(f"{layer.origin}, {name}", own), set_layer([t.removeprefix(f"{name}.") for t in told])]
+        networks[name] = resolve(Recipe, layers, checks=CHECKS, what=f"network '{name}' of the recipe")
+    return networks
+
+
+def variants_of(each: str) -> list[str]:
+    """`key=value` for each of the values in KEY=A|B|C. Raises ConfigError TRI104."""
+    key, equals, values = (part.strip() for part in each.partition("="))
+    named = [f"{key}={value.strip()}" for value in values.split("|")]
+    if not equals or not key or len(named) < 2 or len(set(named)) < len(named) or f"{key}=" in named:
+        what = "must be a setting and two or more different values, KEY=A|B"
+        raise error("TRI104", what, where="--each", got=f"'{each}'")
+    return named
+
+
+def _own(layer: Layer) -> dict[str, dict[str, Any]]:
+    """What each network of a recipe has of its own, by its name. Raises ConfigError TRI101."""
+    told = layer.content[EACH]
+    own = {str(name): settings or {} for name, settings in told.items()} if isinstance(told, dict) else {}
+    if len(own) < 2 or not all(isinstance(settings, dict) for settings in own.values()):
+        what = "must name two networks or more and what each has of its own, {a: {}, b: {model: {backbone: ...}}}"
+        raise error("TRI101", what, where=f"{layer.origin}: {EACH}", got=told)
+    return own
+
+
+def _layer(name: str | Path) -> Layer:
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml", ".json"):
+        do = "See `trifacet recipes`; a file ends in .yaml or .json."
+        path = pick(recipe_paths(), str(name), what="recipe", do=do)
+    return read_layer(path)
