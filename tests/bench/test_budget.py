@@ -8,6 +8,7 @@ import pytest
 
 import trifacet
 from bench.budget import EPOCHS, Pace, Row, Table, fit_to, rows
+from trifacet.choosing import recipe_paths
 from trifacet.core.files import write_json
 from trifacet.data.drawn import draw_dataset
 
@@ -17,7 +18,7 @@ def numbers(sets: list[str]) -> dict[str, float]:
 
 
 def test_a_recipe_is_made_to_last_as_long_as_asked_and_keeps_its_shape() -> None:
-    recipe = trifacet.opening.open_recipe("system1").settings  # 60 epochs, cycles of 20, 5 of them rising
+    recipe = trifacet.open_recipe("system1").settings  # 60 epochs, cycles of 20, 5 of them rising
     said = numbers(fit_to(recipe, Pace(photo=0.1, validation=6), seconds=600, n_photos=1000))
     assert said["train.epochs"] == EPOCHS
     assert said["sampler.share"] * EPOCHS * 1000 == pytest.approx((600 - EPOCHS * 6) / 0.1, rel=1e-3)
@@ -25,7 +26,7 @@ def test_a_recipe_is_made_to_last_as_long_as_asked_and_keeps_its_shape() -> None
 
 
 def test_where_one_validation_takes_long_there_are_few() -> None:
-    recipe = trifacet.opening.open_recipe("system1").settings
+    recipe = trifacet.open_recipe("system1").settings
     assert numbers(fit_to(recipe, Pace(photo=0.1, validation=60), seconds=600, n_photos=1000))["train.epochs"] == 2
     assert numbers(fit_to(recipe, Pace(photo=0.1, validation=500), seconds=600, n_photos=1000))["train.epochs"] == 1
     with pytest.raises(ValueError, match="one validation takes 900 of 600 seconds"):
@@ -33,7 +34,7 @@ def test_where_one_validation_takes_long_there_are_few() -> None:
 
 
 def test_a_recipe_that_would_be_done_sooner_keeps_its_own_length() -> None:
-    recipe = trifacet.opening.open_recipe("winner2").settings  # 40 epochs of a quarter
+    recipe = trifacet.open_recipe("winner2").settings  # 40 epochs of a quarter
     said = numbers(fit_to(recipe, Pace(photo=1e-5, validation=0.1), seconds=600, n_photos=1000))
     assert said["train.epochs"] * said["sampler.share"] == pytest.approx(40 * 0.25)
 
@@ -59,9 +60,10 @@ def test_a_row_of_two_networks_is_one_score_and_made_once(tmp_path: Path, capsys
 
 
 def test_every_row_is_of_a_recipe_that_its_settings_fit() -> None:
+    assert {row.recipe for row in rows()} == set(recipe_paths()) - {"strong"}  # which takes longer than a row
     for row in rows():
         for part in row.parts:
             tasks = [] if len(part) == 3 else [f"model.tasks=[{','.join(part)}]"]
-            recipe = trifacet.opening.open_recipe(row.recipe, sets=[*row.sets, *tasks]).settings
+            recipe = trifacet.open_recipe(row.recipe, sets=[*row.sets, *tasks]).settings
             assert max(recipe.data.image_size) <= 224
             assert (recipe.model.pretrained is False) == row.trunk.startswith("its")
