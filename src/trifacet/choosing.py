@@ -73,7 +73,8 @@ def networks_of(layer: Layer, sets: Sequence[str] = (), *, each: str = "") -> Ne
     for name, own in others.items():
         told = [one for one in sets if one.partition(".")[0] not in others or one.startswith(f"{name}.")]
         layers = [shared, Layer(f"{layer.origin}, {name}", own), set_layer([t.removeprefix(f"{name}.") for t in told])]
-        networks[name] = resolve(Recipe, layers, checks=CHECKS, what=f"network '{name}' of the recipe")
+        what, do = f"network '{name}' of the recipe", f"Correct each line; {name}.KEY=VALUE sets a key of it alone."
+        networks[name] = resolve(Recipe, layers, checks=CHECKS, what=what, do=do)
     return networks
 
 
