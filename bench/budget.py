@@ -1,6 +1,7 @@
 """What the same wall minutes buy: each system's recipe from scratch, its method on our network, and our own recipes.
 
-`python -m bench.budget SPLIT --out FOLDER` trains every row on the same people and scores it on the same test people.
+`python -m bench.budget SPLIT --out FOLDER` trains every row on the same people and scores it on the same test people;
+without a SPLIT these are drawn.
 A recipe keeps its shape: its epochs are made shorter (`sampler.share`), so that as many as there are fit the time, and
 what it counts in epochs is scaled. Rows that are done are left alone when it is started again.
 """
@@ -19,15 +20,17 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from trifacet import combine, evaluate, open_data, open_recipe
+from trifacet import combine, evaluate, ingest, open_data, open_recipe, split
 from trifacet.core.files import read_json, read_jsonl, sha256_file, write_json
 from trifacet.core.recipe import Recipe
+from trifacet.data.drawn import draw_dataset
 
 OURS = ("model.backbone=face_resnet29", "data.image_size=[150,150]")
 SCRATCH = ("model.pretrained=false",)
 SQUARE = (*SCRATCH, "data.image_size=[224,224]")  # what is larger than 224 x 224 is made that
 EPOCHS = 10  # in which a row is divided: so often it is validated
 PROBE_BATCHES = 8
+DRAWN_PEOPLE = 600  # half of them are test
 QUIET = ("report.pictures=false", "track.tensorboard=false")
 TASKS = ("mask", "gender", "age")
 
@@ -194,18 +197,28 @@ class Table:
         return out
 
 
+def drawn(home: Path, *, n_people: int = DRAWN_PEOPLE) -> Path:
+    """A manifest of drawn people, half of them test, in the folder `home`, which holds it or is made."""
+    if not (home / "split.parquet").is_file():
+        shutil.rmtree(home, ignore_errors=True)
+        photos = draw_dataset(home / "photos", n_train_people=n_people, n_eval_people=1).train_dir
+        split(ingest([photos], home / "whole.parquet").manifest, home / "split.parquet", val=0.1, test=0.5)
+    return home / "split.parquet"
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Trains what is missing and prints a line of JSON a row."""
     parser = argparse.ArgumentParser(prog="bench.budget", description=__doc__)
-    parser.add_argument("data", type=Path, help="a manifest with train, val and test")
+    parser.add_argument("data", type=Path, nargs="?", help="a manifest with train, val and test (default: drawn faces)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs and results")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, each row (default: 10)")
     parser.add_argument("--cores", nargs="+", default=["0", "1"], help="cores of each row at once: 0 1, or 0-1")
     parser.add_argument("--rows", nargs="*", default=[], help="those whose name begins so (default: all)")
     given = parser.parse_args(words)
     given.out.mkdir(parents=True, exist_ok=True)
+    data = given.data or drawn(given.out / "drawn")
     wanted = [row for row in rows() if not given.rows or row.name.startswith(tuple(given.rows))]
-    Table(given.data, given.out, minutes=given.minutes, cores=given.cores).fill(wanted)
+    Table(data, given.out, minutes=given.minutes, cores=given.cores).fill(wanted)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import trifacet
-from bench.budget import EPOCHS, Pace, Row, Table, fit_to, rows
+from bench.budget import EPOCHS, Pace, Row, Table, drawn, fit_to, rows
 from trifacet.choosing import recipe_paths
 from trifacet.core.files import write_json
 from trifacet.data.drawn import draw_dataset
@@ -40,8 +40,8 @@ def test_a_recipe_that_would_be_done_sooner_keeps_its_own_length() -> None:
 
 
 def test_a_row_of_two_networks_is_one_score_and_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    drawn = draw_dataset(tmp_path / "drawn", n_train_people=9, n_eval_people=1, size_px=(48, 64), workers=1)
-    whole = trifacet.ingest([drawn.train_dir], tmp_path / "whole.parquet").manifest
+    faces = draw_dataset(tmp_path / "drawn", n_train_people=9, n_eval_people=1, size_px=(48, 64), workers=1)
+    whole = trifacet.ingest([faces.train_dir], tmp_path / "whole.parquet").manifest
     trifacet.split(whole, tmp_path / "split.parquet", val=0.3, test=0.3)
     tiny = ("model.backbone=baseline_cnn", "data.image_size=[32,32]", "train.batch_size=8")
     row = Row("system4", "a tiny network", tiny, (("mask", "gender"), ("age",)))
@@ -57,6 +57,14 @@ def test_a_row_of_two_networks_is_one_score_and_made_once(tmp_path: Path, capsys
     assert '"row": "kept"' in capsys.readouterr().out
     with pytest.raises(ValueError, match="is of other data or minutes"):
         Table(tmp_path / "split.parquet", tmp_path / "out", minutes=0.03, cores=["0"]).fill([row])
+
+
+def test_without_photos_people_are_drawn_once(tmp_path: Path) -> None:
+    made = drawn(tmp_path / "drawn", n_people=20)
+    people = trifacet.open_data(made).table.unique("person_id")["split"]
+    assert [people.to_list().count(name) for name in ("train", "val", "test")] == [8, 2, 10]
+    before = made.stat().st_mtime_ns
+    assert drawn(tmp_path / "drawn", n_people=20).stat().st_mtime_ns == before
 
 
 def test_every_row_is_of_a_recipe_that_its_settings_fit() -> None:
