@@ -1428,6 +1428,22 @@ OLD_WORK_AND_TRACKERS = (
         needs="mlflow",
     ),
     one(
+        "tracker: Weights & Biases online",
+        "learn/services.py",
+        'mode="online" if is_online else "offline"',
+        'mode="offline"',
+        f"{TRACK}test_weights_and_biases_is_online_where_asked_and_told_nothing_of_the_machine",
+        needs="wandb",
+    ),
+    one(
+        "tracker: MLflow online",
+        "learn/services.py",
+        "tracking_uri=None if is_online else",
+        "tracking_uri=None if not is_online else",
+        f"{TRACK}test_online_mlflow_is_told_where_its_environment_says",
+        needs="mlflow",
+    ),
+    one(
         "tracker: none is online unless asked",
         "core/recipe.py",
         "online: bool = Field(False,",

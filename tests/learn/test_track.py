@@ -3,6 +3,8 @@ from __future__ import annotations
 import platform
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +124,40 @@ def test_mlflow_is_told_in_the_runs_folder_and_goes_on_in_its_own_run(tmp_path: 
     with pytest.raises(KeyboardInterrupt), open_trackers(run, track, step=14):
         raise KeyboardInterrupt
     assert client.get_run(there.info.run_id).info.status == "KILLED"
+
+
+def test_online_mlflow_is_told_where_its_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow", reason="the extra [mlflow] is not installed")
+    from mlflow import MlflowClient
+
+    server = (tmp_path / "server").as_uri()  # a folder stands for a server: the client is told of it the same way
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    run = tiny.new_run(tmp_path / "r")
+    with open_trackers(run, TrackSection(tensorboard=False, mlflow="faces", online=True), step=0) as trackers:
+        for tracker in trackers:
+            tracker.record(RECORD)
+    client = MlflowClient(tracking_uri=server)
+    (there,) = client.search_runs([client.get_experiment_by_name("faces").experiment_id])
+    assert there.data.metrics["val/macro_f1"] == 0.25
+    assert not (run.path / "mlruns").exists()
+
+
+@pytest.mark.parametrize("is_online", [False, True])
+def test_weights_and_biases_is_online_where_asked_and_told_nothing_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_online: bool
+) -> None:
+    wandb = pytest.importorskip("wandb", reason="the extra [wandb] is not installed")
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(wandb, "setup", lambda _: None)
+    monkeypatch.setattr(wandb, "teardown", lambda: None)
+    monkeypatch.setattr(wandb, "init", lambda **words: told.update(words) or SimpleNamespace(finish=lambda: None))
+    run = tiny.new_run(tmp_path / "r")
+    with open_trackers(run, TrackSection(tensorboard=False, wandb="faces", online=is_online), step=0):
+        pass
+    settings = told["settings"]
+    assert (settings.mode, told["resume"]) == (("online", "allow") if is_online else ("offline", None))
+    assert (told["project"], told["id"]) == ("faces", run.info.fingerprint)
+    assert (settings.x_disable_meta, settings.x_disable_stats, settings.disable_git) == (True, True, True)
 
 
 def test_nothing_is_told_to_a_server_unless_a_recipe_asks_for_it() -> None:

@@ -120,7 +120,8 @@ def tell_ensemble(made: Ensemble) -> None:
     from trifacet.cli import render
 
     shares = [(member.name, f"{member.weight:.3f}") for member in made.info.members]
-    render.show(f"{made.path}: {made.info.voting} voting", ("", "#share"), shares)
+    title = f"{made.path}: {made.info.voting} voting, members trained {made.info.seconds / 60:.1f} minutes"
+    render.show(title, ("", "#share"), shares)
     _tell_fit(made)
     _tell_scores(made)
     for stamp in made.info.stamps:
