@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from trifacet.core.config import Layer, Resolved, read_layer, resolve, set_layer
-from trifacet.core.errors import error, pick
+from trifacet.core.errors import ConfigError, error, pick
 from trifacet.core.recipe import Recipe
 from trifacet.learn.backbones import check_backbone
 from trifacet.learn.optimizers import check_optimizer
@@ -18,6 +19,7 @@ from trifacet.pixels.masks import check_kinds
 Networks = dict[str, Resolved[Recipe]]  # by their names; of one alone it is ""
 
 EACH = "each"  # the key under which a recipe names several networks
+SECTIONS = frozenset(field.alias or name for name, field in Recipe.model_fields.items())
 CHECKS: dict[str, Callable[[Any], str | None]] = {  # names that only a room knows
     "model.backbone": check_backbone,
     "loss.terms": check_terms,
@@ -43,7 +45,7 @@ def open_recipe(name: str | Path | Resolved[Recipe] = "quick", sets: Sequence[st
         return name
     layer = _layer(name)
     if EACH in layer.content:
-        do = "`trifacet train` and a queue take it; elsewhere name a file that holds one of them."
+        do = "`trifacet train`, a queue and `train_variants` take it; elsewhere name a file that holds one of them."
         raise error("TRI104", "a recipe of several networks, and one is wanted here", where=layer.origin, do=do)
     return resolve(Recipe, [layer, set_layer(sets)], checks=CHECKS)
 
@@ -69,12 +71,20 @@ def networks_of(layer: Layer, sets: Sequence[str] = (), *, each: str = "") -> Ne
         return {name: resolve(Recipe, [shared, set_layer(own)], checks=CHECKS) for name, own in variants.items()}
     if each:
         raise error("TRI104", "the recipe is of several networks already", where="--each", got=layer.origin)
-    networks, others = Networks(), _own(layer)
+    networks, mistakes, others = Networks(), list[str](), _own(layer)
+    shared_sets = [one for one in sets if one.partition(".")[0].strip() not in others]
     for name, own in others.items():
-        told = [one for one in sets if one.partition(".")[0] not in others or one.startswith(f"{name}.")]
-        layers = [shared, Layer(f"{layer.origin}, {name}", own), set_layer([t.removeprefix(f"{name}.") for t in told])]
-        what, do = f"network '{name}' of the recipe", f"Correct each line; {name}.KEY=VALUE sets a key of it alone."
-        networks[name] = resolve(Recipe, layers, checks=CHECKS, what=what, do=do)
+        own_sets = [one.partition(".")[2] for one in sets if one.partition(".")[0].strip() == name]
+        layers = [shared, Layer(f"{layer.origin}, {name}", own), set_layer(shared_sets), set_layer(own_sets)]
+        try:
+            networks[name] = resolve(Recipe, layers, checks=CHECKS, what=f"network '{name}'")
+        except ConfigError as problem:
+            if problem.code != "TRI101":
+                raise
+            mistakes.append(problem.what.rstrip("\n"))
+    if mistakes:
+        do = f"Correct each line; --set {next(iter(others))}.KEY=VALUE is about the network of that name alone."
+        raise error("TRI101", "\n".join(mistakes) + "\n", do=do)
     return networks
 
 
@@ -90,12 +100,15 @@ def variants_of(each: str) -> list[str]:
 
 def _own(layer: Layer) -> dict[str, dict[str, Any]]:
     """What each network of a recipe has of its own, by its name. Raises ConfigError TRI101."""
-    told = layer.content[EACH]
-    own = {str(name): settings or {} for name, settings in told.items()} if isinstance(told, dict) else {}
-    if len(own) < 2 or not all(isinstance(settings, dict) for settings in own.values()):
+    told, where = layer.content[EACH], f"{layer.origin}: {EACH}"
+    items = [(str(name), {} if own is None else own) for name, own in told.items()] if isinstance(told, dict) else []
+    if len(dict(items)) < max(2, len(items)) or not all(isinstance(own, dict) for _, own in items):
         what = "must name two networks or more and what each has of its own, {a: {}, b: {model: {backbone: ...}}}"
-        raise error("TRI101", what, where=f"{layer.origin}: {EACH}", got=told)
-    return own
+        raise error("TRI101", what, where=where, got=told)
+    if strange := [name for name, _ in items if name in SECTIONS or not re.fullmatch(r"[\w-]+", name)]:
+        what = "a network's name is of letters, digits, - and _, and no section of a recipe"
+        raise error("TRI101", what, where=where, got=", ".join(f"'{name}'" for name in strange))
+    return dict(items)
 
 
 def _layer(name: str | Path) -> Layer:

@@ -38,7 +38,7 @@ from trifacet.core.predictions import (
 from trifacet.core.run import Run, now, versions
 from trifacet.core.schema import FloatArray
 from trifacet.core.truth import Truth, truth_of
-from trifacet.decision import N_FOLDS, fit_decision, fit_fold_rules
+from trifacet.decision import N_FOLDS, Fit, fit_asked, fit_fold_rules
 from trifacet.ensembles.pool import Pool, answered, pooled
 from trifacet.ensembles.weights import Fitted, fit_weights, given_weights, nested
 from trifacet.scoring import evaluate
@@ -48,12 +48,16 @@ NESTED = "each person was answered by weights that were fitted on other people"
 
 @dataclass(frozen=True)
 class Choice:
-    """How members are weighed: by these weights, by weights fitted on people, or (neither) all alike."""
+    """How members are weighed: by these weights, by weights fitted on people, or (neither) all alike.
+
+    fit: how their answers are decided, as `decide.fit` of a recipe.
+    """
 
     weights: Sequence[float] = ()
     is_fitted: bool = False
     voting: Voting = "soft"
     seed: int = 0
+    fit: Fit = "auto"
 
 
 def join(paths: Sequence[Path], out: Path, *, choice: Choice) -> Ensemble:
@@ -84,6 +88,7 @@ class _Joined:
     info: EnsembleInfo
     made: Mapping[str, Predictions]
     manifest: Manifest
+    fit: Fit
 
 
 def _joined(members: Mapping[str, Run | Ensemble], *, out: Path, choice: Choice) -> _Joined:
@@ -107,7 +112,7 @@ def _joined(members: Mapping[str, Run | Ensemble], *, out: Path, choice: Choice)
     info = _info(members, weights, out=out, choice=choice)
     fit = _told(fitted, source) if fitted else None
     info = info.model_copy(update={"fit": fit, "n_photos": {name: len(table) for name, table in made.items()}})
-    return _Joined(info, made, first)
+    return _Joined(info, made, first, choice.fit)
 
 
 def _told(fitted: Fitted, source: str) -> WeightFit:
@@ -169,6 +174,7 @@ def _info(members: Mapping[str, Run | Ensemble], weights: FloatArray, *, out: Pa
         priors=first.info.priors,
         inputs={"manifest": sha256_file(first.manifest_path)},
         stamps=merged_stamps(*(member.info.stamps for member in members.values())),
+        notes=tuple(dict.fromkeys(note for member in members.values() for note in member.info.notes)),
         versions=versions(),
         seconds=sum(member.info.seconds for member in members.values()),
     )
@@ -177,15 +183,15 @@ def _info(members: Mapping[str, Run | Ensemble], weights: FloatArray, *, out: Pa
 def _write(joined: _Joined, folder: Path) -> None:
     """The files of an ensemble; ensemble.json, last, makes the folder one."""
     info, truth = joined.info, truth_of(joined.manifest.where(~IS_PSEUDO))
-    rule = _rule(info, joined.made, truth=truth)
+    rule = _rule(info, joined.made, truth=truth, fit=joined.fit)
     ensemble, scores = Ensemble(folder, info), {}
     for name, table in joined.made.items():
-        own = (OWN_RULE,) * (name == rule.fitted_on == "oof")
+        own = (OWN_RULE,) * (name == rule.fitted_on == "oof" and joined.fit != "argmax")
         stamps = merged_stamps(table.stamps, (NESTED,) if info.fit and name != "test" else (), own)
         about = {"run": info.name, **{f"weights_{i}": m.sha256 for i, m in enumerate(info.members)}}
         told = Predictions(table.ids, table.probs, table.age_probs, table.errors, table.schema, about, rule, stamps)
         write_predictions(ensemble.predictions_path(name), told)
-        nested_rule = _fold_rules(info, table, truth=truth) if own else None
+        nested_rule = _fold_rules(info, table, truth=truth, fit=joined.fit) if own else None
         scores[name] = evaluate(told, truth, rule=nested_rule, seed=info.seed).as_json()
     write_manifest(ensemble.manifest_path, joined.manifest)
     write_text(folder / "schema.yaml", yaml.safe_dump(info.label_schema.model_dump(mode="json"), sort_keys=False))
@@ -194,17 +200,17 @@ def _write(joined: _Joined, folder: Path) -> None:
     write_json(folder / ABOUT, info.model_dump(mode="json"))
 
 
-def _fold_rules(info: EnsembleInfo, made: Predictions, *, truth: Truth) -> FoldRules:
+def _fold_rules(info: EnsembleInfo, made: Predictions, *, truth: Truth, fit: Fit) -> FoldRules:
     """A rule for each fifth of the people, fitted on the others: what is said out of folds is not scored by its own."""
     groups = truth.of(made.ids).groups
     people = np.unique(groups)
     fold_of = (np.random.default_rng(info.seed).permutation(len(people)) % N_FOLDS)[np.searchsorted(people, groups)]
-    return fit_fold_rules(made, truth, fold_of=fold_of, priors=dict.fromkeys(range(N_FOLDS), info.priors))
+    return fit_fold_rules(made, truth, fold_of=fold_of, priors=dict.fromkeys(range(N_FOLDS), info.priors), fit=fit)
 
 
-def _rule(info: EnsembleInfo, made: Mapping[str, Predictions], *, truth: Truth) -> DecisionRule:
+def _rule(info: EnsembleInfo, made: Mapping[str, Predictions], *, truth: Truth, fit: Fit) -> DecisionRule:
     """The rule fitted on what the members share; for votes, and where nothing is shared, the most probable class."""
     source = next((name for name in ("oof", "val") if name in made), "")
     if info.voting == "hard" or not source:
         return argmax_rule(info.label_schema).model_copy(update={"priors": info.priors})
-    return fit_decision(made[source], truth, priors=info.priors, fitted_on=source, seed=info.seed)
+    return fit_asked(made[source], truth, fit=fit, priors=info.priors, fitted_on=source, seed=info.seed)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifacet.choosing import Networks, open_recipes
 from trifacet.core.config import Resolved
 from trifacet.core.ensemble import Ensemble, is_ensemble
-from trifacet.core.errors import error
+from trifacet.core.errors import TrifacetError, error
 from trifacet.core.files import atomic_folder, write_json
-from trifacet.core.folds import open_folds
+from trifacet.core.folds import is_folds, open_folds
 from trifacet.core.manifest import Manifest, read_manifest, write_manifest
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import VARIANTS, locked, now
@@ -34,6 +35,7 @@ from trifacet.several import Part, start_inputs, told_of, trained_parts, under_w
 from trifacet.training import Told, check
 
 if TYPE_CHECKING:
+    from trifacet.learn.models import Net
     from trifacet.learn.train import OnTick
 
 
@@ -60,12 +62,14 @@ def train_variants(
     networks = open_recipes(recipe) if isinstance(recipe, Path | str) else recipe
     if len(networks) < 2:
         do = "Open it by `open_recipes` with what varies, or train it alone."
-        raise error("TRI104", "this recipe is of one network", where=str(recipe), do=do)
+        raise error("TRI104", "this recipe is of one network", where="recipe", do=do)
+    if keep_val and not folds:
+        raise error("TRI104", "goes with folds alone", where="keep_val")
     manifest = open_data(data, progress=progress)
     if folds:
         manifest = in_folds(manifest, folds, keep_val=keep_val)
-    for one in networks.values():
-        manifest = with_faces(manifest, one.settings, progress=progress)
+    for one in networks.values():  # looked for once; who is shown them says so (`_faced`)
+        manifest = replace(with_faces(manifest, one.settings, progress=progress), stamps=manifest.stamps)
     made = new_variants(networks, manifest, out=Path(out), n_folds=folds or 0, init=Path(init) if init else None)
     return go_on(made, told=Told(progress, on_tick))
 
@@ -77,47 +81,66 @@ def new_variants(
 
     manifest: in folds, where there are `n_folds`.
     """
-    ready = _ready(networks, one_fold(manifest, 0) if n_folds else manifest)
-    wanted = next(iter(networks.values())).settings.train.seed
-    seed = secrets.randbelow(2**31) if wanted == "random" else wanted
-    seeded = [Resolved(_seeded(one.settings, seed), one.origins) for one in networks.values()]
+    start = start_from(init) if init else None
+    ready = _ready(networks, one_fold(manifest, 0) if n_folds else manifest, start=start)
+    drawn = secrets.randbelow(2**31)
+    recipes = tuple(_seeded(one.settings, drawn) for one in networks.values())
     info = VariantsInfo(
         name=out.name,
         created=now(),
-        seed=seed,
+        seed=_seed_of(recipes[0]),
         names=tuple(networks),
-        recipes=tuple(one.settings for one in seeded),
-        origins=tuple(one.origins for one in seeded),
+        recipes=recipes,
+        origins=tuple(one.origins for one in networks.values()),
         n_folds=n_folds,
         inputs=start_inputs(init),
     )
-    start = start_from(init) if init else None
     with atomic_folder(out) as folder:
-        made = Variants(folder, info)
-        write_manifest(made.manifest_path, ready)
+        write_manifest(Variants(folder, info).manifest_path, manifest if n_folds else ready)
         write_json(folder / VARIANTS, info.model_dump(mode="json", by_alias=True))
-        for i, one in enumerate(seeded):
-            if n_folds:
-                new_folds(one, manifest, out=made.variant_path(i), init=init)
-            else:
-                check(usable(ready, one.settings), one.settings, start=start)
     return Variants(out, info)
 
 
-def _ready(networks: Mapping[str, Resolved[Recipe]], manifest: Manifest) -> Manifest:
-    """The manifest as all of them are trained on it. Raises ConfigError TRI104, they answer other labels."""
-    ready = [ready_to_train(manifest, one.settings) for one in networks.values()]
-    if any(one.schema != ready[0].schema for one in ready):
-        do = "Move the cut in training alone: model.age=bands, data.label_map.age_edges."
-        raise error("TRI104", "they answer other labels, so they cannot answer together", where="each", do=do)
-    return ready[0]
+def _ready(
+    networks: Mapping[str, Resolved[Recipe]], manifest: Manifest, *, start: Callable[[Net], None] | None
+) -> Manifest:
+    """The manifest as the first of them is trained on it; all of them can be, and answer the same labels.
+
+    Raises:
+        ConfigError: TRI104. And what training one would stop at, with its name.
+    """
+    ready: Manifest | None = None
+    for name, one in networks.items():
+        try:
+            mine = ready_to_train(manifest, one.settings)
+            check(_faced(mine, one.settings), one.settings, start=start)
+        except TrifacetError as problem:
+            what = f"network '{name}': {problem.what}"
+            raise error(problem.code, what, where=problem.where, got=problem.got, do=problem.do) from None
+        if ready and mine.schema != ready.schema:
+            do = "Merge parts of the task by `trifacet combine`; move the cut of ages by data.label_map.age_edges."
+            what = "the networks answer other labels, so they cannot answer together"
+            raise error("TRI104", what, where=f"network '{name}'", do=do)
+        ready = ready or mine
+    assert ready is not None
+    return ready
 
 
-def _seeded(recipe: Recipe, seed: int) -> Recipe:
-    """The recipe with a number where it says `random`: a drawn seed is the same for all."""
+def _seeded(recipe: Recipe, drawn: int) -> Recipe:
+    """The recipe with a number where it says `random`, which is the same for all that do."""
     if recipe.train.seed != "random":
         return recipe
-    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": drawn})})
+
+
+def _seed_of(recipe: Recipe) -> int:
+    assert recipe.train.seed != "random"
+    return recipe.train.seed
+
+
+def _faced(manifest: Manifest, recipe: Recipe) -> Manifest:
+    """The manifest, in which faces are found, as this recipe is trained on it: it tells how many have none."""
+    return with_faces(manifest, recipe, progress=quiet)
 
 
 def go_on(variants: Variants, *, told: Told) -> Ensemble:
@@ -129,7 +152,9 @@ def go_on(variants: Variants, *, told: Told) -> Ensemble:
     info = variants.info
     with locked(variants):
         paths = _folded(variants, told=told) if info.n_folds else _trained(variants, told=told)
-        return join_within(paths, variants.path, choice=Choice(seed=info.seed), names=info.names)
+        fits = {recipe.decide.fit for recipe in info.recipes}
+        choice = Choice(seed=info.seed, fit=fits.pop() if len(fits) == 1 else "auto")
+        return join_within(paths, variants.path, choice=choice, names=info.names)
 
 
 def _trained(variants: Variants, *, told: Told) -> list[Path]:
@@ -137,7 +162,7 @@ def _trained(variants: Variants, *, told: Told) -> list[Path]:
 
     def part(i: int) -> Part:
         def photos() -> Manifest:
-            return usable(read_manifest(variants.manifest_path), info.recipes[i])
+            return _faced(usable(read_manifest(variants.manifest_path), info.recipes[i]), info.recipes[i])
 
         return Part(variants.variant_path(i), _label(info, i), info.recipes[i], info.origins[i], photos)
 
@@ -145,11 +170,17 @@ def _trained(variants: Variants, *, told: Told) -> list[Path]:
 
 
 def _folded(variants: Variants, *, told: Told) -> list[Path]:
-    paths = [variants.variant_path(i) for i in range(len(variants.info.names))]
+    info = variants.info
+    paths = [variants.variant_path(i) for i in range(len(info.names))]
     with under_way(variants):
+        manifest = read_manifest(variants.manifest_path)
         for i, path in enumerate(paths):
+            if not is_folds(path):
+                recipe, init = Resolved(info.recipes[i], info.origins[i]), info.inputs.get("init")
+                own = _faced(manifest, recipe.settings)
+                new_folds(recipe, own, out=path, init=Path(init) if init else None)
             if not is_ensemble(path):
-                train_folds(open_folds(path), told=told_of(_label(variants.info, i), told))
+                train_folds(open_folds(path), told=told_of(_label(info, i), told))
     return paths
 
 

@@ -954,7 +954,7 @@ ENSEMBLES = (
     one(
         "ensembles: out of folds no rule is scored on its own people",
         "joining.py",
-        "nested_rule = _fold_rules(info, table, truth=truth) if own else None",
+        "nested_rule = _fold_rules(info, table, truth=truth, fit=joined.fit) if own else None",
         "nested_rule = None",
         "flow/test_folds.py::test_an_ensemble_of_folds_is_scored_by_rules_of_other_people",
     ),
@@ -996,9 +996,30 @@ ENSEMBLES = (
     one(
         "variants: each in folds",
         "varying.py",
-        "new_folds(one, manifest, out=",
-        "new_folds(seeded[0], manifest, out=",
+        "Resolved(info.recipes[i], info.origins[i]), info.inputs",
+        "Resolved(info.recipes[0], info.origins[i]), info.inputs",
         "flow/test_variants.py::test_several_networks_are_trained_in_the_same_folds",
+    ),
+    one(
+        "variants: a network's own settings go before those of all",
+        "choosing.py",
+        "set_layer(shared_sets), set_layer(own_sets)]",
+        "set_layer(own_sets), set_layer(shared_sets)]",
+        "flow/test_variants.py::test_what_is_said_of_one_network_beats_what_is_said_of_all",
+    ),
+    one(
+        "variants: decided as the recipe asks",
+        "varying.py",
+        'fit=fits.pop() if len(fits) == 1 else "auto"',
+        'fit="auto"',
+        "flow/test_variants.py::test_the_rule_of_all_is_the_one_that_the_recipe_asks_for",
+    ),
+    one(
+        "queue: several networks that die get further",
+        "queue/work.py",
+        'job.run.rglob("checkpoints/step_*")',
+        'job.run.glob("checkpoints/step_*")',
+        "queue/test_work.py::test_a_job_of_several_networks_gets_further_from_one_to_the_next",
     ),
     one(
         "queue: a recipe of several networks",

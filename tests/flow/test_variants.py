@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import trifacet as package
@@ -15,6 +17,8 @@ from tests.flow.test_folds import weights_of
 from tests.flow.test_interrupted import stop_in_training
 from trifacet.core.ensemble import open_ensemble
 from trifacet.core.errors import ConfigError
+from trifacet.core.files import read_json
+from trifacet.core.folds import OWN_RULE
 from trifacet.core.manifest import read_manifest
 from trifacet.core.predictions import read_predictions
 from trifacet.core.run import open_run
@@ -101,7 +105,7 @@ def test_a_drawn_seed_is_the_same_for_all(root: Path, tmp_path: Path) -> None:
         ),
         (
             ("--each", "model.tasks=[age]|[mask]"),
-            "TRI104 each: they answer other labels, so they cannot answer",
+            "TRI104 network 'model.tasks=[mask]': the networks answer other labels, so they cannot answer together",
         ),
         (
             ("--each", CUTS),
@@ -124,7 +128,7 @@ def test_the_function_takes_a_setting_of_python(root: Path, tmp_path: Path) -> N
     networks = package.open_recipes("quick", sets, each="optim.lr=1e-3|1e-4")
     made = package.train_variants(networks, data=root / "split.parquet", out=tmp_path / "run")
     assert [m.name for m in made.info.members] == ["optim.lr=1e-3", "optim.lr=1e-4"]
-    with pytest.raises(ConfigError, match="TRI104 quick: this recipe is of one network"):
+    with pytest.raises(ConfigError, match="TRI104 recipe: this recipe is of one network"):
         package.train_variants("quick", data=root / "split.parquet", out=tmp_path / "alone")
 
 
@@ -189,7 +193,7 @@ def test_one_batch_of_each_network_is_shown(root: Path, pair: Path, tmp_path: Pa
     said = done("train", pair, *words)
     assert "One batch of small" in said.out
     assert "One batch of wide" in said.out
-    assert {path.name for path in tmp_path.iterdir()} == {"seen-small.png", "seen-wide.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"seen.png", "seen-2.png"}
     shown = done("config", "show", pair).out
     assert f"{pair}: small" in shown
     assert "pair.yaml, wide" in shown
@@ -204,10 +208,23 @@ def test_one_batch_of_each_network_is_shown(root: Path, pair: Path, tmp_path: Pa
         (
             "each: {a: {}, b: {optim: {lrr: 1}}}",
             (),
-            "TRI101 1 mistake in network 'b' of the recipe:\n  optim.lrr ({file}, b)",
+            "TRI101 1 mistake in network 'b':\n  optim.lrr ({file}, b)",
         ),
         ("each: {a: {}, b: {}}", ("--each", "optim.lr=1|2"), "TRI104 --each: the recipe is of several networks alr"),
-        ("each: {a: {}, b: {model: {tasks: [age]}}}", (), "TRI104 each: they answer other labels"),
+        ("each: {a: {}, b: {model: {tasks: [age]}}}", (), "TRI104 network 'b': the networks answer other labels"),
+        ("each: {a: {}, b: {model: {weights: no.st}}}", (), "TRI403 no.st: network 'b': cannot be read as safetensors"),
+        (
+            "each: {a: {}, model: {}}",
+            (),
+            "TRI101 {file}: each: a network's name is of letters, digits, -",
+        ),
+        (
+            "each: {a.b: {}, b: {}}",
+            (),
+            "TRI101 {file}: each: a network's name is of letters, digits, -",
+        ),
+        ("each: {1: {}, '1': {}, b: {}}", (), "TRI101 {file}: each: must name two networks or more"),
+        ("each: {a: false, b: {}}", (), "TRI101 {file}: each: must name two networks or more"),
     ],
 )
 def test_a_recipe_that_names_networks_wrongly_is_refused(
@@ -218,6 +235,52 @@ def test_a_recipe_that_names_networks_wrongly_is_refused(
     said = trifacet("train", file, "--data", root / "split.parquet", *TINY, *words, "--out", tmp_path / "run")
     assert said.err.startswith(told.format(file=file))
     assert not (tmp_path / "run").exists()
+
+
+def test_every_network_tells_its_mistakes(tmp_path: Path) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text("each: {a: {}, b: {optim: {lr: fast}}}\noptim: {lrr: 1}")
+    said = trifacet("train", file, "--data", tmp_path)
+    assert "TRI101 1 mistake in network 'a':\n  optim.lrr" in said.err
+    assert "\n2 mistakes in network 'b':\n  optim.lr (" in said.err
+    assert "--set a.KEY=VALUE is about the network of that name alone" in said.err
+
+
+def test_what_is_said_of_one_network_beats_what_is_said_of_all(pair: Path) -> None:
+    for sets in (["small.train.epochs=9", "train.epochs=3"], ["train.epochs=3", "small.train.epochs=9"]):
+        made = package.open_recipes(pair, sets)
+        assert [one.settings.train.epochs for one in made.values()] == [9, 3]
+    made = package.open_recipes("strong", ["train.epochs=3", "frozen.train.epochs=0"])
+    assert [one.settings.train.epochs for one in made.values()] == [3, 0, 3]
+
+
+def test_the_rule_of_all_is_the_one_that_the_recipe_asks_for(root: Path, pair: Path, tmp_path: Path) -> None:
+    asked = ("--set", "decide.fit=argmax", "--set", "data.image_size=[32,32]", "--set", "report.pictures=false")
+    done("train", pair, "--data", root / "all.parquet", *OWN, *asked, "--folds", "2", "--out", tmp_path / "run")
+    rules = [read_json(tmp_path / "run" / own / "decision.json") for own in (".", "variant_0")]
+    assert [rule["fitted_on"] for rule in rules] == ["nothing", "nothing"]
+    assert OWN_RULE not in read_predictions(tmp_path / "run/predictions/oof.parquet").stamps
+
+
+def test_seeds_that_are_numbers_stay_and_those_to_be_drawn_are_one(root: Path, tmp_path: Path) -> None:
+    text = "each: {a: {train: {seed: 3}}, b: {train: {seed: random}}, c: {train: {seed: random}}}"
+    (tmp_path / "r.yaml").write_text(text)
+    done("train", tmp_path / "r.yaml", "--data", root / "split.parquet", *TINY, "--out", tmp_path / "run")
+    seeds = [open_run(tmp_path / f"run/variant_{i}").info.seed for i in range(3)]
+    assert seeds[0] == 3 != seeds[1] == seeds[2]
+
+
+def test_only_who_is_shown_faces_tells_how_many_have_none(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("each: {a: {data: {crop: face}}, b: {data: {crop: none}}}")
+    manifest = package.open_data(root / "split.parquet")
+    faceless = replace(manifest, table=manifest.table.with_columns(n_faces=pl.lit(0, manifest.table["n_faces"].dtype)))
+    package.train_variants(
+        package.open_recipes(tmp_path / "r.yaml", [word for word in TINY if word != "--set"]),
+        data=faceless,
+        out=tmp_path / "run",
+    )
+    stamps = [" ".join(open_run(tmp_path / f"run/variant_{i}").info.stamps) for i in range(2)]
+    assert ["no face was found in" in one for one in stamps] == [True, False]
 
 
 def test_where_one_network_is_wanted_several_are_refused(pair: Path) -> None:

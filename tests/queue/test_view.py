@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 
 from tests.queue.jobs import make_queue
+from trifacet.core.files import write_json
+from trifacet.core.recipe import Recipe
+from trifacet.core.run import VARIANTS
+from trifacet.core.variants import VariantsInfo
 from trifacet.queue.results import Result, enter
 from trifacet.queue.view import Line, lines
 
@@ -39,3 +43,20 @@ def test_a_line_for_every_job_in_the_order_of_its_life(tmp_path: Path) -> None:
         Line("7.yaml", "queued"),
     ]
     assert [line.name for line in lines(queue, n_ended=1, n_waiting=1)] == ["2", "3", "4", "5.yaml", "and 2 more"]
+
+
+def test_a_job_of_several_networks_shows_the_one_at_work(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path)
+    (queue.at("running") / "pair").mkdir()
+    run = queue.path / "runs" / "pair"
+    recipes, origins = (Recipe(), Recipe()), ({}, {})
+    info = VariantsInfo(name="pair", created="", seed=0, names=("a", "b"), recipes=recipes, origins=origins)
+    run.mkdir()
+    write_json(run / VARIANTS, info.model_dump(mode="json", by_alias=True))
+    assert lines(queue) == [Line("pair", "running", note="preparing")]
+    for i in range(2):  # of the first nothing is shown any more
+        one = run / f"variant_{i}"
+        one.mkdir()
+        write_json(one / "run.json", {"recipe": {"train": {"head_epochs": 0, "epochs": 4 + i}}})
+        (one / "metrics.jsonl").write_text(json.dumps({"val_macro_f1": 0.25 * (i + 1), "seconds": 60.0}) + "\n")
+    assert lines(queue) == [Line("pair", "running", "1/5", "0.500", "", "1.0", "network 2 of 2")]

@@ -68,6 +68,16 @@ if n < 5: os.kill(os.getpid(), 9)
     assert notes.events == ["begun a", *["died, taken up again a"] * 5, "done a"]
 
 
+def test_a_job_of_several_networks_gets_further_from_one_to_the_next(tmp_path: Path) -> None:
+    code = """
+n = len(list(run.glob('variant_*')))
+(run / f'variant_{n}' / 'checkpoints' / 'step_00000002').mkdir(parents=True)
+if n < 11: os.kill(os.getpid(), 9)
+"""
+    (row,) = work(make_queue(tmp_path, "a.yaml"), program(code), told=Told())
+    assert (row.state, row.n_starts) == ("done", 12)
+
+
 def test_a_job_that_dies_at_one_place_three_times_has_failed(tmp_path: Path) -> None:
     queue = make_queue(tmp_path, "a.yaml", "b.yaml")
     ended = work(queue, program("job.name == 'a' and os.kill(os.getpid(), 9)"), told=Told())

@@ -91,7 +91,10 @@ def train(recipe: Path, run: Path, *data: Path) -> None:
             live: dict[str, Any] = {"data": data[0], "out": run, "progress": bars.told, "on_tick": bars.ticked}
             several = len(networks) > 1
             made = varying.train_variants(networks, **live) if several else stages.train(networks[""], **live)
-    tell_run(made) if isinstance(made, Run) else tell_ensemble(made)
+    if isinstance(made, Run):
+        tell_run(made)
+    else:
+        tell_ensemble(made)
 
 
 def _is_begun(run: Path) -> bool:

@@ -150,7 +150,8 @@ def show(
         rows = []
         for key, value in values.items():
             origin = resolved.origins[key]
-            shown = origin.rpartition("/")[2]  # of a file its name
+            place, of, own = origin.partition(", ")
+            shown = f"{Path(place).name if Path(place).suffix else place}{of}{own}"
             rows.append((key, json.dumps(value).strip('"'), shown, f"{about.get(key, '')}{_listed(few.get(key, ()))}"))
         title = f"{recipe}: {network}" if network else recipe
         render.show(title, ("setting", "value", "from", "what it is"), rows)

@@ -124,8 +124,8 @@ def tell_ensemble(made: Ensemble) -> None:
     render.show(title, ("", "#share"), shares)
     _tell_fit(made)
     _tell_scores(made)
-    for stamp in made.info.stamps:
-        render.warn(stamp)
+    for note in (*made.info.stamps, *made.info.notes):
+        render.warn(note)
     render.say(f"next: trifacet predict {made.path} PHOTOS --out answers.parquet")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,8 +88,8 @@ def train(
     with render.bars(is_logged=True) as bars:
         found = open_data(data, progress=bars.told)
     if is_dry:
-        for network, one in networks.items():
-            _tell_dry_run(stages.dry_run(one, found, init=init), one, out=out, network=network)
+        for i, (network, one) in enumerate(networks.items()):
+            _tell_dry_run(stages.dry_run(one, found, init=init), one, path=_picture(out, i), network=network)
         return
     if not folds and found.table["split"].is_null().all():
         found = stages.split(found)
@@ -208,13 +207,16 @@ def _tell_split(manifest: Manifest) -> None:
     )
 
 
-def _tell_dry_run(dry: DryRun, recipe: Resolved[Recipe], *, out: Path | None, network: str) -> None:
+def _picture(out: Path | None, i: int) -> Path:
+    """Where the picture of the network `i` (from 0) is put."""
+    picture = out or Path("dry-run.png")
+    return picture.with_name(f"{picture.name.removesuffix('.png')}{f'-{i + 1}' * (i > 0)}.png")
+
+
+def _tell_dry_run(dry: DryRun, recipe: Resolved[Recipe], *, path: Path, network: str) -> None:
     from trifacet.cli import render
     from trifacet.picturing import save_picture
 
-    picture = out or Path("dry-run.png")
-    stem = "-".join(filter(None, (picture.name.removesuffix(".png"), re.sub(r"[^\w.-]+", "_", network))))
-    path = picture.with_name(f"{stem}.png")
     if shows := recipe.settings.report.pictures:
         save_picture(path, dry.picture)
     rows = [

@@ -77,11 +77,10 @@ def resolve(
     *,
     checks: Mapping[str, Check] | None = None,
     what: str = "the recipe",
-    do: str = "Correct each line.",
 ) -> Resolved[Settings]:
     """Settings of `kind` from its defaults overlaid with `layers`, later ones first in say.
 
-    checks: extra tests by dotted key, for names that only a room knows. what, do: what a message calls it, and advises.
+    checks: extra tests by dotted key, for names that only a room knows. what: as a message calls it.
 
     Raises:
         ConfigError: TRI101, every mistake of all layers in one message.
@@ -103,7 +102,7 @@ def resolve(
             mistakes.append(f"{_placed(key, origins)}: {wrong}")
     if mistakes or settings is None:
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise error("TRI101", f"{count} in {what}:\n  " + "\n  ".join(mistakes) + "\n", do=do)
+        raise error("TRI101", f"{count} in {what}:\n  " + "\n  ".join(mistakes) + "\n", do="Correct each line.")
     every = {key: origins.get(key, "default") for key in flatten(settings.model_dump(mode="json", by_alias=True))}
     return Resolved(settings, every)
 

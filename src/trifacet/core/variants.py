@@ -15,7 +15,7 @@ FORMAT = 1
 
 
 class VariantsInfo(BaseModel):
-    """What variants.json holds. `recipes` are resolved, with one seed for all; `names` are those of the networks.
+    """What variants.json holds. `recipes` are resolved, their seeds numbers; `names` are those of the networks.
 
     n_folds: that each is trained in; 0: a run each.
     """

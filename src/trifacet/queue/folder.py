@@ -19,6 +19,7 @@ from trifacet.core.ensemble import is_ensemble, open_ensemble
 from trifacet.core.errors import TrifacetError, error
 from trifacet.core.files import is_disk_full, read_json, read_jsonl, sha256_file, sync_folder, write_text
 from trifacet.core.run import now, numbered, open_run
+from trifacet.core.variants import is_variants
 from trifacet.queue.results import Result, State, enter, read_results
 
 RECIPE_ENDINGS = (".yaml", ".yml", ".json")
@@ -298,7 +299,7 @@ def result_of(job: Job, *, exit_status: int | None, problem: str = "") -> Result
         begun=starts[0] if starts else None,
         ended=now(),
         n_starts=len(starts),
-        run=f"runs/{job.name}" if figures else "",
+        run=f"runs/{job.name}" if figures or is_variants(job.run) else "",
         answers=tuple(f"done/{job.name}/{path.name}" for path in answers),
         **figures,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from trifacet.core.errors import TrifacetError
 from trifacet.core.files import read_json, read_jsonl
+from trifacet.core.variants import is_variants, open_variants
 from trifacet.queue.folder import Queue, begun_folders, waiting
 from trifacet.queue.results import Result, read_results
 
@@ -48,6 +50,10 @@ def _figure(row: Result, split: str) -> str:
 def _working(queue: Queue, name: str) -> Line:
     """A job at work, by what its run has written so far."""
     run = queue.at("runs") / name
+    return _several_working(run) if is_variants(run) else _line(run, name)
+
+
+def _line(run: Path, name: str) -> Line:
     try:
         info = read_json(run / "run.json")
         records = read_jsonl(run / "metrics.jsonl")
@@ -58,3 +64,11 @@ def _working(queue: Queue, name: str) -> Line:
     minutes = f"{sum(record['seconds'] for record in records) / 60:.1f}"
     best = f"{max(scores):.3f}" if scores else ""
     return Line(name, "running", f"{len(records)}/{train['head_epochs'] + train['epochs']}", best, "", minutes)
+
+
+def _several_working(run: Path) -> Line:
+    """A job of several networks at work: the one that is trained now, with its place among them."""
+    several = open_variants(run)
+    begun = [i for i in range(len(several.info.names)) if (several.variant_path(i) / "run.json").is_file()]
+    now = _line(several.variant_path(begun[-1]), run.name) if begun else Line(run.name, "running", note="preparing")
+    return replace(now, note=now.note or f"network {len(begun)} of {len(several.info.names)}")

@@ -25,6 +25,7 @@ from trifacet.queue.folder import (
     add_event,
     begun_folders,
     hold,
+    in_order,
     put_away,
     release,
     result_of,
@@ -237,7 +238,8 @@ def _filed(queue: Queue, job: Job, *, status: int | None, problem: str, told: To
 
 def _may_restart(job: Job, status: int) -> bool:
     """Notes that the job's process was killed; False where it never gets any further before it is."""
-    newest = max((path.name for path in (job.run / "checkpoints").glob("step_*")), default="")
+    there = [path.relative_to(job.run).as_posix() for path in job.run.rglob("checkpoints/step_*")]
+    newest = max(there, key=in_order, default="")
     add_event(job, {"event": "died", "exit_status": status, "checkpoint": newest})
     deaths = [event["checkpoint"] for event in read_jsonl(job.folder / EVENTS) if event["event"] == "died"]
     return deaths[-MAX_DEATHS:] != [newest] * MAX_DEATHS
