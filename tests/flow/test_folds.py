@@ -231,7 +231,7 @@ def weights_of(path: Path) -> bytes:
     ("words", "told"),
     [
         pytest.param(("--keep-val",), "TRI104 --keep-val: goes with --folds alone.", id="val is kept from no folds"),
-        pytest.param(("--folds", 2, "--profile"), "TRI104 --profile: is of one run: leave out --folds.", id="profile"),
+        pytest.param(("--folds", 2, "--profile"), "TRI104 --profile: is of one run alone, got --folds", id="profile"),
     ],
 )
 def test_what_does_not_go_with_folds_is_told(root: Path, tmp_path: Path, words: tuple[object, ...], told: str) -> None:
