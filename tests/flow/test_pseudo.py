@@ -34,9 +34,7 @@ def root(world: World) -> Path:
 
 
 def test_a_run_labels_photos_and_another_learns_from_them(root: Path, tmp_path: Path) -> None:
-    low = [
-        word for name in ("mask", "gender", "age") for word in ("--at-least", f"{name}=0")
-    ]  # a rule may answer what is hardly probable
+    low = [word for name in ("mask", "gender", "age") for word in ("--at-least", f"{name}=1e-6")]
     words = ("pseudo", root / "run", root / "new.parquet", "--data", root / "split.parquet")
     said = done(*words, "--out", tmp_path / "p.parquet", "--weight", "0.5", *low)
     assert "21 photos taken, 0 left" in said.out
@@ -70,9 +68,7 @@ def test_a_model_that_knows_val_or_test_is_refused(root: Path, tmp_path: Path) -
 
 
 def test_folds_learn_from_them_and_answer_for_the_others(root: Path, tmp_path: Path) -> None:
-    low = [
-        word for name in ("mask", "gender", "age") for word in ("--at-least", f"{name}=0")
-    ]  # a rule may answer what is hardly probable
+    low = [word for name in ("mask", "gender", "age") for word in ("--at-least", f"{name}=1e-6")]
     words = ("pseudo", root / "run", root / "new.parquet", "--data", root / "split.parquet")
     done(*words, "--out", tmp_path / "p.parquet", *low)
     done("train", "--data", tmp_path / "p.parquet", "--folds", 2, "--out", tmp_path / "folds", *TINY)
