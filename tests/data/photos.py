@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ SEVEN = ("mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal"
 def write_photo(path: Path) -> Path:
     """A small photo that differs from every other path's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    seed = sum(ord(c) * (i + 1) for i, c in enumerate(path.as_posix()[-60:]))
+    seed = zlib.crc32(path.as_posix()[-60:].encode())  # no two photos are one
     noise = np.random.default_rng(seed).integers(0, 256, (20, 16, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path, "PNG")  # the content decides, so any extension will do
     return path
