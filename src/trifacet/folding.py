@@ -23,26 +23,27 @@ from trifacet.core.truth import truth_of
 from trifacet.data.split import one_fold
 from trifacet.decision import fit_asked, fit_fold_rules, training_priors
 from trifacet.ensembles.pool import answered, pooled
-from trifacet.opening import open_inputs, ready_to_train, start_from, usable
+from trifacet.opening import open_inputs, ready_to_train, usable
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.report import evaluation_report
 from trifacet.report.material import photos_to_show, size_text
 from trifacet.scoring import evaluate
-from trifacet.several import Part, start_inputs, trained_parts
+from trifacet.several import Part, start_of, trained_parts
 from trifacet.training import Told, check
 
 
-def new_folds(recipe: Resolved[Recipe], manifest: Manifest, *, out: Path, init: Path | None = None) -> Folds:
+def new_folds(recipe: Resolved[Recipe], manifest: Manifest, *, out: Path, inputs: Mapping[str, str]) -> Folds:
     """A folder with everything that is known before the first fold is trained, whole or not at all.
 
-    manifest: in folds (`in_folds`); test stays test, and everybody else is val once.
+    manifest: in folds (`in_folds`); test stays test, and everybody else is val once. inputs: what
+    each fold starts from (`start_inputs`).
 
     Raises:
         ConfigError, ManifestError, RunError: what training a fold would stop at; TRI402.
     """
     settings = _settled(recipe.settings)
     n_folds = manifest.table["fold"].drop_nulls().n_unique()
-    start = start_from(init) if init else None
+    start = start_of(inputs)
     ready = [ready_to_train(one_fold(manifest, fold), settings) for fold in range(n_folds)]
     for one in ready:
         check(one, settings, start=start)
@@ -54,7 +55,7 @@ def new_folds(recipe: Resolved[Recipe], manifest: Manifest, *, out: Path, init: 
         seed=secrets.randbelow(2**31) if seed == "random" else seed,
         recipe=settings,
         origins=recipe.origins,
-        inputs=start_inputs(init),
+        inputs=dict(inputs),
     )
     labelled = with_schema(manifest, ready[0].schema)
     with atomic_folder(out) as folder:

@@ -172,12 +172,12 @@ def _without_unlabelled(manifest: Manifest) -> Manifest:
     return replace(manifest, stamps=merged_stamps(manifest.stamps, (stamp,)))
 
 
-def start_from(init: Path, *, sha256: str = "") -> Callable[[Net], None]:
-    """What puts the weights of the run `init` into a net, of that hash where one is given. Raises TRI400, TRI403."""
+def start_from(init: Path, *, sha256: str) -> Callable[[Net], None]:
+    """What puts the weights of the run `init` into a net, where they have that hash. Raises TRI400, TRI403."""
     from trifacet.learn.predictor import load_init
 
     run = open_run(init)
-    if sha256 and sha256_file(run.weights_path()) != sha256:
+    if sha256_file(run.weights_path()) != sha256:
         raise error("TRI403", "the weights that this run started from have changed", where=str(init))
     return load_init(run)
 

@@ -11,7 +11,8 @@ from trifacet.core.folds import is_folds, open_folds
 from trifacet.core.run import Run, open_run
 from trifacet.core.variants import is_variants, open_variants
 from trifacet.folding import train_folds
-from trifacet.opening import Progress, open_data, quiet, require_train, start_from
+from trifacet.opening import Progress, open_data, quiet, require_train
+from trifacet.several import start_of
 from trifacet.training import Told, train_run
 from trifacet.varying import go_on
 
@@ -36,7 +37,4 @@ def resume(
     run = open_run(path)
     if run.info.status == "finished":
         raise error("TRI407", "this run is finished", where=str(path))
-    start, inputs = None, run.info.inputs
-    if "init" in inputs:
-        start = start_from(Path(inputs["init"]), sha256=inputs["init_weights"])
-    return train_run(run, open_data(run.manifest_path), start=start, told=told)
+    return train_run(run, open_data(run.manifest_path), start=start_of(run.info.inputs), told=told)

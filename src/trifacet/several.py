@@ -68,9 +68,16 @@ def under_way(several: Folds | Variants) -> Iterator[None]:
         raise error("TRI904", problem.what, where=problem.where, got=problem.got, do=do) from problem
 
 
-def start_inputs(init: Path | None) -> dict[str, str]:
-    """What a run's inputs say of the run whose weights it starts from; {} of none."""
-    return {"init": str(init.absolute()), "init_weights": sha256_file(open_run(init).weights_path())} if init else {}
+def start_inputs(init: Path | str | None) -> dict[str, str]:
+    """What a run's inputs say of the run whose weights it starts from; {} of none. Raises TRI400."""
+    if init is None:
+        return {}
+    return {"init": str(Path(init).absolute()), "init_weights": sha256_file(open_run(Path(init)).weights_path())}
+
+
+def start_of(inputs: Mapping[str, str]) -> Callable[[Net], None] | None:
+    """What puts the weights that a run's inputs name into its net; None where they name none. Raises TRI400, TRI403."""
+    return start_from(Path(inputs["init"]), sha256=inputs["init_weights"]) if "init" in inputs else None
 
 
 def _one(part: Part, *, inputs: Mapping[str, str], told: Told) -> Run:
@@ -80,11 +87,7 @@ def _one(part: Part, *, inputs: Mapping[str, str], told: Told) -> Run:
         run = new_run(part.path, Resolved(part.recipe, dict(part.origins)), manifest=part.manifest(), inputs=inputs)
     if run.info.status == "finished":
         return run
-    return train_run(run, read_manifest(run.manifest_path), start=_start(inputs), told=told_of(part.label, told))
-
-
-def _start(inputs: Mapping[str, str]) -> Callable[[Net], None] | None:
-    return start_from(Path(inputs["init"]), sha256=inputs["init_weights"]) if inputs else None
+    return train_run(run, read_manifest(run.manifest_path), start=start_of(inputs), told=told_of(part.label, told))
 
 
 def told_of(name: str, told: Told) -> Told:

@@ -43,7 +43,6 @@ from trifacet.opening import (
     ready_to_train,
     require_train,
     seen_in_training,
-    start_from,
     telling,
     with_faces,
 )
@@ -53,7 +52,7 @@ from trifacet.report import evaluation_report
 from trifacet.report.compare import Compared, comparison_page
 from trifacet.scoring import evaluate as score
 from trifacet.scoring import read_pair
-from trifacet.several import start_inputs
+from trifacet.several import start_inputs, start_of
 from trifacet.submission import Submission, refuse_leak, submission, write_submission
 from trifacet.training import Told, check, dry_batch, train_run
 
@@ -148,9 +147,10 @@ def train(
     resolved = open_recipe(recipe, sets)
     manifest = ready_to_train(open_data(data, progress=progress), resolved.settings)
     manifest = with_faces(manifest, resolved.settings, progress=progress)
-    start = start_from(Path(init)) if init else None
+    inputs = start_inputs(init)
+    start = start_of(inputs)
     check(manifest, resolved.settings, start=start)
-    run = new_run(Path(out), resolved, manifest=manifest, inputs=start_inputs(Path(init) if init else None))
+    run = new_run(Path(out), resolved, manifest=manifest, inputs=inputs)
     return train_run(run, manifest, start=start, told=Told(progress, on_tick, profile))
 
 
@@ -174,7 +174,7 @@ def train_folds(
     resolved = open_recipe(recipe)
     manifest = in_folds(open_data(data, progress=progress), folds, keep_val=keep_val)
     manifest = with_faces(manifest, resolved.settings, progress=progress)
-    made = new_folds(resolved, manifest, out=Path(out), init=Path(init) if init else None)
+    made = new_folds(resolved, manifest, out=Path(out), inputs=start_inputs(init))
     return folded(made, told=Told(progress, on_tick))
 
 
@@ -183,7 +183,7 @@ def dry_run(
 ) -> DryRun:
     """One batch through the network a recipe describes: shapes, sizes, and a picture of what it sees."""
     require_train()
-    start = start_from(Path(init)) if init else None
+    start = start_of(start_inputs(init))
     return dry_batch(recipe.settings, ready_to_train(data, recipe.settings), start=start, progress=progress)
 
 

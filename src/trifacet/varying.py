@@ -27,11 +27,10 @@ from trifacet.opening import (
     quiet,
     ready_to_train,
     require_train,
-    start_from,
     usable,
     with_faces,
 )
-from trifacet.several import Part, start_inputs, told_of, trained_parts, under_way
+from trifacet.several import Part, start_inputs, start_of, told_of, trained_parts, under_way
 from trifacet.training import Told, check
 
 if TYPE_CHECKING:
@@ -70,30 +69,29 @@ def train_variants(
         manifest = in_folds(manifest, folds, keep_val=keep_val)
     for one in networks.values():  # looked for once; who is shown them says so (`_faced`)
         manifest = replace(with_faces(manifest, one.settings, progress=progress), stamps=manifest.stamps)
-    made = new_variants(networks, manifest, out=Path(out), n_folds=folds or 0, init=Path(init) if init else None)
+    made = new_variants(networks, manifest, out=Path(out), n_folds=folds or 0, inputs=start_inputs(init))
     return go_on(made, told=Told(progress, on_tick))
 
 
 def new_variants(
-    networks: Mapping[str, Resolved[Recipe]], manifest: Manifest, *, out: Path, n_folds: int, init: Path | None
+    networks: Mapping[str, Resolved[Recipe]], manifest: Manifest, *, out: Path, n_folds: int, inputs: Mapping[str, str]
 ) -> Variants:
     """A folder with everything that is known before the first network is trained, whole or not at all.
 
-    manifest: in folds, where there are `n_folds`.
+    manifest: in folds, where there are `n_folds`. inputs: what each network starts from (`start_inputs`).
     """
-    start = start_from(init) if init else None
-    ready = _ready(networks, one_fold(manifest, 0) if n_folds else manifest, start=start)
+    ready = _ready(networks, one_fold(manifest, 0) if n_folds else manifest, start=start_of(inputs))
     drawn = secrets.randbelow(2**31)
-    recipes = tuple(_seeded(one.settings, drawn) for one in networks.values())
+    seeds = [drawn if one.settings.train.seed == "random" else one.settings.train.seed for one in networks.values()]
     info = VariantsInfo(
         name=out.name,
         created=now(),
-        seed=_seed_of(recipes[0]),
+        seed=seeds[0],
         names=tuple(networks),
-        recipes=recipes,
+        recipes=tuple(_seeded(one.settings, seed) for one, seed in zip(networks.values(), seeds, strict=True)),
         origins=tuple(one.origins for one in networks.values()),
         n_folds=n_folds,
-        inputs=start_inputs(init),
+        inputs=dict(inputs),
     )
     with atomic_folder(out) as folder:
         write_manifest(Variants(folder, info).manifest_path, manifest if n_folds else ready)
@@ -109,33 +107,28 @@ def _ready(
     Raises:
         ConfigError: TRI104. And what training one would stop at, with its name.
     """
-    ready: Manifest | None = None
-    for name, one in networks.items():
-        try:
-            mine = ready_to_train(manifest, one.settings)
-            check(_faced(mine, one.settings), one.settings, start=start)
-        except TrifacetError as problem:
-            what = f"network '{name}': {problem.what}"
-            raise error(problem.code, what, where=problem.where, got=problem.got, do=problem.do) from None
-        if ready and mine.schema != ready.schema:
-            do = "Merge parts of the task by `trifacet combine`; move the cut of ages by data.label_map.age_edges."
-            what = "the networks answer other labels, so they cannot answer together"
-            raise error("TRI104", what, where=f"network '{name}'", do=do)
-        ready = ready or mine
-    assert ready is not None
+    ready = {name: _checked(manifest, one.settings, name=name, start=start) for name, one in networks.items()}
+    first = next(iter(ready.values()))
+    if other := next((name for name, mine in ready.items() if mine.schema != first.schema), None):
+        do = "Merge parts of the task by `trifacet combine`; move the cut of ages by data.label_map.age_edges."
+        what = "the networks answer other labels, so they cannot answer together"
+        raise error("TRI104", what, where=f"network '{other}'", do=do)
+    return first
+
+
+def _checked(manifest: Manifest, recipe: Recipe, *, name: str, start: Callable[[Net], None] | None) -> Manifest:
+    """The manifest as this network is trained on it, which it can be."""
+    try:
+        ready = ready_to_train(manifest, recipe)
+        check(_faced(ready, recipe), recipe, start=start)
+    except TrifacetError as problem:
+        what = f"network '{name}': {problem.what}"
+        raise error(problem.code, what, where=problem.where, got=problem.got, do=problem.do) from None
     return ready
 
 
-def _seeded(recipe: Recipe, drawn: int) -> Recipe:
-    """The recipe with a number where it says `random`, which is the same for all that do."""
-    if recipe.train.seed != "random":
-        return recipe
-    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": drawn})})
-
-
-def _seed_of(recipe: Recipe) -> int:
-    assert recipe.train.seed != "random"
-    return recipe.train.seed
+def _seeded(recipe: Recipe, seed: int) -> Recipe:
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
 
 
 def _faced(manifest: Manifest, recipe: Recipe) -> Manifest:
@@ -176,9 +169,8 @@ def _folded(variants: Variants, *, told: Told) -> list[Path]:
         manifest = read_manifest(variants.manifest_path)
         for i, path in enumerate(paths):
             if not is_folds(path):
-                recipe, init = Resolved(info.recipes[i], info.origins[i]), info.inputs.get("init")
-                own = _faced(manifest, recipe.settings)
-                new_folds(recipe, own, out=path, init=Path(init) if init else None)
+                recipe = Resolved(info.recipes[i], info.origins[i])
+                new_folds(recipe, _faced(manifest, recipe.settings), out=path, inputs=info.inputs)
             if not is_ensemble(path):
                 train_folds(open_folds(path), told=told_of(_label(info, i), told))
     return paths

@@ -996,9 +996,16 @@ ENSEMBLES = (
     one(
         "variants: each in folds",
         "varying.py",
-        "Resolved(info.recipes[i], info.origins[i]), info.inputs",
-        "Resolved(info.recipes[0], info.origins[i]), info.inputs",
+        "recipe = Resolved(info.recipes[i], info.origins[i])",
+        "recipe = Resolved(info.recipes[0], info.origins[i])",
         "flow/test_variants.py::test_several_networks_are_trained_in_the_same_folds",
+    ),
+    one(
+        "variants: all start from the same weights",
+        "varying.py",
+        "out=path, inputs=info.inputs)",
+        'out=path, inputs=start_inputs(info.inputs.get("init")))',
+        "flow/test_variants.py::test_all_start_from_the_weights_that_were_there_at_first",
     ),
     one(
         "variants: a network's own settings go before those of all",

@@ -286,3 +286,21 @@ def test_only_who_is_shown_faces_tells_how_many_have_none(root: Path, tmp_path: 
 def test_where_one_network_is_wanted_several_are_refused(pair: Path) -> None:
     with pytest.raises(ConfigError, match=r"TRI104 .*pair\.yaml: a recipe of several networks, and one is wanted here"):
         package.open_recipe(pair)
+
+
+def test_all_start_from_the_weights_that_were_there_at_first(root: Path, tmp_path: Path) -> None:
+    done("train", "--data", root / "split.parquet", *TINY, "--out", tmp_path / "base")
+    words = ["train", "--data", str(root / "all.parquet"), "--each", "optim.lr=1e-3|1e-4", "--folds", "2", *TINY]
+    words += ["--set", "train.epochs=12", "--set", "train.batch_size=4", "--init", str(tmp_path / "base")]
+    run = tmp_path / "run"
+    stop_in_training(run / "variant_0/fold_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
+    weights = open_run(tmp_path / "base").weights_path()
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    refused = trifacet("train", "--resume", run)
+    assert f"TRI403 {tmp_path / 'base'}: the weights that this run started from have changed" in refused.err
+    weights.write_bytes(whole)
+    done("train", "--resume", run)
+    started = [open_run(run / f"variant_{i}/fold_{k}").info.inputs["init_weights"] for i in range(2) for k in range(2)]
+    assert set(started) == {open_run(run / "variant_0/fold_0").info.inputs["init_weights"]}
+    assert open_variants(run).info.inputs["init_weights"] == started[0]
