@@ -82,6 +82,8 @@ def rows() -> Iterator[Row]:
     yield Row("winner2", "our network", OURS, each)
     yield Row("instant", "our network", fits=False)
     yield Row("quick", "our network", fits=False)
+    yield Row("strong", "three networks", fits=False)
+    yield Row("champion", "five networks", fits=False)
     yield Row("baseline", "its CNN", SCRATCH)
     yield Row("kaggle-hpa", "its ResNet34", SQUARE)
     yield Row("kaggle-hpa", "our network", OURS)
@@ -151,14 +153,15 @@ class Table:
         if len(runs) > 1:
             combine(answers, said := self.home / f"{runs[0].name}-combined.parquet")
         score = evaluate(said, self.data, subset=True).as_json()
-        lines = [line for run in runs for line in read_jsonl(run / "metrics.jsonl")]
+        nets = [net for run in runs for net in sorted(run.glob("variant_*")) or [run]]
+        lines = [line for net in nets for line in read_jsonl(net / "metrics.jsonl")]
         return {
             "row": row.name,
             "macro_f1": score["macro_f1"],
             "accuracy": score["accuracy"]["value"],
             "n_people": score["n_people"],
             "minutes": round(sum(line["seconds"] for line in lines) / 60, 2),
-            "epochs_of_data": [round(self._passes(run), 2) for run in runs],
+            "epochs_of_data": [round(self._passes(net), 2) for net in nets],
         }
 
     def _passes(self, run: Path) -> float:
@@ -170,8 +173,7 @@ class Table:
         own = "age" in part or row.recipe != "winner2"
         sets = [*row.sets, *tasks, *QUIET, *([] if own else ["data.label_map.age_edges=null"])]
         name = "-".join([row.recipe, row.trunk.split()[-1], *([] if part == TASKS else part)])
-        recipe = open_recipe(row.recipe, sets=sets).settings
-        if row.fits and recipe.train.epochs:
+        if row.fits and (recipe := open_recipe(row.recipe, sets=sets).settings).train.epochs:
             pace = self._pace(row, sets, name, core)
             sets += fit_to(recipe, pace, seconds=seconds, n_photos=self.n_train)
         return self._run(row, sets, name, core)

@@ -339,8 +339,8 @@ CASES = {
     "a demo with an unknown recipe": Case(
         "demo --recipe slow --out ROOT/demo",
         3,
-        "TRI100 no recipe 'slow'. Known: baseline, instant, kaggle-hpa, quick, strong, system1, system2, system3, "
-        "system4, winner1, winner2. See `trifacet recipes`; a file ends in .yaml or .json.",
+        "TRI100 no recipe 'slow'. Known: baseline, champion, instant, kaggle-hpa, quick, strong, system1, system2, "
+        "system3, system4, winner1, winner2. See `trifacet recipes`; a file ends in .yaml or .json.",
     ),
     "a run in place of photos": Case(
         "predict ROOT/stopped ROOT/finished",
