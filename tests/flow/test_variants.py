@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -293,7 +294,8 @@ def test_all_start_from_the_weights_that_were_there_at_first(root: Path, tmp_pat
     words = ["train", "--data", str(root / "all.parquet"), "--each", "optim.lr=1e-3|1e-4", "--folds", "2", *TINY]
     words += ["--set", "train.epochs=12", "--set", "train.batch_size=4", "--init", str(tmp_path / "base")]
     run = tmp_path / "run"
-    stop_in_training(run / "variant_0/fold_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
+    stop_in_training(run / "variant_1/fold_0", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
+    shutil.rmtree(run / "variant_1")  # as if it had been killed before
     weights = open_run(tmp_path / "base").weights_path()
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
