@@ -55,12 +55,20 @@ def _members(runs: Sequence[Run], *, last: int | None) -> list[Path]:
                 raise error("TRI423", "this run sees photos cut another way", where=str(other.path))
             if other.info.inputs["manifest"] != first.info.inputs["manifest"]:
                 raise error("TRI423", "this run was trained on other photos or another split", where=str(other.path))
+            if _start(other) != _start(first):
+                do = "Begin runs by --init of one, or with one train.seed; `trifacet ensemble` joins what these answer."
+                raise error("TRI423", "this run began from other weights", where=str(other.path), do=do)
         return [run.weights_path("best") for run in runs]
     kept = sorted(runs[0].epochs_dir.glob("epoch_*.safetensors"))
     if len(kept) < max(last or 0, 2):
         do = "Train with train.keep_epochs set to as many as are to be averaged, or name several runs."
         raise error("TRI423", "too few epochs were kept", where=str(runs[0].path), got=f"{len(kept)}", do=do)
     return kept[-last:] if last else kept
+
+
+def _start(run: Run) -> str:
+    """What a run's weights began as: those of another run, or what its seed drew."""
+    return run.info.inputs.get("init_weights", f"seed {run.info.seed}")
 
 
 def _new(source: Run, part: Path, *, name: str, members: Sequence[Path]) -> Run:

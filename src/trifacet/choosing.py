@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trifacet.core.config import Layer, Resolved, read_layer, resolve, set_layer
-from trifacet.core.errors import ConfigError, error, pick
+from trifacet.core.errors import ConfigError, error, nearest, pick
 from trifacet.core.recipe import Recipe
 from trifacet.learn.backbones import check_backbone
 from trifacet.learn.optimizers import check_optimizer
@@ -72,6 +72,11 @@ def networks_of(layer: Layer, sets: Sequence[str] = (), *, each: str = "") -> Ne
     if each:
         raise error("TRI104", "the recipe is of several networks already", where="--each", got=layer.origin)
     networks, mistakes, others = Networks(), list[str](), _own(layer)
+    if lost := next((one for one in sets if one.partition(".")[0].strip() not in {*SECTIONS, *others}), None):
+        name = lost.partition(".")[0].strip()
+        near = nearest(name, [*others, *sorted(SECTIONS)])
+        do = f"Did you mean '{near}'?" if near else f"The networks are {', '.join(others)}."
+        raise error("TRI101", f"'{name}' is no network of this recipe and no section", where="--set", got=lost, do=do)
     shared_sets = [one for one in sets if one.partition(".")[0].strip() not in others]
     for name, own in others.items():
         own_sets = [one.partition(".")[2] for one in sets if one.partition(".")[0].strip() == name]

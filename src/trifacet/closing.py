@@ -11,20 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from trifacet.core.ensemble import Ensemble, is_ensemble, open_ensemble, open_member
-from trifacet.core.errors import error
+from trifacet.core.errors import TrifacetError, error
 from trifacet.core.evaluation import Evaluation
 from trifacet.core.files import read_jsonl, write_json, write_text
 from trifacet.core.manifest import Manifest, read_manifest
 from trifacet.core.predictions import (
     DecisionRule,
     Predictions,
+    read_decision,
     read_predictions,
     write_decision,
     write_predictions,
 )
 from trifacet.core.predictor import Predictor
 from trifacet.core.run import Run, now, open_run, save_run
-from trifacet.core.truth import read_truth, truth_of
+from trifacet.core.truth import UNFILLED, read_truth, truth_of
 from trifacet.core.tta import tta_warning
 from trifacet.decision import fit_asked, fit_decision, fit_rates
 from trifacet.opening import Progress, telling
@@ -137,6 +138,15 @@ def save_probabilities(predictions: Predictions, data: Path, *, out: Path, split
     return written
 
 
+def check_rule_place(path: Path) -> None:
+    """Refuses to replace what is no decision rule. Raises ConfigError TRI104."""
+    try:
+        _ = path.exists() and read_decision(path)
+    except TrifacetError:
+        do = "Name another file, or delete that one first."
+        raise error("TRI104", "a rule would replace another thing", where="--out", got=f"'{path}'", do=do) from None
+
+
 def decided(
     path: Path, *, on: Path | str | None, truth: Path | str | None, rates: Mapping[str, Sequence[float]] | None
 ) -> DecisionRule:
@@ -149,6 +159,8 @@ def decided(
     table = next((t for t in ("val", "oof") if run.predictions_path(t).is_file()), "val")
     predictions, name = read_predictions(on or run.predictions_path(table)), Path(on).name if on else table
     known = read_truth(Path(truth) if truth else run.manifest_path, predictions.schema) if truth or not on else None
+    if known and (doubts := [stamp for stamp in known.stamps if UNFILLED in stamp]):
+        raise error("TRI104", "a rule needs true labels", where="--truth", got=doubts[0])
     if rates is not None:
         return fit_rates(predictions, known, rates=rates, priors=run.info.priors, fitted_on=name)
     known = known or read_truth(run.manifest_path, predictions.schema)
@@ -196,7 +208,9 @@ def answers_page(model: Predictor[Any], predictions: Predictions, *, photos: Seq
     chosen = [predictions.ids[i] for i in order if predictions.errors[i] is None]
     thumbnails = {}
     with ThreadPoolExecutor() as pool:
-        for done, (photo_id, uri) in enumerate(zip(chosen, pool.map(_thumbnail, map(paths.get, chosen)), strict=True)):
+        for done, (photo_id, uri) in enumerate(
+            zip(chosen, pool.map(thumbnail_of, map(paths.get, chosen)), strict=True)
+        ):
             thumbnails[photo_id] = uri
             told("making thumbnails", done + 1, len(chosen))
     priors = {name: np.array([prior]) for name, prior in model.decision.priors.items()}
@@ -205,7 +219,7 @@ def answers_page(model: Predictor[Any], predictions: Predictions, *, photos: Seq
     return predictions_page(predictions, thumbnails if model.has_pictures else None, title=title, prior=shares)
 
 
-def _thumbnail(path: Path | None) -> str:
+def thumbnail_of(path: Path | None) -> str:
     """A data URI; "" where the photo vanished since it was predicted on."""
     try:
         return thumbnail_uri(decode(path.read_bytes())) if path else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from trifacet.closing import thumbnail_of
 from trifacet.core.ensemble import (
     ABOUT,
     TABLES,
@@ -23,7 +24,8 @@ from trifacet.core.ensemble import (
     open_member,
 )
 from trifacet.core.errors import error, first_few
-from trifacet.core.files import atomic_folder, sha256_file, write_json, write_text
+from trifacet.core.evaluation import Evaluation
+from trifacet.core.files import atomic_folder, read_json, sha256_file, write_json, write_text
 from trifacet.core.folds import OWN_RULE
 from trifacet.core.manifest import IS_PSEUDO, Manifest, merged_stamps, read_manifest, write_manifest
 from trifacet.core.predictions import (
@@ -41,6 +43,8 @@ from trifacet.core.truth import Truth, truth_of
 from trifacet.decision import N_FOLDS, Fit, fit_asked, fit_fold_rules
 from trifacet.ensembles.pool import Pool, answered, pooled
 from trifacet.ensembles.weights import Fitted, fit_weights, given_weights, nested
+from trifacet.report import evaluation_report
+from trifacet.report.material import photos_to_show
 from trifacet.scoring import evaluate
 
 NESTED = "each person was answered by weights that were fitted on other people"
@@ -68,6 +72,10 @@ def join(paths: Sequence[Path], out: Path, *, choice: Choice) -> Ensemble:
     """
     if len(paths) < 2:
         raise error("TRI104", "two runs or more are needed", got=f"{len(paths)}")
+    places = [path.resolve() for path in paths]
+    if twice := next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None):
+        do = "Name each once; --weights says how much each counts."
+        raise error("TRI104", "this run is named twice", where=str(twice), do=do)
     joined = _joined(_named([open_member(path) for path in paths]), out=out, choice=choice)
     with atomic_folder(out) as folder:
         _write(joined, folder)
@@ -89,6 +97,7 @@ class _Joined:
     made: Mapping[str, Predictions]
     manifest: Manifest
     fit: Fit
+    members: Mapping[str, Run | Ensemble]
 
 
 def _joined(members: Mapping[str, Run | Ensemble], *, out: Path, choice: Choice) -> _Joined:
@@ -112,7 +121,7 @@ def _joined(members: Mapping[str, Run | Ensemble], *, out: Path, choice: Choice)
     info = _info(members, weights, out=out, choice=choice)
     fit = _told(fitted, source) if fitted else None
     info = info.model_copy(update={"fit": fit, "n_photos": {name: len(table) for name, table in made.items()}})
-    return _Joined(info, made, first, choice.fit)
+    return _Joined(info, made, first, choice.fit, members)
 
 
 def _told(fitted: Fitted, source: str) -> WeightFit:
@@ -184,7 +193,7 @@ def _write(joined: _Joined, folder: Path) -> None:
     """The files of an ensemble; ensemble.json, last, makes the folder one."""
     info, truth = joined.info, truth_of(joined.manifest.where(~IS_PSEUDO))
     rule = _rule(info, joined.made, truth=truth, fit=joined.fit)
-    ensemble, scores = Ensemble(folder, info), {}
+    ensemble, scores = Ensemble(folder, info), dict[str, Evaluation]()
     for name, table in joined.made.items():
         own = (OWN_RULE,) * (name == rule.fitted_on == "oof" and joined.fit != "argmax")
         stamps = merged_stamps(table.stamps, (NESTED,) if info.fit and name != "test" else (), own)
@@ -192,12 +201,53 @@ def _write(joined: _Joined, folder: Path) -> None:
         told = Predictions(table.ids, table.probs, table.age_probs, table.errors, table.schema, about, rule, stamps)
         write_predictions(ensemble.predictions_path(name), told)
         nested_rule = _fold_rules(info, table, truth=truth, fit=joined.fit) if own else None
-        scores[name] = evaluate(told, truth, rule=nested_rule, seed=info.seed).as_json()
+        scores[name] = evaluate(told, truth, rule=nested_rule, seed=info.seed)
     write_manifest(ensemble.manifest_path, joined.manifest)
     write_text(folder / "schema.yaml", yaml.safe_dump(info.label_schema.model_dump(mode="json"), sort_keys=False))
     write_decision(ensemble.decision_path, rule)
-    write_json(ensemble.scores_path, scores)
+    write_json(ensemble.scores_path, {name: score.as_json() for name, score in scores.items()})
+    if scores:
+        write_text(ensemble.report_path, _report(joined, scores))
     write_json(folder / ABOUT, info.model_dump(mode="json"))
+
+
+def _report(joined: _Joined, scores: Mapping[str, Evaluation]) -> str:
+    """The page of an ensemble: its scores, those out of folds or else on test in detail, and what its members are."""
+    info, names = joined.info, {"val": "val", "test": "test", "oof": "held-out folds"}
+    shown = {words: scores[name] for name, words in names.items() if name in scores}
+    detailed = [name for name in names if name in scores][-1]
+    has_pictures = all(map(_shows_pictures, joined.members.values()))
+    ids = photos_to_show(scores[detailed])["photo_id"].to_list() if has_pictures else []
+    paths = dict(zip(joined.manifest.photo_ids, joined.manifest.paths, strict=True))
+    shares = {one.weight for one in info.members}
+    facts = {
+        "name": info.name,
+        "voting": info.voting,
+        "weights": f"fitted on {info.fit.fitted_on}" if info.fit else "given" if len(shares) > 1 else "all alike",
+        "members trained": f"{info.seconds / 60:.1f} minutes",
+        **({} if has_pictures else {"photos": "not shown, by report.pictures"}),
+        f"Members, share and macro F1 on {names[detailed]}": {
+            one.name: f"{one.weight:.3f}, {_macro_f1(member, detailed)}"
+            for one, member in zip(info.members, joined.members.values(), strict=True)
+        },
+        "Inputs": info.inputs,
+        "Versions": info.versions,
+    }
+    thumbnails = {one: thumbnail_of(paths[one]) for one in ids}
+    return evaluation_report(shown, title=info.name, run_info=facts, thumbnails=thumbnails)
+
+
+def _shows_pictures(member: Run | Ensemble) -> bool:
+    """Whether photos may stand in a report: as the recipes of all its runs have it."""
+    if isinstance(member, Run):
+        return member.info.recipe.report.pictures
+    return all(_shows_pictures(open_member(member.path / one.path)) for one in member.info.members)
+
+
+def _macro_f1(member: Run | Ensemble, table: str) -> str:
+    """A member's own macro F1 on a table, by its own rule; a dash where it has none."""
+    score = read_json(member.scores_path).get(table) if member.scores_path.is_file() else None
+    return f"{score['macro_f1']['value']:.3f}" if score and score["macro_f1"] else "-"
 
 
 def _fold_rules(info: EnsembleInfo, made: Predictions, *, truth: Truth, fit: Fit) -> FoldRules:

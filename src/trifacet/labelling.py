@@ -9,12 +9,13 @@ from typing import Any
 
 from trifacet.core.ensemble import Ensemble, fingerprint_of, open_member
 from trifacet.core.errors import error
-from trifacet.core.files import check_suffix, sha256_file
+from trifacet.core.files import sha256_file
 from trifacet.core.manifest import Manifest, write_manifest
 from trifacet.core.predictions import Predictions, read_predictions
 from trifacet.core.predictor import Predictor
 from trifacet.core.run import Run
 from trifacet.core.schema import require_same_schema
+from trifacet.core.tables import check_place
 from trifacet.data.pseudo import PseudoLabelled, check_asked, pseudo_label
 from trifacet.opening import Progress, open_data, quiet, require_train, telling
 from trifacet.prediction import Photo, predict_files
@@ -38,11 +39,14 @@ def pseudo(
     trained on. least, weight: see `pseudo_label`. What is asked is checked before any photo is looked at.
 
     Raises:
-        ConfigError: TRI100, TRI104. RunError: TRI400, TRI401, TRI409. PredictionsError: TRI301, TRI302.
+        ConfigError: TRI100, TRI104. RunError: TRI400, TRI401, TRI404, TRI409. PredictionsError: TRI301, TRI302.
     """
     if out:
-        check_suffix(Path(out), ".parquet", what="a manifest")
+        check_place(Path(out), ".parquet", kind="manifest", inputs=[model, photos, data])
     labelled = open_data(data, progress=progress)
+    if labelled.table["split"].is_null().all():
+        do = "Run `trifacet split` first: whom the model knows must not become val or test later."
+        raise error("TRI404", "the labelled manifest has no split", where="--data", do=do)
     check_asked(labelled.schema, least=least, weight=weight)
     model = Path(model)
     member = None if model.suffix == ".parquet" else _open_unseeing(model, labelled)

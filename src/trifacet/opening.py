@@ -258,7 +258,7 @@ def open_photos(data: Path, splits: Sequence[str], *, progress: Progress) -> Ask
         return Asked(photos, note=f"left out: {told_counts(listing.left_out)}" if listing.left_out else "")
     manifest = open_data(data)
     if splits:
-        _check_splits(manifest, splits, where=str(data))
+        check_splits(manifest, splits, where=str(data))
         manifest = manifest.split(*splits)
     hashes = manifest.table["sha256"].to_list()
     photos = [
@@ -271,7 +271,8 @@ def open_photos(data: Path, splits: Sequence[str], *, progress: Progress) -> Ask
     return Asked(photos, merged_stamps(about_split))
 
 
-def _check_splits(manifest: Manifest, splits: Sequence[str], *, where: str) -> None:
+def check_splits(manifest: Manifest, splits: Sequence[str], *, where: str) -> None:
+    """Refuses splits that the manifest has not. Raises ManifestError TRI205."""
     there = [name for name in SPLITS if (manifest.table["split"] == name).any()]
     for name in splits:
         if name not in there:

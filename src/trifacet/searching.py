@@ -99,6 +99,7 @@ def search(
         cut = settings.model_copy(update={"data": settings.data.model_copy(update={"crop": crop})})
         manifest = with_faces(manifest, cut, progress=progress)
     check(manifest, settings, start=None)
+    _check_backbones(info, axes, manifest=manifest)
     with atomic_folder(Path(out)) as folder:
         made = Search(folder, info)
         write_manifest(made.manifest_path, manifest)
@@ -279,6 +280,16 @@ def _check_axis(info: SearchInfo, axis: Axis) -> None:
             _resolved(info, {axis.key: text})
         except TrifacetError as problem:
             if any(line.strip().startswith(axis.key) for line in problem.what.splitlines()):
+                raise
+
+
+def _check_backbones(info: SearchInfo, axes: tuple[Axis, ...], *, manifest: Manifest) -> None:
+    """Refuses networks that do not exist, or whose weights cannot be had. Raises TRI100, TRI105, TRI403."""
+    for text in (choice for axis in axes if axis.key == "model.backbone" for choice in axis.choices):
+        try:
+            check(manifest, _resolved(info, {"model.backbone": text}).settings, start=None)
+        except TrifacetError as problem:
+            if problem.code != "TRI101":  # other values that it needs with it may come
                 raise
 
 

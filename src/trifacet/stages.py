@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trifacet.averaging import average_of
 from trifacet.choosing import open_recipe
-from trifacet.closing import answers_page, compared, decided, save_answers
+from trifacet.closing import answers_page, check_rule_place, compared, decided, save_answers
 from trifacet.core.config import Resolved
 from trifacet.core.ensemble import Ensemble, Voting
 from trifacet.core.evaluation import Evaluation
-from trifacet.core.files import check_suffix, write_text
+from trifacet.core.files import keep_inputs, write_text
 from trifacet.core.manifest import Manifest, merged_stamps, read_manifest, write_manifest
 from trifacet.core.predictions import DecisionRule, Predictions, chosen_rule, read_predictions, write_decision
 from trifacet.core.predictor import Predictor
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run
 from trifacet.core.schema import LabelSchema, require_same_schema
+from trifacet.core.tables import check_place
 from trifacet.data import ingest as ingest_room
 from trifacet.data import split as split_room
 from trifacet.data.archive import unpacked
@@ -79,7 +80,7 @@ def ingest(
     unpack: where archives are unpacked; by default beside the manifest, or the archive where none is written.
     """
     if out:
-        check_suffix(Path(out), ".parquet", what="a manifest")
+        check_place(Path(out), ".parquet", kind="manifest", inputs=sources)
         unpack = unpack or Path(out).parent
     opened = [unpacked(source, into=Path(unpack) if unpack else None, progress=progress) for source in sources]
     told = telling(progress, "looking at photos")
@@ -109,7 +110,7 @@ def split(
 ) -> Manifest:
     """A manifest to one with train, val and test (and folds), no person divided; written to `out` where given."""
     if out:
-        check_suffix(Path(out), ".parquet", what="a manifest")
+        check_place(Path(out), ".parquet", kind="manifest", inputs=[manifest])
     data = manifest if isinstance(manifest, Manifest) else read_manifest(Path(manifest))
     made = split_room.split(data, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak)
     if out:
@@ -120,7 +121,7 @@ def split(
 def faces(data: Manifest | Path | str, out: Path | str | None = None, *, progress: Progress = quiet) -> Manifest:
     """Photos to a manifest with the square around each face, for recipes with `data.crop: face`."""
     if out:
-        check_suffix(Path(out), ".parquet", what="a manifest")
+        check_place(Path(out), ".parquet", kind="manifest", inputs=[data])
     require_faces()
     made = find_faces(open_data(data, progress=progress), progress=telling(progress, "finding faces"))
     if out:
@@ -219,7 +220,9 @@ def predict(
     tell: is called with what a person should know of files that were left out.
     """
     if out:
-        check_suffix(Path(out), ".parquet", ".csv", what="predictions")
+        check_place(Path(out), ".parquet", ".csv", kind="predictions", inputs=[data])
+    if page:
+        keep_inputs(Path(page), data)
     require_train()
     from trifacet.committee import Committee
     from trifacet.learn.predictor import Model, load_model
@@ -257,6 +260,8 @@ def decide(
     rates: the rule instead under which classes are answered as often as they occur: by these shares of an attribute's
     classes, by the labels where an attribute is not named ({}: all). With rates, `on` needs no truth.
     """
+    if out:
+        check_rule_place(Path(out))
     rule = decided(Path(model_path), on=on, truth=truth, rates=rates)
     if out:
         write_decision(Path(out), rule)
@@ -283,7 +288,7 @@ def ensemble(
 
 def combine(predictions: Sequence[Path | str], out: Path | str) -> Predictions:
     """Predictions of parts of the task, one file or several each, to predictions of the whole, written to `out`."""
-    check_suffix(Path(out), ".parquet", ".csv", what="predictions")
+    check_place(Path(out), ".parquet", ".csv", kind="predictions", inputs=predictions)
     made = combined({str(path): read_predictions(path) for path in predictions})
     save_answers(Path(out), made)
     return made
@@ -301,6 +306,8 @@ def evaluate(
 ) -> Evaluation:
     """Predictions or a submission against a manifest or a CSV of labels; a report page on request."""
     told, true = Path(predictions), Path(truth)
+    if report:
+        keep_inputs(Path(report), told, true)
     scored, known = read_pair(told, true, schema=schema)
     evaluation = score(scored, known, rule=rule, by_row=by_row, subset=subset)
     if report:
@@ -326,6 +333,7 @@ def submit(
 ) -> Submission:
     """Predictions to a submission CSV in the order of `info`, every row answered."""
     refuse_leak(Path(out))
+    keep_inputs(Path(out), predictions, info)
     made = submission(read_predictions(Path(predictions)), Path(info), rule=rule, fill=fill)
     write_submission(Path(out), made)
     return made

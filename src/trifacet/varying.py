@@ -80,7 +80,7 @@ def new_variants(
 
     manifest: in folds, where there are `n_folds`. inputs: what each network starts from (`start_inputs`).
     """
-    ready = _ready(networks, one_fold(manifest, 0) if n_folds else manifest, start=start_of(inputs))
+    ready = ready_together(networks, one_fold(manifest, 0) if n_folds else manifest, start=start_of(inputs))
     drawn = secrets.randbelow(2**31)
     seeds = [drawn if one.settings.train.seed == "random" else one.settings.train.seed for one in networks.values()]
     info = VariantsInfo(
@@ -99,7 +99,7 @@ def new_variants(
     return Variants(out, info)
 
 
-def _ready(
+def ready_together(
     networks: Mapping[str, Resolved[Recipe]], manifest: Manifest, *, start: Callable[[Net], None] | None
 ) -> Manifest:
     """The manifest as the first of them is trained on it; all of them can be, and answer the same labels.
@@ -177,4 +177,5 @@ def _folded(variants: Variants, *, told: Told) -> list[Path]:
 
 
 def _label(info: VariantsInfo, i: int) -> str:
-    return f"{i + 1}/{len(info.names)}"
+    name = info.names[i]
+    return f"{i + 1}/{len(info.names)}" + f" {name}" * ("=" not in name)

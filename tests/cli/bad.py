@@ -36,6 +36,7 @@ def write_bad(root: Path) -> None:
     _write_runs(root)
     _write_predictions(root)
     (root / "typos.yaml").write_text("model:\n  backbon: baseline_cnn\noptim:\n  name: adamm\ntrain:\n  epochs: many\n")
+    pl.DataFrame({"photo": ["1.jpg"], "worth": [3]}).write_parquet(root / "own.parquet")
     (root / "broken.yaml").write_text("model: [\n")
 
 

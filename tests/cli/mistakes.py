@@ -481,7 +481,7 @@ CASES = {
     "a search in a place that is taken": Case(
         "search --data ROOT/good --out ROOT/finished --over optim.lr=1e-4..1e-3",
         6,
-        "TRI402 ROOT/finished: this place is taken. Choose another --out, or use --name, which numbers runs by itself; "
+        "TRI402 ROOT/finished: this place is taken. Choose another --out (`train --name` numbers runs by itself); "
         "nothing is ever overwritten.",
     ),
     "no search to go on with": Case(
@@ -504,7 +504,71 @@ CASES = {
     "old weights to a place that is taken": Case(
         "import-weights ROOT/best.pth --out ROOT/finished",
         6,
-        "TRI402 ROOT/finished: this place is taken. Choose another --out, or use --name, which numbers runs by itself; "
+        "TRI402 ROOT/finished: this place is taken. Choose another --out (`train --name` numbers runs by itself); "
         "nothing is ever overwritten.",
+    ),
+    "a split into the manifest it is of": Case(
+        "split ROOT/truth.parquet --out ROOT/truth.parquet",
+        3,
+        "TRI104 --out: the output is the input, got 'ROOT/truth.parquet'. Name another file: what is read is never "
+        "replaced.",
+    ),
+    "answers over a manifest": Case(
+        "predict ROOT/finished ROOT/eval --out ROOT/truth.parquet",
+        3,
+        "TRI104 --out: predictions would replace another thing, got manifest: 'ROOT/truth.parquet'. Name another file, "
+        "or delete that one first.",
+    ),
+    "a manifest over a table of one's own": Case(
+        "ingest ROOT/good --out ROOT/own.parquet",
+        3,
+        "TRI104 --out: manifest would replace another thing, got a file that is none of trifacet's: "
+        "'ROOT/own.parquet'. Name another file, or delete that one first.",
+    ),
+    "a submission over its list of photos": Case(
+        "submit ROOT/p.parquet --info ROOT/eval/info.csv --out ROOT/eval/info.csv",
+        3,
+        "TRI104 --out: the output is the input, got 'ROOT/eval/info.csv'. Name another file: what is read is never "
+        "replaced.",
+    ),
+    "a rule over something else": Case(
+        "decide ROOT/finished --out ROOT/finished/run.json",
+        3,
+        "TRI104 --out: a rule would replace another thing, got 'ROOT/finished/run.json'. Name another file, or delete "
+        "that one first.",
+    ),
+    "a rule by labels that are to be filled in": Case(
+        "decide ROOT/finished --on ROOT/p.parquet --truth ROOT/eval/info.csv --out ROOT/rule.json",
+        3,
+        "TRI104 --truth: a rule needs true labels, got the truth's ans is 0 in all 4 rows: a file to be filled in, not "
+        "labels? See --help.",
+    ),
+    "pseudo-labels for what has no split": Case(
+        "pseudo ROOT/p.parquet ROOT/eval --data ROOT/truth.parquet --out ROOT/more.parquet",
+        6,
+        "TRI404 --data: the labelled manifest has no split. Run `trifacet split` first: whom the model knows must not "
+        "become val or test later.",
+    ),
+    "what follows a queue on a split that is none": Case(
+        "queue ROOT/q --data ROOT/good --then predict --data ROOT/truth.parquet --split tset",
+        4,
+        "TRI205 ROOT/truth.parquet: no split 'tset'; the manifest is not split. Run `trifacet split` first.",
+    ),
+    "two settings that vary": Case(
+        "train --data ROOT/good --out ROOT/run --each optim.lr=1e-3|1e-4 --each train.seed=0|1",
+        3,
+        "TRI104 --each: one setting varies, not several, got optim.lr=1e-3|1e-4; train.seed=0|1. Name the networks in "
+        "a recipe, each with its settings: docs/how-to/ensembles.md.",
+    ),
+    "one run twice in an ensemble": Case(
+        "ensemble ROOT/finished ROOT/finished --out ROOT/run",
+        3,
+        "TRI104 ROOT/finished: this run is named twice. Name each once; --weights says how much each counts.",
+    ),
+    "a network that the recipe has not": Case(
+        "train strong --data ROOT/good --out ROOT/run --set frosen.train.epochs=1",
+        3,
+        "TRI101 --set: 'frosen' is no network of this recipe and no section, got frosen.train.epochs=1. Did you mean "
+        "'frozen'?",
     ),
 }

@@ -61,6 +61,10 @@ def test_weights_that_the_hub_does_not_give_are_never_replaced_by_random_ones(ba
         pytest.param("train.device=tpux", "TRI104 train.device: this device cannot be used, got 'tpux'", id="device"),
         pytest.param("loss.weights={msak: 1}", "TRI100 loss.weights: no attribute 'msak'. Did you mean", id="weights"),
         pytest.param("loss.teachers=[nobody]", "TRI400 nobody", id="teachers"),
+        pytest.param("optim.args={betaz: [0.9, 0.9]}", "TRI101 optim.args: 'adamw' does not take these", id="args"),
+        pytest.param(
+            "loss.weights={mask: 0, gender: 0, age: 0}", "TRI101 loss.weights: every weight is 0: nothing", id="zeros"
+        ),
     ],
 )
 @pytest.mark.parametrize("is_dry", [False, True])

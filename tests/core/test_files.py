@@ -207,7 +207,7 @@ def test_a_folder_that_is_taken_is_left_alone_and_an_empty_one_is_filled(tmp_pat
     with pytest.raises(RunError) as told, atomic_folder(tmp_path / "empty"):
         raise AssertionError("never reached")
     assert str(told.value) == (
-        f"TRI402 {tmp_path}/empty: this place is taken. Choose another --out, or use --name, which numbers runs by "
-        "itself; nothing is ever overwritten."
+        f"TRI402 {tmp_path}/empty: this place is taken. Choose another --out (`train --name` numbers "
+        "runs by itself); nothing is ever overwritten."
     )
     assert [p.name for p in tmp_path.iterdir()] == ["empty"]

@@ -242,7 +242,7 @@ def test_what_does_not_go_with_folds_is_told(root: Path, tmp_path: Path, words: 
 
 def test_folds_where_one_run_is_needed_are_told(root: Path, tmp_path: Path) -> None:
     said = trifacet("average", root / "run", "--out", tmp_path / "mean")
-    told = f"TRI400 {root / 'run'}: this is an ensemble, or folds, and not one run. Name one of its runs.\n"
+    told = f"TRI400 {root / 'run'}: several runs that answer together, and one is wanted here. Name one of its runs.\n"
     assert said.err == told
 
 

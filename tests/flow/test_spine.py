@@ -293,8 +293,8 @@ def test_a_second_run_in_the_same_place_is_refused_and_changes_nothing(way: Way)
     said = trifacet("train", "--data", way.root / "manifest.parquet", "--out", way.root / "run", *TINY)
     assert said.status == 6
     assert said.err.splitlines()[0] == (
-        f"TRI402 {way.root}/run: this place is taken. Choose another --out, or use --name, which numbers runs by "
-        "itself; nothing is ever overwritten."
+        f"TRI402 {way.root}/run: this place is taken. Choose another --out (`train --name` numbers "
+        "runs by itself); nothing is ever overwritten."
     )
     assert hashes(way.root / "run") == before
 

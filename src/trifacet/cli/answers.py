@@ -112,7 +112,7 @@ def predict(
     runs = _runs(models[:-1] or models if models else [])
     data = photos_at(models[-1] if models and len(models) > 1 else None)
     out = out or official.place(official.OUTPUT, PREDICTIONS) or Path(PREDICTIONS)
-    check_form(form, out)
+    check_form(form, out, inputs=[data])
     rule = open_rule(decision)
     require_train()
     from trifacet.learn.predictor import load_model
@@ -174,14 +174,14 @@ def refuse_tta(text: str) -> None:
         render.warn(warning)
 
 
-def check_form(form: str, out: Path) -> None:
-    """Refuses a form that is none, and a file that does not end as its form asks. Raises ConfigError TRI100, TRI104."""
+def check_form(form: str, out: Path, *, inputs: Sequence[Path] = ()) -> None:
+    """Refuses a form that is none, and a place that does not fit it or is taken. Raises ConfigError TRI100, TRI104."""
     from trifacet.core.errors import pick
-    from trifacet.core.files import check_suffix
+    from trifacet.core.tables import check_place
     from trifacet.submission import refuse_leak
 
     endings = pick({"answers": (".parquet", ".csv"), "probabilities": (".csv",)}, form, what="form", where="--form")
-    check_suffix(out, *endings, what="predictions" if form == "answers" else "probabilities")
+    check_place(out, *endings, kind="predictions" if form == "answers" else "probabilities", inputs=inputs)
     refuse_leak(out)
 
 

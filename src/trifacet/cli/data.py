@@ -121,7 +121,7 @@ def split(
     val: Annotated[float, typer.Option(help="Share of the photos for validation.")] = 0.2,
     test: Annotated[float, typer.Option(help="Share of the photos kept for the last score.")] = 0.0,
     folds: Annotated[int | None, typer.Option(help="Also number this many folds over train and val.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed, another split.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 0,
     allow_leak: Annotated[
         bool,
         typer.Option(

@@ -28,7 +28,7 @@ def ensemble(
     voting: Annotated[
         str, typer.Option(metavar="soft|hard", help="Mean of probabilities, or votes; ties by probability.")
     ] = "soft",
-    seed: Annotated[int, typer.Option(help="Of the folds of people that weights are fitted on.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the folds of people that weights are fitted on.")] = 0,
 ) -> None:
     """Finished runs to an ensemble: a folder that predict, decide and compare take wherever they take a run.
 
@@ -70,7 +70,7 @@ def combine(
 def average(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN [RUN ...]", help="A run that kept its last epochs, or runs of one network."),
+        typer.Argument(metavar="RUN ...", help="A run that kept its last epochs, or runs of one network."),
     ],
     out: Annotated[Path, typer.Option("--out", help="The new run's folder.")],
     last: Annotated[int | None, typer.Option(min=2, help="How many of the kept epochs; default all.")] = None,
@@ -130,10 +130,11 @@ def pseudo(
     with render.bars() as bars:
         made = labelling.pseudo(model, photos, data=data, out=out, least=asked, weight=weight, progress=bars.told)
     n_taken, n_left = sum(made.taken.values()), sum(made.left.values())
-    rows = [*made.taken.items(), *((f"[dim]left: {why}[/]", n) for why, n in made.left.items())]
+    rows = [*made.taken.items(), *((f"left: {why}", n) for why, n in made.left.items())]
     render.show(f"{out}: {n_taken:,} photos taken, {n_left:,} left", ("", "#photos"), [(w, f"{n:,}") for w, n in rows])
     if not n_taken:
         render.warn("not one photo was taken; lower --at-least, or take a surer model")
+        return
     render.say(f"next: trifacet train --data {out}")
 
 

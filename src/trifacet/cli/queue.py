@@ -88,7 +88,9 @@ def _job(job: Job, *words: object) -> list[str]:
 
 
 def _after(then: str) -> tuple[Step, ...]:
-    """What --then asks for, its options checked now and not after a night's training. Raises ConfigError TRI104."""
+    """What --then asks for, checked now and not after a night's training. Raises ConfigError TRI104; TRI202, TRI205."""
+    from trifacet.opening import check_splits, open_data
+
     if not then:
         return ()
     what, *words = shlex.split(then)
@@ -105,9 +107,11 @@ def _after(then: str) -> tuple[Step, ...]:
         what, do = "answers about the photos of one --data, with each run alone", "Leave it out."
         raise error("TRI104", what, where="--then predict", got=f"'{more[0]}' as well", do=do)
     answers.photos_at(data)
+    if given["split"]:
+        check_splits(open_data(data), given["split"], where=str(data))
     name = "predictions.csv" if given["form"] == "probabilities" else answers.PREDICTIONS
     answers.refuse_tta(given["tta"])
-    answers.check_form(given["form"], Path(name))
+    answers.check_form(given["form"], Path("JOB") / name)
     answers.open_rule(given["decision"])
     return (lambda job: _job(job, "predict", job.run, data, "--out", job.folder / name, *rest),)
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def search(
     recipe: RecipeName = None,
-    data: Annotated[Path | None, typer.Option(help="A split manifest, or a folder of labelled photos.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A manifest or labelled photos; without a split 20 % of the people are val.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The search's folder; it must be new.")] = None,
     over: Annotated[
         list[str] | None,
@@ -32,7 +34,9 @@ def search(
     ] = None,
     policies: Annotated[bool, typer.Option("--policies", help="Search policies of augmentation instead.")] = False,
     trials: Annotated[int | None, typer.Option(help="How many, the recipe as it is among them. Default: 20.")] = None,
-    timeout: Annotated[float | None, typer.Option(metavar="MINUTES", help="Begin no trial after this time.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="MINUTES", min=0, help="Begin no trial after this time.")
+    ] = None,
     sets: Sets = None,
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn; the recipe's own seed is the same in all.")] = 0,
     keep_all: Annotated[

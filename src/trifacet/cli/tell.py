@@ -9,6 +9,7 @@ from trifacet.cli import official
 
 if TYPE_CHECKING:
     from trifacet.core.ensemble import Ensemble
+    from trifacet.core.manifest import Manifest
     from trifacet.core.run import Run
 
 
@@ -23,6 +24,20 @@ def tell(run: Run | Ensemble, *, is_profiled: bool = False) -> None:
         tell_folds(run)
     else:
         tell_ensemble(run)
+
+
+def tell_split(manifest: Manifest) -> None:
+    """Says how data without a split were divided."""
+    from trifacet.cli import render
+
+    parts = {name: manifest.split(name) for name in ("train", "val")}
+    counts = [
+        f"{name} {len(rows):,} photos" + ("" if rows.n_persons is None else f" of {rows.n_persons:,} people")
+        for name, rows in parts.items()
+    ]
+    render.warn(
+        f"the data had no split, so they were divided here: {', '.join(counts)}; `trifacet split` gives control"
+    )
 
 
 def tell_run(run: Run, *, is_profiled: bool = False) -> None:
@@ -126,6 +141,8 @@ def tell_ensemble(made: Ensemble) -> None:
     _tell_scores(made)
     for note in (*made.info.stamps, *made.info.notes):
         render.warn(note)
+    if made.report_path.is_file():
+        render.say(f"report: [bold]{made.report_path}[/]")
     render.say(f"next: trifacet predict {made.path} PHOTOS --out answers.parquet")
 
 

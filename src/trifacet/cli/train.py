@@ -13,6 +13,7 @@ from trifacet.cli import official
 from trifacet.core.errors import TrifacetError, error
 
 if TYPE_CHECKING:
+    from trifacet.choosing import Networks
     from trifacet.core.config import Resolved
     from trifacet.core.ensemble import Ensemble
     from trifacet.core.manifest import Manifest
@@ -35,7 +36,8 @@ KeepVal = Annotated[
     bool, typer.Option("--keep-val", help="With --folds: leave val out, so that the folds may teach a run with it.")
 ]
 Each = Annotated[
-    str, typer.Option(metavar="KEY=A|B|...", help="A network for each value of a setting; all answer together.")
+    list[str] | None,
+    typer.Option(metavar="KEY=A|B|...", help="A network for each value of a setting; all answer together."),
 ]
 Dry = Annotated[
     bool, typer.Option("--dry-run", help="One batch: shapes, loss, and a picture of what the network sees.")
@@ -53,7 +55,7 @@ def train(
     resume: Resume = None,
     folds: Folds = None,
     keep_val: KeepVal = False,
-    each: Each = "",
+    each: Each = None,
     is_dry: Dry = False,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time and the memory went.")] = False,
     no_pictures: NoPictures = False,
@@ -66,8 +68,9 @@ def train(
     from trifacet import stages, varying
     from trifacet.choosing import open_recipes
     from trifacet.cli import render
-    from trifacet.cli.tell import tell
+    from trifacet.cli.tell import tell, tell_split
     from trifacet.core.run import open_run
+    from trifacet.data.split import in_folds, one_fold
     from trifacet.opening import open_data, require_train
 
     require_train()  # before a folder of photos is ingested for nothing
@@ -80,7 +83,7 @@ def train(
     if (data := data or official.place(official.TRAIN)) is None:
         raise _no_data(recipe)
     changes = [*(sets or []), *["report.pictures=false"] * no_pictures]
-    networks = open_recipes(recipe or "quick", changes, each=each)
+    networks = open_recipes(recipe or "quick", changes, each=_one_each(each or []))
     _require_together(folds=folds, n_networks=len(networks), keep_val=keep_val, profile=profile)
     place = _place(out, name=name, recipe=recipe or "quick")
     if init:
@@ -88,12 +91,11 @@ def train(
     with render.bars(is_logged=True) as bars:
         found = open_data(data, progress=bars.told)
     if is_dry:
-        for i, (network, one) in enumerate(networks.items()):
-            _tell_dry_run(stages.dry_run(one, found, init=init), one, path=_picture(out, i), network=network)
+        shown = one_fold(in_folds(found, folds, keep_val=keep_val), 0) if folds else found
+        _dry_run(networks, shown, init=init, picture=out or Path("dry-run.png"))
         return
     if not folds and found.table["split"].is_null().all():
-        found = stages.split(found)
-        _tell_split(found)
+        tell_split(found := stages.split(found))
     with _resumable(place), render.bars(is_logged=True) as bars:
         live = {"data": found, "out": place, "init": init, "progress": bars.told, "on_tick": bars.ticked}
         if len(networks) > 1:
@@ -103,6 +105,14 @@ def train(
         else:
             made = stages.train(networks[""], profile=profile, **live)
     tell(made, is_profiled=profile)
+
+
+def _one_each(each: Sequence[str]) -> str:
+    """The one setting that varies, "" where none does. Raises ConfigError TRI104, several."""
+    if len(each) > 1:
+        do = "Name the networks in a recipe, each with its settings: docs/how-to/ensembles.md."
+        raise error("TRI104", "one setting varies, not several", where="--each", got="; ".join(each), do=do)
+    return "".join(each)
 
 
 def _gone_on(run: Path, others: Sequence[object], *, profile: bool) -> Run | Ensemble:
@@ -142,7 +152,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="A new folder for all that the demo makes.")] = Path("demo"),
     recipe: Annotated[str, typer.Option(metavar="RECIPE", help="`instant` or `quick`.")] = "instant",
     people: Annotated[int, typer.Option(min=20, help="People drawn to train on, and as many to answer about.")] = 300,
-    seed: Annotated[int, typer.Option(help="Another seed, other people.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 0,
 ) -> None:
     """Draw faces, train on them, answer for people never seen, score and submit. No download, a few minutes."""
     from trifacet import demonstration
@@ -193,24 +203,16 @@ def _resumable(run: Path) -> Iterator[None]:
         raise
 
 
-def _tell_split(manifest: Manifest) -> None:
-    """Says how data without a split were divided."""
-    from trifacet.cli import render
+def _dry_run(networks: Networks, data: Manifest, *, init: Path | None, picture: Path) -> None:
+    """One batch of each network, where all can be trained on these photos."""
+    from trifacet import stages, varying
+    from trifacet.several import start_inputs, start_of
 
-    parts = {name: manifest.split(name) for name in ("train", "val")}
-    counts = [
-        f"{name} {len(rows):,} photos" + ("" if rows.n_persons is None else f" of {rows.n_persons:,} people")
-        for name, rows in parts.items()
-    ]
-    render.warn(
-        f"the data had no split, so they were divided here: {', '.join(counts)}; `trifacet split` gives control"
-    )
-
-
-def _picture(out: Path | None, i: int) -> Path:
-    """Where the picture of the network `i` (from 0) is put."""
-    picture = out or Path("dry-run.png")
-    return picture.with_name(f"{picture.name.removesuffix('.png')}{f'-{i + 1}' * (i > 0)}.png")
+    if len(networks) > 1:
+        varying.ready_together(networks, data, start=start_of(start_inputs(init)))
+    for i, (name, one) in enumerate(networks.items()):
+        place = picture.with_name(f"{picture.name.removesuffix('.png')}{f'-{i + 1}' * (i > 0)}.png")
+        _tell_dry_run(stages.dry_run(one, data, init=init), one, path=place, network=name)
 
 
 def _tell_dry_run(dry: DryRun, recipe: Resolved[Recipe], *, path: Path, network: str) -> None:

@@ -133,6 +133,14 @@ def check_suffix(path: Path, *suffixes: str, what: str) -> None:
         raise error("TRI104", f"{what} must end in {' or '.join(suffixes)}", where="--out", got=f"'{path}'", do=do)
 
 
+def keep_inputs(path: Path, *inputs: object) -> None:
+    """Refuses an output that would replace what it is made from; only paths count. Raises ConfigError TRI104."""
+    for given in inputs:
+        if isinstance(given, str | Path) and path.is_file() and Path(given).is_file() and path.samefile(given):
+            do = "Name another file: what is read is never replaced."
+            raise error("TRI104", "the output is the input", where="--out", got=f"'{path}'", do=do)
+
+
 def new_file_mode() -> int:
     """The permissions that `open` would give a new file; `mkstemp` gives its own to the owner alone."""
     mask = os.umask(0o022)

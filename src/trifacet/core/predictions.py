@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from trifacet.core.errors import error, first_few
+from trifacet.core.errors import TrifacetError, error, first_few
 from trifacet.core.files import read_json, write_json
 from trifacet.core.schema import MISSING, FloatArray, IntArray, LabelSchema, answer_columns, require_same_schema
 from trifacet.core.tables import Provenance, TableKind, by_parts, read_block, read_parts, read_table, write_table
@@ -92,8 +92,8 @@ def read_decision(path: Path | str) -> DecisionRule:
         raise error("TRI300", "no decision rule here", where=str(path), do=do)
     try:
         return DecisionRule.model_validate(read_json(path, code="TRI300"))
-    except ValueError as problem:
-        got = " ".join(str(problem).split())
+    except (ValueError, TrifacetError) as problem:
+        got = problem.what if isinstance(problem, TrifacetError) else " ".join(str(problem).split())
         raise error("TRI300", "not a decision rule", where=str(path), got=got, do=do) from None
 
 

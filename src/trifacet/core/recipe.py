@@ -152,6 +152,8 @@ class ScheduleSection(Section):
             raise ValueError("schedule.cycle_warmup must be shorter than schedule.cycle_epochs")
         if self.name == "multi_step" and not self.milestones:
             raise ValueError("schedule.milestones are needed for multi_step")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError("schedule.milestones must rise, [10, 20]")
         return self
 
 

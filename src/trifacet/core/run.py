@@ -208,7 +208,7 @@ def open_run(path: Path | str) -> Run:
         do = f"Go on with `trifacet train --resume {path}`, or name one of its {kind}."
         raise error("TRI401", f"these are {kind}, and not all of them are trained", where=str(path), do=do)
     if (path / "ensemble.json").is_file():
-        what, do = "this is an ensemble, or folds, and not one run", "Name one of its runs."
+        what, do = "several runs that answer together, and one is wanted here", "Name one of its runs."
         raise error("TRI400", what, where=str(path), do=do)
     if not about.is_file():
         raise error("TRI400", "no run here (a run directory holds run.json)", where=str(path))

@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from trifacet.core.errors import error, first_few
-from trifacet.core.files import sha256_file, write_bytes
+from trifacet.core.files import check_suffix, keep_inputs, sha256_file, write_bytes
 from trifacet.core.schema import LabelSchema
 
 METADATA_KEY = "trifacet"
@@ -52,6 +52,25 @@ class TableKind:
     format: int
     columns: Mapping[str, pl.DataType]
     migrations: Mapping[int, Callable[[pl.DataFrame], pl.DataFrame]]
+
+
+def check_place(path: Path, *suffixes: str, kind: str, inputs: Sequence[object] = ()) -> None:
+    """Refuses a place for a table of this kind that ends otherwise, or that holds an input or a file of another kind.
+
+    Raises:
+        ConfigError: TRI104.
+    """
+    check_suffix(path, *suffixes, what=kind if kind.endswith("s") else f"a {kind}")
+    keep_inputs(path, *inputs)
+    if path.suffix.lower() != ".parquet" or not path.is_file():
+        return
+    try:
+        there = str(json.loads(pl.read_parquet_metadata(path)[METADATA_KEY])["kind"])
+    except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError):
+        there = "a file that is none of trifacet's"
+    if there != kind:
+        do = "Name another file, or delete that one first."
+        raise error("TRI104", f"{kind} would replace another thing", where="--out", got=f"{there}: '{path}'", do=do)
 
 
 def write_table(path: Path | str, table: pl.DataFrame, *, provenance: Provenance) -> None:

@@ -17,6 +17,7 @@ from trifacet.core.schema import MISSING, Attribute, FloatArray, IntArray, Label
 
 PERSON_COLUMNS, YEARS_COLUMN = ("person_id", "person"), "age_years"
 EXTRA = "x_"  # what columns begin with that no label is read from
+UNFILLED = "a file to be filled in, not labels?"
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +200,7 @@ def _doubts(table: pl.DataFrame, schema: LabelSchema) -> tuple[str, ...]:
     doubts = []
     if ANSWER_COLUMN in table.columns and table.height > 1 and table[ANSWER_COLUMN].n_unique() == 1:
         value = table[ANSWER_COLUMN][0]
-        doubts.append(f"the truth's ans is {value} in all {table.height:,} rows: a file to be filled in, not labels?")
+        doubts.append(f"the truth's ans is {value} in all {table.height:,} rows: {UNFILLED}")
     silent = [a.name for a in schema.attributes if not {*_columns(a)} & {*table.columns}]
     unused = _unused(table, schema)
     if silent and unused and ANSWER_COLUMN not in table.columns:

@@ -25,7 +25,7 @@ def check_tta(text: str) -> str:
         return text
     if (found := re.fullmatch(r"random:(\d{1,6})", text)) and 1 <= int(found[1]) <= LARGEST_K:
         return text
-    near = nearest(text, list(TTA))
+    near = None if text.startswith("random:") else nearest(text, list(TTA))
     hint = f" Did you mean '{near}'?" if near else ""
     raise ValueError(
         f"must be {', '.join(list(TTA)[:-1])} or {list(TTA)[-1]} (K 1 to {LARGEST_K}), got '{text}'.{hint}"

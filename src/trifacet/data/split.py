@@ -126,12 +126,17 @@ def in_folds(manifest: Manifest, n_folds: int, *, keep_val: bool = False) -> Man
     if there and (there != n_folds or rest.table["fold"].null_count()):
         do = f"Ask for {there}, or divide the photos anew: `trifacet split --folds {n_folds}`."
         raise error("TRI250", f"the manifest has {there} folds, not {n_folds}", where="--folds", do=do)
-    for i, attribute in enumerate(rest.schema.attributes):
-        for number, name in enumerate(attribute.classes):
-            groups = {group for group, has in zip(rest.groups, rest.classes[:, i] == number, strict=True) if has}
-            if 0 < len(groups) < n_folds:
-                what = f"{n_folds} folds, but '{name}' of {attribute.name} has {_count(groups)}"
-                raise error("TRI250", what, where="--folds", do="Take fewer folds, or leave that class out.")
+    groups = np.array(rest.groups, dtype=object)
+    by_class = {
+        f"'{name}' of {attribute.name}": set(groups[column == number].tolist())
+        for attribute, column in zip(rest.schema.attributes, rest.classes.T, strict=True)
+        for number, name in enumerate(attribute.classes)
+    }
+    least = min(filter(None, by_class.values()), key=len, default=set())
+    if 0 < len(least) < n_folds:
+        what = f"{n_folds} folds, but {next(n for n, has in by_class.items() if has is least)} has {_count(least)}"
+        do = f"Take {len(least)} folds or fewer, or leave that class out."
+        raise error("TRI250", what, where="--folds", do=do)
     if not there:
         rest = split(rest, val=0, folds=n_folds)
     told = [MAY_HAVE_SEEN] * bool(len(others.where(IS_PSEUDO)))

@@ -89,5 +89,6 @@ def _require_same_photos(first: Predictions, other: Predictions, *, names: tuple
     got = "; ".join(f"only in {name}: {first_few(few, 3)}" for name, few in sides.items() if few)
     strange, known = (sides[names[1]], sides[names[0]]) if sides[names[1]] else (sides[names[0]], sorted(theirs))
     near = nearest(strange[0], (known or sorted(ours))[:N_SEARCHED])
-    hint = f" ('{strange[0]}' is nearest to '{near}')" if near else ""
+    is_like = near and (near.endswith(strange[0]) or strange[0].endswith(near))  # under another folder
+    hint = f" ('{strange[0]}' is nearest to '{near}')" if is_like else ""
     raise error("TRI340", "members speak of other photos", where=names[1], got=f"{got}{hint}")

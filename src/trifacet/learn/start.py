@@ -15,6 +15,7 @@ from trifacet.learn.device import choose_device
 from trifacet.learn.losses import Loss, make_loss
 from trifacet.learn.mixing import make_mixing
 from trifacet.learn.models import Net, build_net
+from trifacet.learn.optimizers import make_optimizer
 from trifacet.learn.phases import Data, epoch_examples, make_data, training_schema
 
 
@@ -51,8 +52,11 @@ def check_training(manifest: Manifest, recipe: Recipe, *, init: Callable[[Net], 
         ConfigError: TRI100, TRI101, TRI104, TRI105. RunError: TRI403.
     """
     choose_device(recipe.train.device)
+    if not any(recipe.loss.weights.get(name, 1.0) for name in manifest.schema.names):
+        raise error("TRI101", "every weight is 0: nothing would be learned", where="loss.weights")
     cpu, schema = torch.device("cpu"), manifest.schema
-    starting_net(schema, recipe, init=init, device=cpu)
+    net = starting_net(schema, recipe, init=init, device=cpu)
+    make_optimizer([(net, recipe.optim.lr)], recipe.optim)
     data = make_data(manifest, np.empty((0, 1, 1, 3), dtype=np.uint8), device=cpu, recipe=recipe)
     starting_loss(schema, data, recipe=recipe)
     mixing = make_mixing(recipe.augment, schema, classes=data.labels_of(data.train_rows).classes.numpy())
