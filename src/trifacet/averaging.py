@@ -26,7 +26,7 @@ def average_of(paths: Sequence[Path], out: Path, *, last: int | None, is_greedy:
     from trifacet.learn.predictor import geometry_of
 
     runs = [open_finished_run(path) for path in paths]
-    source, members = runs[0], _members(runs, last=last)
+    source, members = runs[0], _members(runs, last=last, is_greedy=is_greedy)
     with atomic_folder(out) as part:
         run = _new(source, part, name=out.name, members=members)
         manifest = open_data(run.manifest_path)
@@ -41,7 +41,7 @@ def average_of(paths: Sequence[Path], out: Path, *, last: int | None, is_greedy:
     return replace(run, path=out)
 
 
-def _members(runs: Sequence[Run], *, last: int | None) -> list[Path]:
+def _members(runs: Sequence[Run], *, last: int | None, is_greedy: bool) -> list[Path]:
     if len(runs) > 1:
         if last is not None:
             raise error("TRI104", "the last epochs of one run are averaged, not of several", where="--last")
@@ -55,8 +55,8 @@ def _members(runs: Sequence[Run], *, last: int | None) -> list[Path]:
                 raise error("TRI423", "this run sees photos cut another way", where=str(other.path))
             if other.info.inputs["manifest"] != first.info.inputs["manifest"]:
                 raise error("TRI423", "this run was trained on other photos or another split", where=str(other.path))
-            if _start(other) != _start(first):
-                do = "Begin runs by --init of one, or with one train.seed; `trifacet ensemble` joins what these answer."
+            if _start(other) != _start(first) and not is_greedy:  # greedy leaves out what does harm
+                do = "Begin both by --init of one run, or take --greedy; `trifacet ensemble` joins what they answer."
                 raise error("TRI423", "this run began from other weights", where=str(other.path), do=do)
         return [run.weights_path("best") for run in runs]
     kept = sorted(runs[0].epochs_dir.glob("epoch_*.safetensors"))

@@ -66,7 +66,7 @@ def test_weights_that_do_not_fit_together_or_are_damaged_are_named(runs: Path, t
     (other / "run.json").write_text(json.dumps(about))
     said = trifacet("average", runs / "a", other, "--out", tmp_path / "mean")
     assert said.err.startswith(f"TRI423 {other}: this run sees photos cut another way")
-    about["recipe"]["data"]["crop"] = "middle_square"
+    about["recipe"]["data"]["crop"], about["seed"] = "middle_square", 0
     (other / "run.json").write_text(json.dumps(about))
     (other / "weights/best.safetensors").write_bytes(b"no tensors")
     said = trifacet("average", runs / "a", other, "--out", tmp_path / "mean")
@@ -80,6 +80,7 @@ def test_what_cannot_be_averaged_is_told_and_leaves_nothing(runs: Path, tmp_path
         ((runs / "b",), f"TRI423 {runs}/b: too few epochs were kept, got 0. Train with train.keep_epochs set"),
         ((runs / "a", "--last", "3"), f"TRI423 {runs}/a: too few epochs were kept, got 2."),
         ((runs / "a", runs / "b", "--last", "2"), "TRI104 --last: the last epochs of one run are averaged"),
+        ((runs / "a", runs / "b"), f"TRI423 {runs}/b: this run began from other weights. Begin both by --init of one"),
     ):
         said = trifacet("average", *words, "--out", out)
         assert said.status != 0

@@ -103,7 +103,7 @@ def test_an_ensemble_is_a_folder_that_tells_what_it_was_made_of(root: Path, plai
     lying = {p.relative_to(plain).as_posix() for p in plain.rglob("*") if p.is_file()}
     assert lying == {
         "ensemble.json", "schema.yaml", "manifest.parquet", "decision.json", "scores.json", "predictions/val.parquet",
-        "predictions/test.parquet",
+        "predictions/test.parquet", "report/index.html",
     }  # fmt: skip
     info = open_ensemble(plain).info
     assert [(m.path, m.name, m.weight) for m in info.members] == [
@@ -118,6 +118,9 @@ def test_an_ensemble_is_a_folder_that_tells_what_it_was_made_of(root: Path, plai
     assert made.made_by == {"run": "plain", **{f"weights_{i}": m.sha256 for i, m in enumerate(info.members)}}
     assert made.decision == read_decision(plain / "decision.json")
     assert made.decision.fitted_on == "val"
+    page = (plain / "report/index.html").read_text()
+    assert re.search(r"Members, share and macro F1 on test.*?a</dt>\s*<dd>0\.500, 0\.\d{3}", page, re.DOTALL)
+    assert "data:image/" in page
     scores = read_json(plain / "scores.json")
     again = evaluate(made, truth_of(read_manifest(root / "split.parquet"))).as_json()
     assert scores["val"] == json.loads(json.dumps(again))

@@ -191,6 +191,13 @@ def test_more_trials_and_no_time_for_them(data: Path) -> None:
     assert read_json(out / "search.json")["plan"]["n_trials"] == 3
 
 
+def test_a_network_that_does_not_exist_is_refused_before_a_trial(data: Path, tmp_path: Path) -> None:
+    asked = ("--over", "model.backbone=baseline_cnn|timm/resnet_18", "--trials", 2)
+    said = trifacet("search", "--data", data, "--out", tmp_path / "s", *asked)
+    assert said.err.startswith("TRI100 model.backbone: timm has no model 'resnet_18'. Did you mean")
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_search_of_which_nothing_can_be_trained_says_why(data: Path) -> None:
     out, lr = data.parent / "lost", "optim.lr=1e30..1e31"
     said = trifacet(

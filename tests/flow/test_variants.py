@@ -183,7 +183,8 @@ def test_several_networks_are_trained_in_the_same_folds(root: Path, pair: Path, 
     run = tmp_path / "run"
     status, _, err = stop_in_training(run / "variant_1/fold_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
     assert (status, err.splitlines()[-1]) == (130, f"Go on with: trifacet train --resume {run}")
-    assert "2/2, fold 2/2" in err
+    assert "2/2 wide, fold 2/2" in err
+    assert "data:image/" not in (tmp_path / "whole/report/index.html").read_text()  # report.pictures is false
     done("train", "--resume", run)
     assert np.array_equal(read_predictions(open_ensemble(run).predictions_path("oof")).probs, joined.probs)
     assert trifacet("train", "--resume", run).err.startswith(f"TRI407 {run}: these variants are all trained")
@@ -193,6 +194,11 @@ def test_one_batch_of_each_network_is_shown(root: Path, pair: Path, tmp_path: Pa
     words = ("--data", root / "split.parquet", *OWN, "--dry-run", "--out", tmp_path / "seen.png")
     said = done("train", pair, *words)
     assert "One batch of small" in said.out
+    apart = ("--set", "wide.model.tasks=[age]")
+    refused = trifacet("train", pair, *words, *apart)
+    assert refused.err.startswith("TRI104 network 'wide': the networks answer other labels")
+    refused = trifacet("train", pair, *words, "--folds", 20)
+    assert refused.err.startswith("TRI250 --folds: 20 folds, but ")
     assert "One batch of wide" in said.out
     assert {path.name for path in tmp_path.iterdir()} == {"seen.png", "seen-2.png"}
     shown = done("config", "show", pair).out

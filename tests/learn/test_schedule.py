@@ -115,6 +115,9 @@ def test_warm_up_stable_decay_is_a_line_up_a_flat_and_a_line_down() -> None:
     [
         pytest.param({"name": "restarts", "cycle_warmup": 20}, "must be shorter than schedule.cycle_", id="warm-up"),
         pytest.param({"name": "multi_step"}, "schedule.milestones are needed for multi_step", id="milestones"),
+        pytest.param(
+            {"name": "multi_step", "milestones": [5, 3]}, "schedule.milestones must rise", id="falling milestones"
+        ),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused(sets: dict, told: str) -> None:
