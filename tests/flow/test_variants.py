@@ -67,6 +67,7 @@ def test_each_value_has_a_run_and_all_have_the_same_say(cuts: Path, world: World
         assert np.allclose(read_predictions(made.predictions_path(table)).probs, np.mean(own, axis=0), atol=1e-6)
     done("predict", cuts, world.eval_dir, "--out", tmp_path / "answers.parquet")
     done("compare", cuts, cuts / "variant_0", "--out", tmp_path / "page.html")
+    assert "data:image/" in (cuts / "report/index.html").read_text()
 
 
 def test_stopped_variants_are_gone_on_with_to_the_same_bytes(root: Path, tmp_path: Path) -> None:
