@@ -17,6 +17,7 @@ from trifacet.core.files import (
     append_jsonl,
     atomic_folder,
     atomic_path,
+    keep_inputs,
     read_json,
     read_jsonl,
     sha256_bytes,
@@ -211,3 +212,15 @@ def test_a_folder_that_is_taken_is_left_alone_and_an_empty_one_is_filled(tmp_pat
         "runs by itself); nothing is ever overwritten."
     )
     assert [p.name for p in tmp_path.iterdir()] == ["empty"]
+
+
+def test_an_output_is_never_its_input(tmp_path: Path) -> None:
+    mine, other = tmp_path / "a.csv", tmp_path / "b.csv"
+    mine.write_text("a")
+    keep_inputs(other, mine)  # nothing is there yet
+    other.write_text("b")
+    keep_inputs(other, mine, None, 3)
+    (tmp_path / "same.csv").symlink_to(mine)
+    for place in (mine, tmp_path / "same.csv", tmp_path / "." / "a.csv"):
+        with pytest.raises(ConfigError, match=r"TRI104 --out: the output is the input, got '.*Name another file"):
+            keep_inputs(place, str(mine))

@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trifacet.core.errors import ManifestError
+from trifacet.core.errors import ConfigError, ManifestError
 from trifacet.core.files import sha256_bytes
 from trifacet.core.schema import DEFAULT_SCHEMA
-from trifacet.core.tables import Provenance, TableKind, input_hashes, read_table, write_table
+from trifacet.core.tables import Provenance, TableKind, check_place, input_hashes, read_table, write_table
 
 AGAIN = "Pass the right file; update trifacet when the format is newer."
 ONE = TableKind(name="pets", format=1, columns={"name": pl.String(), "age": pl.Int64()}, migrations={})
@@ -103,6 +103,22 @@ def test_columns_are_checked_by_name_and_type(tmp_path: Path) -> None:
     assert refusal(path) == f"TRI202 {path}: pets lacks columns, got age. {AGAIN}"
     write(path, PETS.cast({"age": pl.String()}))
     assert refusal(path) == f"TRI202 {path}: pets has columns of another type, got age is String, not Int64. {AGAIN}"
+
+
+def test_a_table_replaces_its_own_kind_alone(tmp_path: Path) -> None:
+    path, own = tmp_path / "t.parquet", tmp_path / "own.parquet"
+    check_place(path, ".parquet", kind="pets")  # nothing is there
+    write(path)
+    check_place(path, ".parquet", kind="pets", inputs=[own, 3])
+    with pytest.raises(ConfigError, match=r"TRI104 --out: manifest would replace another thing, got pets: "):
+        check_place(path, ".parquet", kind="manifest")
+    with pytest.raises(ConfigError, match=r"TRI104 --out: the output is the input"):
+        check_place(path, ".parquet", kind="pets", inputs=[path])
+    PETS.write_parquet(own)
+    with pytest.raises(ConfigError, match=r"got a file that is none of trifacet's: "):
+        check_place(own, ".parquet", kind="pets")
+    with pytest.raises(ConfigError, match=r"TRI104 --out: a manifest must end in \.parquet"):
+        check_place(tmp_path / "m.csv", ".parquet", kind="manifest")
 
 
 def test_inputs_are_named_by_their_hash(tmp_path: Path) -> None:
