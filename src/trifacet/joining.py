@@ -72,10 +72,6 @@ def join(paths: Sequence[Path], out: Path, *, choice: Choice) -> Ensemble:
     """
     if len(paths) < 2:
         raise error("TRI104", "two runs or more are needed", got=f"{len(paths)}")
-    places = [path.resolve() for path in paths]
-    if twice := next((path for path, place in zip(paths, places, strict=True) if places.count(place) > 1), None):
-        do = "Name each once; --weights says how much each counts."
-        raise error("TRI104", "this run is named twice", where=str(twice), do=do)
     joined = _joined(_named([open_member(path) for path in paths]), out=out, choice=choice)
     with atomic_folder(out) as folder:
         _write(joined, folder)

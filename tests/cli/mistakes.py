@@ -256,7 +256,7 @@ CASES = {
     "a rule that is not there": Case(
         "evaluate ROOT/p.parquet --truth ROOT/truth.csv --decision ROOT/rule.json",
         5,
-        "TRI300 ROOT/rule.json: no decision rule here. Make one with `trifacet decide`, or say argmax.",
+        "TRI300 ROOT/rule.json: no such file. Make one with `trifacet decide`, or say argmax.",
     ),
     "a manifest as predictions": Case(
         "evaluate ROOT/truth.parquet --truth ROOT/truth.csv",
@@ -559,11 +559,6 @@ CASES = {
         3,
         "TRI104 --each: one setting varies, not several, got optim.lr=1e-3|1e-4; train.seed=0|1. Name the networks in "
         "a recipe, each with its settings: docs/how-to/ensembles.md.",
-    ),
-    "one run twice in an ensemble": Case(
-        "ensemble ROOT/finished ROOT/finished --out ROOT/run",
-        3,
-        "TRI104 ROOT/finished: this run is named twice. Name each once; --weights says how much each counts.",
     ),
     "a network that the recipe has not": Case(
         "train strong --data ROOT/good --out ROOT/run --set frosen.train.epochs=1",

@@ -262,7 +262,7 @@ def test_a_rule_comes_back_as_it_was_written_and_a_broken_one_is_refused(tmp_pat
         read_decision(path)
     assert str(caught.value) == (
         f"TRI300 {path}: cannot be read as JSON, got Expecting property name enclosed in double quotes: "
-        f"line 1 column 2 (char 1). {AGAIN}"
+        "line 1 column 2 (char 1). Make one with `trifacet decide`, or say argmax."
     )
 
 

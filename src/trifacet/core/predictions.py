@@ -88,12 +88,12 @@ def write_decision(path: Path | str, rule: DecisionRule) -> None:
 def read_decision(path: Path | str) -> DecisionRule:
     """The rule stored at `path`. Raises PredictionsError TRI300."""
     path, do = Path(path), "Make one with `trifacet decide`, or say argmax."
-    if not path.is_file():
-        raise error("TRI300", "no decision rule here", where=str(path), do=do)
     try:
         return DecisionRule.model_validate(read_json(path, code="TRI300"))
-    except (ValueError, TrifacetError) as problem:
-        got = problem.what if isinstance(problem, TrifacetError) else " ".join(str(problem).split())
+    except TrifacetError as problem:
+        raise error("TRI300", problem.what, where=str(path), got=problem.got, do=do) from None
+    except ValueError as problem:
+        got = " ".join(str(problem).split())
         raise error("TRI300", "not a decision rule", where=str(path), got=got, do=do) from None
 
 
