@@ -82,9 +82,11 @@ def ingest(
     if out:
         check_place(Path(out), ".parquet", kind="manifest", inputs=sources)
         unpack = unpack or Path(out).parent
+    beside = Path(rejects) if rejects else (Path(out).with_suffix(".rejects.csv") if out else None)
+    if beside:
+        check_place(beside, ".csv", kind="rejects")
     opened = [unpacked(source, into=Path(unpack) if unpack else None, progress=progress) for source in sources]
     told = telling(progress, "looking at photos")
-    beside = Path(rejects) if rejects else (Path(out).with_suffix(".rejects.csv") if out else None)
     try:
         found = ingest_room.ingest(opened, layout=layout, reading=reading, workers=workers, progress=told)
     except IngestError as problem:

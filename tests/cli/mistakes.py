@@ -525,6 +525,18 @@ CASES = {
         "TRI104 --out: manifest would replace another thing, got a file that is none of trifacet's: "
         "'ROOT/own.parquet'. Name another file, or delete that one first.",
     ),
+    "answers over labels": Case(
+        "predict ROOT/finished ROOT/eval --out ROOT/truth.csv",
+        3,
+        "TRI104 --out: predictions would replace another thing, got a file that is none of trifacet's: "
+        "'ROOT/truth.csv'. Name another file, or delete that one first.",
+    ),
+    "a list of rejects over labels": Case(
+        "ingest ROOT/good --out ROOT/m.parquet --rejects ROOT/truth.csv",
+        3,
+        "TRI104 --out: rejects would replace another thing, got a file that is none of trifacet's: 'ROOT/truth.csv'. "
+        "Name another file, or delete that one first.",
+    ),
     "a submission over its list of photos": Case(
         "submit ROOT/p.parquet --info ROOT/eval/info.csv --out ROOT/eval/info.csv",
         3,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.cli.bad import write_bad
 from tests.cli.mistakes import CASES, Case
@@ -78,6 +80,19 @@ def test_what_training_would_stop_at_is_told_before_a_run_begins(
     assert f"\n{told}" in f"\n{said.err}"
     assert "--resume" not in said.err
     assert files_in(bad) == before
+
+
+def test_the_picture_of_a_batch_replaces_no_photo(bad: Path, tmp_path: Path) -> None:
+    shutil.copytree(bad / "good", tmp_path / "good")
+    photo = next((tmp_path / "good").rglob("mask1.*"))
+    with Image.open(photo) as image:
+        image.save(photo.with_suffix(".png"))
+    photo.unlink()
+    before = (photo := photo.with_suffix(".png")).read_bytes()
+    sets = ("--set", "model.backbone=baseline_cnn", "--set", "data.image_size=[32,32]")
+    said = trifacet("train", "--data", tmp_path / "good", *sets, "--dry-run", "--out", photo)
+    assert f"TRI104 --out: the output is the input, got '{photo}'" in said.err
+    assert photo.read_bytes() == before
 
 
 def test_a_command_that_does_not_exist_is_answered_with_the_nearest() -> None:

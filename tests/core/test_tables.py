@@ -117,6 +117,14 @@ def test_a_table_replaces_its_own_kind_alone(tmp_path: Path) -> None:
     PETS.write_parquet(own)
     with pytest.raises(ConfigError, match=r"got a file that is none of trifacet's: "):
         check_place(own, ".parquet", kind="pets")
+    mine = tmp_path / "mine.csv"
+    mine.write_text("photo_id,ans\n")
+    check_place(mine, ".csv", kind="predictions")
+    with pytest.raises(ConfigError, match=r"TRI104 --out: rejects would replace another thing, got predictions: "):
+        check_place(mine, ".csv", kind="rejects")
+    mine.write_text("ImageID,mask\n")
+    with pytest.raises(ConfigError, match=r"got a file that is none of trifacet's: "):
+        check_place(mine, ".csv", kind="predictions")
     with pytest.raises(ConfigError, match=r"TRI104 --out: a manifest must end in \.parquet"):
         check_place(tmp_path / "m.csv", ".parquet", kind="manifest")
 

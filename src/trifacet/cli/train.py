@@ -206,12 +206,14 @@ def _resumable(run: Path) -> Iterator[None]:
 def _dry_run(networks: Networks, data: Manifest, *, init: Path | None, picture: Path) -> None:
     """One batch of each network, where all can be trained on these photos."""
     from trifacet import stages, varying
+    from trifacet.core.files import keep_inputs
     from trifacet.several import start_inputs, start_of
 
     if len(networks) > 1:
         varying.ready_together(networks, data, start=start_of(start_inputs(init)))
     for i, (name, one) in enumerate(networks.items()):
         place = picture.with_name(f"{picture.name.removesuffix('.png')}{f'-{i + 1}' * (i > 0)}.png")
+        keep_inputs(place, *data.paths)
         _tell_dry_run(stages.dry_run(one, data, init=init), one, path=place, network=name)
 
 

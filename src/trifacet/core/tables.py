@@ -20,6 +20,7 @@ from trifacet.core.files import check_suffix, keep_inputs, sha256_file, write_by
 from trifacet.core.schema import LabelSchema
 
 METADATA_KEY = "trifacet"
+CSV_HEADS = {"predictions": ("photo_id,",), "probabilities": ("Id,P", "L0"), "rejects": ("path,status,reason",)}
 PART = 65_536  # rows that are worked on at once, so that what is made on the way takes a few MB of a large table
 
 
@@ -57,20 +58,28 @@ class TableKind:
 def check_place(path: Path, *suffixes: str, kind: str, inputs: Sequence[object] = ()) -> None:
     """Refuses a place for a table of this kind that ends otherwise, or that holds an input or a file of another kind.
 
+    kind: of a .parquet its own; of a .csv one of `CSV_HEADS`.
+
     Raises:
         ConfigError: TRI104.
     """
     check_suffix(path, *suffixes, what=kind if kind.endswith("s") else f"a {kind}")
     keep_inputs(path, *inputs)
-    if path.suffix.lower() != ".parquet" or not path.is_file():
-        return
-    try:
-        there = str(json.loads(pl.read_parquet_metadata(path)[METADATA_KEY])["kind"])
-    except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError):
-        there = "a file that is none of trifacet's"
-    if there != kind:
+    if path.is_file() and (there := _kind_of(path)) != kind:
         do = "Name another file, or delete that one first."
         raise error("TRI104", f"{kind} would replace another thing", where="--out", got=f"{there}: '{path}'", do=do)
+
+
+def _kind_of(path: Path) -> str:
+    """What a file of ours holds, by its metadata or, of a .csv, its first line."""
+    try:
+        if path.suffix.lower() != ".csv":
+            return str(json.loads(pl.read_parquet_metadata(path)[METADATA_KEY])["kind"])
+        with path.open(encoding="utf-8") as content:
+            first = content.readline(200)
+        return next(kind for kind, heads in CSV_HEADS.items() if first.startswith(heads))
+    except (KeyError, TypeError, ValueError, OSError, StopIteration, pl.exceptions.PolarsError):
+        return "a file that is none of trifacet's"
 
 
 def write_table(path: Path | str, table: pl.DataFrame, *, provenance: Provenance) -> None:
