@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -38,3 +39,13 @@ def test_asking_imports_nothing_heavy(words: list[str], unwanted: set[str]) -> N
     assert status == 0
     assert len(said.stdout) > 10
     assert unwanted & set(modules) == set()
+
+
+@pytest.mark.parametrize("said", [pytest.param("", id="left open"), pytest.param("0", id="told not to")])
+def test_a_command_asks_torch_for_huge_pages_but_where_it_is_told_not_to(said: str) -> None:
+    code = f"{CODE}\nimport os\nprint(os.environ['THP_MEM_ALLOC_ENABLE'], file=sys.stderr)"
+    given = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    env = given | ({"THP_MEM_ALLOC_ENABLE": said} if said else {})
+    words = [sys.executable, "-c", code, "--version"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True, env=env)
+    assert told.stderr.split()[-1] == (said or "1")

