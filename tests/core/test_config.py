@@ -226,8 +226,8 @@ def test_settings_that_change_something_are_taken(sets: list[str]) -> None:
         ),
         pytest.param(
             "schedule.name=CosineAnnealingLR",
-            "schedule.name (--set): must be 'one_cycle', 'cosine', 'restarts', 'wsd', 'step', 'multi_step', "
-            "'exponential', 'plateau' or 'constant', got 'CosineAnnealingLR'. Did you mean 'cosine'?",
+            "schedule.name (--set): must be 'one_cycle', 'cosine', 'poly', 'tanh', 'restarts', 'wsd', 'step', "
+            "'multi_step', 'exponential', 'plateau' or 'constant', got 'CosineAnnealingLR'. Did you mean 'cosine'?",
             id="torch's name of a schedule",
         ),
         pytest.param(

@@ -694,9 +694,23 @@ OPTIMISATION = (
     one(
         "schedule: cosine",
         "learn/schedule.py",
-        "return _cosine(1.0, schedule.floor, through=through)",
-        "return _cosine(1.0, schedule.floor, through=through / 2)",
+        "_cosine(1.0, 0.0, through=through)",
+        "_cosine(1.0, 0.0, through=through / 2)",
         f"{SCHEDULE}test_the_learning_rate_at_start_peak_and_end",
+    ),
+    one(
+        "schedule: poly",
+        "learn/schedule.py",
+        "(1 - through) ** schedule.power",
+        "(1 - through) * schedule.power",
+        f"{SCHEDULE}test_curves_down_are_timms",
+    ),
+    one(
+        "schedule: tanh",
+        "learn/schedule.py",
+        "math.tanh(-7 * (1 - through)",
+        "math.tanh(-3 * (1 - through)",
+        f"{SCHEDULE}test_curves_down_are_timms",
     ),
     one(
         "schedule: one cycle",

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from timm.scheduler import PolyLRScheduler, TanhLRScheduler
 from torch.optim.lr_scheduler import ExponentialLR, MultiStepLR, ReduceLROnPlateau, StepLR
 
 from trifacet.core.recipe import ScheduleSection
@@ -31,7 +32,7 @@ def test_the_learning_rate_at_start_peak_and_end(schedule: dict, expected: dict[
         assert lr_factor(step, 100, schedule=shape, steps_per_epoch=10) == pytest.approx(factor, abs=1e-5), step
 
 
-@pytest.mark.parametrize("name", ["one_cycle", "cosine", "step", "constant"])
+@pytest.mark.parametrize("name", ["one_cycle", "cosine", "poly", "tanh", "step", "constant"])
 @pytest.mark.parametrize("warmup", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("n_steps", [1, 2, 7])
 def test_the_learning_rate_stays_above_0_and_at_most_the_peak(name: str, warmup: float, n_steps: int) -> None:
@@ -90,6 +91,23 @@ def test_drops_are_torchs(sets: dict, torchs) -> None:
     shape = ScheduleSection(by_epoch=True, **sets)
     ours = [lr_factor(4 * epoch + 3, 48, schedule=shape, steps_per_epoch=4) for epoch in range(12)]
     assert ours == pytest.approx(of_torch(torchs()))
+
+
+@pytest.mark.parametrize(
+    ("sets", "timms"),
+    [
+        pytest.param({"name": "poly", "power": 0.5}, PolyLRScheduler, id="poly"),
+        pytest.param({"name": "tanh"}, TanhLRScheduler, id="tanh"),
+    ],
+)
+def test_curves_down_are_timms(sets: dict, timms: type[PolyLRScheduler] | type[TanhLRScheduler]) -> None:
+    shape = ScheduleSection(warmup=0, floor=0.1, **sets)
+    optimizer = sgd()
+    theirs = timms(optimizer, t_initial=12, lr_min=0.1)
+    for step in range(12):
+        theirs.step(step)
+        rate = optimizer.param_groups[0]["lr"]
+        assert lr_factor(step, 12, schedule=shape, steps_per_epoch=3) == pytest.approx(rate), step
 
 
 def test_a_plateau_is_torchs() -> None:

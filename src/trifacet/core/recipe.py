@@ -130,12 +130,23 @@ class ScheduleSection(Section):
     """How the learning rate moves."""
 
     name: Literal[
-        "one_cycle", "cosine", "restarts", "wsd", "step", "multi_step", "exponential", "plateau", "constant"
+        "one_cycle",
+        "cosine",
+        "poly",
+        "tanh",
+        "restarts",
+        "wsd",
+        "step",
+        "multi_step",
+        "exponential",
+        "plateau",
+        "constant",
     ] = Field("one_cycle", description="its shape; wsd: up, flat, down; restarts: cosines that begin anew")
     by_epoch: bool = Field(False, description="move once an epoch, as torch's schedulers do, instead of at every step")
-    warmup: Share = Field(0.25, description="of one_cycle, cosine, wsd: share of all steps that rise to the peak")
+    warmup: Share = Field(0.25, description="of one_cycle, cosine, poly, tanh, wsd: share of all steps that rise")
     decay: Share = Field(0.2, description="of wsd: share of all steps that fall")
-    floor: Share = Field(0.0, description="of cosine, restarts, wsd, plateau: lowest rate, as a share of the peak")
+    power: Positive = Field(1.0, description="of poly: 1 is a line down, 2 falls sooner, 0.5 later")
+    floor: Share = Field(0.0, description="lowest rate, as a share of the peak; not of one_cycle and constant")
     step_epochs: Annotated[int, Field(ge=1)] = Field(20, description="of step: epochs between drops")
     milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field((), description="of multi_step: epochs of the drops")
     gamma: Annotated[float, Field(gt=0, le=1)] = Field(

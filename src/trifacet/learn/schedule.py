@@ -22,10 +22,10 @@ def lr_factor(
 ) -> float:
     """The share of the peak learning rate at `step` (from 0) of `n_steps`, in [0, 1]; scores: val's, an epoch each.
 
-    one_cycle: a cosine up from 1/25 over the warm-up, a cosine down to 1e-5; cosine: a line up from near 0, a cosine
-    down to the floor; wsd: a line up, flat, a line down; step, multi_step, exponential, plateau: torch's schedulers.
+    one_cycle: a cosine up from 1/25 over the warm-up, a cosine down to 1e-5; cosine, poly, tanh: a line up from near 0,
+    that curve down to the floor; wsd: a line up, flat, a line down; step, multi_step, exponential, plateau: torch's.
 
-    Source: Smith and Topin 2018 (one cycle); Hu et al. 2024, MiniCPM (warm-up, stable, decay).
+    Source: Smith and Topin 2018 (one cycle); Hu et al. 2024, MiniCPM (warm-up, stable, decay); timm (poly, tanh).
     """
     if schedule.by_epoch:
         step -= step % steps_per_epoch
@@ -46,7 +46,7 @@ def lr_factor(
     if schedule.name == "wsd":
         left = (n_steps - step) / max(1, round(schedule.decay * n_steps))
         return schedule.floor + (1 - schedule.floor) * min(1.0, left)
-    return _cosine(1.0, schedule.floor, through=through)
+    return schedule.floor + (1 - schedule.floor) * FALLS[schedule.name](schedule, through)
 
 
 def _n_plateaus(schedule: ScheduleSection, scores: Sequence[float]) -> int:
@@ -65,6 +65,13 @@ DROPS: dict[str, Callable[[ScheduleSection, float, Sequence[float]], float]] = {
     "multi_step": lambda schedule, epochs, _: sum(epochs >= milestone for milestone in schedule.milestones),
     "exponential": lambda _, epochs, __: epochs,
     "plateau": lambda schedule, _, scores: _n_plateaus(schedule, scores),
+}
+
+
+FALLS: dict[str, Callable[[ScheduleSection, float], float]] = {  # from 1 to 0 while `through` goes from 0 to 1
+    "cosine": lambda _, through: _cosine(1.0, 0.0, through=through),
+    "poly": lambda schedule, through: float((1 - through) ** schedule.power),
+    "tanh": lambda _, through: (1 - math.tanh(-7 * (1 - through) + 3 * through)) / 2,
 }
 
 
