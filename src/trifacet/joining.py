@@ -72,6 +72,10 @@ def join(paths: Sequence[Path], out: Path, *, choice: Choice) -> Ensemble:
     """
     if len(paths) < 2:
         raise error("TRI104", "two runs or more are needed", got=f"{len(paths)}")
+    given = [path.resolve() for path in paths]
+    if twice := sorted({str(path) for path in given if given.count(path) > 1}):
+        do = "To give it more say use --weights."
+        raise error("TRI104", "a run is named more than once", got=first_few(twice, 3), do=do)
     joined = _joined(_named([open_member(path) for path in paths]), out=out, choice=choice)
     with atomic_folder(out) as folder:
         _write(joined, folder)

@@ -443,6 +443,11 @@ def test_members_that_share_nothing_are_joined_and_it_is_said(root: Path, tmp_pa
     [
         pytest.param("a", "TRI104 two runs or more are needed, got 1. See --help.", id="one alone"),
         pytest.param(
+            "a b b",
+            "TRI104 a run is named more than once, got ROOT/b. To give it more say use --weights.",
+            id="twice",
+        ),
+        pytest.param(
             "a b --weights 1,-1",
             "TRI104 --weights: must be numbers of at least 0, and not all 0, got 1, -1. See --help.",
             id="negative",

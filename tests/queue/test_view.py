@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from tests.queue.jobs import make_queue
@@ -10,6 +11,7 @@ from trifacet.core.files import write_json
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import VARIANTS
 from trifacet.core.variants import VariantsInfo
+from trifacet.queue.folder import left_behind, take
 from trifacet.queue.results import Result, enter
 from trifacet.queue.view import Line, lines
 
@@ -60,3 +62,16 @@ def test_a_job_of_several_networks_shows_the_one_at_work(tmp_path: Path) -> None
         write_json(one / "run.json", {"recipe": {"train": {"head_epochs": 0, "epochs": 4 + i}}})
         (one / "metrics.jsonl").write_text(json.dumps({"val_macro_f1": 0.25 * (i + 1), "seconds": 60.0}) + "\n")
     assert lines(queue) == [Line("pair", "running", "1/5", "0.500", "", "1.0", "network 2 of 2")]
+
+
+def test_a_job_that_nobody_works_on_is_told_apart_from_one_at_work(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, "a.yaml", "b.yaml")
+    killed, alive = (take(queue, lambda _: True) for _ in range(2))
+    assert killed is not None
+    assert alive is not None
+    assert left_behind(queue) == set()
+    os.close(killed.lock)  # as the end of its process does
+    assert [line.state for line in lines(queue, stopped=left_behind(queue))] == ["stopped", "running"]
+    again = take(queue, lambda _: True)
+    assert again is not None
+    assert again.name == killed.name

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from trifacet.queue.folder import Job, Queue
     from trifacet.queue.results import Result
+    from trifacet.queue.view import Line
     from trifacet.queue.work import Step, Told
 
 N_ENDED, N_WAITING = 12, 8  # lines of the live table
@@ -181,25 +182,28 @@ def _telling(opened: Queue) -> Iterator[Told]:
 
 
 def _looking(opened: Queue, update: Callable[..., None]) -> Callable[[], None]:
-    return lambda: update(_table(opened, n_ended=N_ENDED, n_waiting=N_WAITING), refresh=True)
+    from trifacet.queue.view import lines
+
+    return lambda: update(_table(lines(opened, n_ended=N_ENDED, n_waiting=N_WAITING)), refresh=True)
 
 
-def _table(opened: Queue, *, n_ended: int | None = None, n_waiting: int | None = None) -> Table:
+def _table(shown: Sequence[Line]) -> Table:
     from dataclasses import astuple
 
     from trifacet.cli import render
-    from trifacet.queue.view import lines
 
-    return render.table(COLUMNS, map(astuple, lines(opened, n_ended=n_ended, n_waiting=n_waiting)))
+    return render.table(COLUMNS, map(astuple, shown))
 
 
 def _show(opened: Queue) -> None:
     """Prints the whole table, and why jobs failed."""
     from trifacet.cli import render
+    from trifacet.queue.folder import left_behind
     from trifacet.queue.results import read_results
+    from trifacet.queue.view import lines
 
     render.say(f"[bold]{opened.path}[/]")
-    render.out.print(_table(opened))
+    render.out.print(_table(lines(opened, stopped=left_behind(opened))))
     for row in read_results(opened.results_path):
         if row.problem:
             render.warn(f"{row.name}: {' '.join(row.problem.split())}")

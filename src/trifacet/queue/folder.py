@@ -179,6 +179,16 @@ def begun_folders(queue: Queue) -> list[Path]:
     return sorted(folders, key=lambda path: in_order(path.name))
 
 
+def left_behind(queue: Queue) -> set[str]:
+    """The jobs that were begun and that nobody works on: who did was killed, and who works next goes on with them."""
+    with changing(queue):
+        locks = {folder.name: hold(queue.lock_path(f"job-{folder.name}")) for folder in begun_folders(queue)}
+        free = {name: lock for name, lock in locks.items() if lock is not None}
+        for lock in free.values():
+            os.close(lock)
+    return set(free)
+
+
 def recipes_in(folder: Path) -> list[Path]:
     """The recipes that lie in a folder, in the order of their names; none where it is missing."""
     found = folder.iterdir() if folder.is_dir() else ()

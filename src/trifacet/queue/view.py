@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from trifacet.core.files import read_json, read_jsonl
 from trifacet.core.variants import is_variants, open_variants
 from trifacet.queue.folder import Queue, begun_folders, waiting
 from trifacet.queue.results import Result, read_results
+
+GOES_ON = "the next `trifacet queue` goes on with it"
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,17 @@ class Line:
     note: str = ""
 
 
-def lines(queue: Queue, *, n_ended: int | None = None, n_waiting: int | None = None) -> list[Line]:
-    """Every job of the queue: those that have ended (the last `n_ended`), those at work, and those that wait."""
+def lines(
+    queue: Queue, *, n_ended: int | None = None, n_waiting: int | None = None, stopped: Collection[str] = ()
+) -> list[Line]:
+    """Every job of the queue: those that have ended (the last `n_ended`), those at work, and those that wait.
+
+    stopped: the begun ones that nobody works on.
+    """
     ended, queued = read_results(queue.results_path), waiting(queue)[0]
     shown = ended if n_ended is None else ended[max(0, len(ended) - n_ended) :]
     working = [_working(queue, folder.name) for folder in begun_folders(queue)]
+    working = [replace(line, state="stopped", note=GOES_ON) if line.name in stopped else line for line in working]
     told = [*map(_ended, shown), *working, *(Line(path.name, "queued") for path in queued[:n_waiting])]
     n_more = len(queued) - len(queued[:n_waiting])
     return [*told, Line(f"and {n_more:,} more", "queued")] if n_more else told
