@@ -66,10 +66,10 @@ def test_places_are_rows_of_the_grid_from_the_top_left(model: Model) -> None:
 def test_a_time_that_is_up_leaves_a_batch_of_the_first_photos(model: Model) -> None:
     answers = np.zeros((40, 1), dtype=np.int64)
     drops, plain = occlusion(model, photos(40), answers=answers, places=all_places(40, grid=6), grid=6, seconds=0)
-    assert len(drops) == len(plain) == 3
+    assert 0 < len(drops) == len(plain) < 40
     whole, _ = occlusion(model, photos(40), answers=answers, places=all_places(40, grid=6), grid=6, seconds=60)
     assert len(whole) == 40
-    np.testing.assert_allclose(whole[:3], drops, atol=1e-6)
+    np.testing.assert_allclose(whole[: len(drops)], drops, atol=1e-6)
 
 
 @pytest.mark.parametrize(("grid", "n_places"), [(6, 9), (6, 7), (4, 5)])

@@ -8,6 +8,7 @@ import torch
 
 from trifacet.core.errors import ConfigError, MachineError
 from trifacet.learn.device import (
+    at_once,
     choose_device,
     describe_device,
     has_fast_bf16,
@@ -56,6 +57,15 @@ def test_bfloat16_is_fast_on_a_cpu_that_computes_it(
     assert has_fast_bf16(torch.device("cpu")) == is_fast
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)  # torch before it asked
     assert has_fast_bf16(torch.device("cpu")) == has_tiles
+
+
+def test_a_cpu_takes_as_few_photos_at_once_as_its_caches_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {}
+    for n_threads in (1, 2, 6, 64):
+        monkeypatch.setattr(torch, "get_num_threads", lambda n=n_threads: n)
+        taken[n_threads] = at_once(torch.device("cpu")), at_once(torch.device("cpu"), 48)
+    assert taken == {1: (32, 32), 2: (32, 32), 6: (96, 48), 64: (128, 48)}
+    assert at_once(torch.device("cuda"), 512) == 512
 
 
 def test_precision_is_lowered_only_where_it_is_asked_for_and_fast() -> None:

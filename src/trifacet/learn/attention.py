@@ -13,11 +13,10 @@ from torch import Tensor
 
 from trifacet.core.predictions import Float32Array, ImageArray
 from trifacet.core.schema import IntArray
+from trifacet.learn.device import at_once
 from trifacet.learn.features import to_tensor
 from trifacet.learn.models import answer_probs
 from trifacet.learn.predictor import Model
-
-BATCH = 128  # pictures a forward pass
 
 
 def all_places(n_photos: int, *, grid: int) -> IntArray:
@@ -47,7 +46,7 @@ def occlusion(
     """
     start, drops, plain = time.monotonic(), list[Float32Array](), list[Float32Array]()
     covers = _covers(grid, height=inputs.shape[1], width=inputs.shape[2]).to(model.device)
-    step = max(1, BATCH // (places.shape[1] + 1))
+    step = max(1, at_once(model.device) // (places.shape[1] + 1))
     for first in range(0, len(inputs), step):
         part = slice(first, first + step)
         photos = to_tensor(np.asarray(inputs[part]), model.device).float()

@@ -88,7 +88,7 @@ def average_weights(
             refit_norm(net, data, rows=data.train_rows, view=plain, batch_size=recipe.train.batch_size)
         net.eval()
         with torch.no_grad():
-            logits = answer_val(net, data, batch_size=2 * recipe.train.batch_size)
+            logits = answer_val(net, data, recipe=recipe.train)
         told(next(done), n_rounds)
         return score_of(logits, labels, schema=manifest.schema)
 

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from trifacet.core.recipe import Recipe
 from trifacet.learn.augment import augment, draw
+from trifacet.learn.device import at_once
 from trifacet.learn.models import Net
-
-BATCH = 128  # photos a forward pass of the frozen backbone
 
 Rows = npt.NDArray[np.int64]
 View = Callable[[Tensor, slice], Tensor]  # uint8 photos (B, 3, H, W) and their place among all -> float photos
@@ -62,7 +61,7 @@ def compute_features(
     """Features (n, F) float32 on `device` of the photos `images[rows]`."""
     net.eval()
     done, parts = 0, []
-    for chosen in batches(rows, BATCH):
+    for chosen in batches(rows, at_once(device)):
         photos = to_tensor(images[chosen], device)
         parts.append(net.features(view(photos, slice(done, done + len(chosen)))))
         done += len(chosen)

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from trifacet.core.errors import error, first_few
 from trifacet.core.manifest import Manifest
-from trifacet.core.recipe import Recipe
+from trifacet.core.recipe import Recipe, TrainSection
 from trifacet.core.recipe_photos import LabelMapSection, age_range
 from trifacet.core.schema import LabelSchema
 from trifacet.learn.augment import augment, draw
+from trifacet.learn.device import at_once
 from trifacet.learn.features import (
     OnPhotos,
     Rows,
@@ -255,14 +256,15 @@ def all_phase(net: Net, data: Data, *, schema: LabelSchema, recipe: Recipe, seed
         order=epoch_examples(data, n_views=1, schema=schema, recipe=recipe, n_epochs=recipe.train.epochs),
         load=load,
         view=view,
-        answer_val=partial(answer_val, net, data, batch_size=2 * recipe.train.batch_size),
+        answer_val=partial(answer_val, net, data, recipe=recipe.train),
         mixing=make_mixing(recipe.augment, schema, classes=data.labels.classes.cpu().numpy()[data.train_rows]),
     )
 
 
-def answer_val(net: Net, data: Data, *, batch_size: int) -> Logits:
+def answer_val(net: Net, data: Data, *, recipe: TrainSection) -> Logits:
     """Logits of every val photo as it is, in `val_rows` order."""
-    parts = [net(data.inputs(rows).float()) for rows in batches(data.val_rows, batch_size)]
+    size = at_once(data.device, 2 * recipe.batch_size)  # without gradients twice as many fit a GPU
+    parts = [net(data.inputs(rows).float()) for rows in batches(data.val_rows, size)]
     return {name: torch.cat([part[name].float() for part in parts]) for name in parts[0]}
 
 

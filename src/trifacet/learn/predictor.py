@@ -43,7 +43,6 @@ from trifacet.pixels.preprocess import Geometry, fit
 from trifacet.prediction import predict_images
 
 BFLOAT16 = {"precision": "bfloat16"}  # what answers say that were not computed in float32
-BATCH = 64  # photos a forward pass
 
 
 def geometry_of(recipe: Recipe) -> Geometry:
