@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from trifacet.core.errors import RunError
+from trifacet.core.files import sha256_json
 from trifacet.core.recipe import Recipe
 from trifacet.core.run import (
     Best,
@@ -50,6 +51,14 @@ def test_a_new_run_holds_its_recipe_and_schema_and_opens_again(tmp_path: Path) -
     assert repr(again) == f"Run('{run.path}', running)"
     assert again.info.status == "running"
     assert again.info.versions["python"].count(".") == 2
+
+
+def test_a_runs_fingerprint_is_its_settings_and_not_the_keys_that_a_version_has() -> None:
+    run = about()
+    said = {"recipe": {"label_schema": {"age_edges": [29, 58]}}, "inputs": {}, "seed": 0, "created": run.created}
+    assert run.fingerprint == sha256_json(said)[:16]
+    others = [Recipe(), Recipe(schema={"age_edges": [29, 58]}, train={"epochs": 5})]
+    assert len({run.fingerprint, *(run.model_copy(update={"recipe": other}).fingerprint for other in others)}) == 3
 
 
 def test_changes_are_saved_at_once_and_the_old_value_stays_as_it_was(tmp_path: Path) -> None:

@@ -159,6 +159,6 @@ def test_when_all_are_damaged_nothing_is_started_over_in_silence(tmp_path: Path)
         with pytest.raises(RunError) as caught:
             read_checkpoint(tmp_path)
         code, _, names = str(caught.value).partition(", got ")
-        assert code == f"TRI406 {tmp_path}: every checkpoint is damaged"
+        assert code == f"TRI406 {tmp_path}: every checkpoint is damaged or of another run"
         assert sorted(names.split(". Check the disk")[0].split(", ")) == [f"{p.name}.damaged" for p in paths]
         assert str(caught.value).endswith("Check the disk, then train again into another folder.")

@@ -70,8 +70,11 @@ class RunInfo(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that tell this run's training from any other's: recipe, seed, data and the moment it began."""
-        about = {"recipe": self.recipe.model_dump(mode="json"), "inputs": self.inputs}
+        """16 hex digits that tell this run's training from any other's: recipe, seed, data and the moment it began.
+
+        Of the recipe what differs from the defaults: a key that a later version adds leaves older runs what they were.
+        """
+        about = {"recipe": self.recipe.model_dump(mode="json", exclude_defaults=True), "inputs": self.inputs}
         return sha256_json({**about, "seed": self.seed, "created": self.created})[:16]
 
 

@@ -145,7 +145,7 @@ def read_checkpoint(folder: Path, *, run: str = "") -> Checkpoint | None:
     """The newest whole checkpoint of this run; None when there is none. Any other is set aside as `*.damaged`.
 
     Raises:
-        RunError: TRI406, none is whole and some are damaged: nothing is started over in silence.
+        RunError: TRI406, none is whole and of this run: nothing is started over in silence.
     """
     for half in folder.glob(".step_*"):  # what a writer that was killed left
         half.unlink(missing_ok=True)
@@ -159,7 +159,7 @@ def read_checkpoint(folder: Path, *, run: str = "") -> Checkpoint | None:
         set_aside.append(aside.name)
     damaged = sorted(path.name for path in folder.glob("*.damaged"))
     if damaged:
-        raise error("TRI406", "every checkpoint is damaged", where=str(folder), got=", ".join(damaged))
+        raise error("TRI406", "every checkpoint is damaged or of another run", where=str(folder), got=", ".join(damaged))
     return None
 
 
