@@ -159,7 +159,8 @@ def read_checkpoint(folder: Path, *, run: str = "") -> Checkpoint | None:
         set_aside.append(aside.name)
     damaged = sorted(path.name for path in folder.glob("*.damaged"))
     if damaged:
-        raise error("TRI406", "every checkpoint is damaged or of another run", where=str(folder), got=", ".join(damaged))
+        what = "every checkpoint is damaged or of another run"
+        raise error("TRI406", what, where=str(folder), got=", ".join(damaged))
     return None
 
 
