@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def recipe_paths() -> dict[str, Path]:
     """The recipes in the package, by name."""
     folder = Path(str(files("trifacet") / "recipes"))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def recipe_head(path: Path) -> dict[str, str]:
+    """What a recipe's file says of itself: the `# key: text` lines before its settings; the first key is its name."""
+    lines = takewhile(lambda line: line.startswith("# "), path.read_text(encoding="utf-8").splitlines())
+    found = [line.removeprefix("# ").partition(": ") for line in lines]
+    return {key: text.strip() for key, colon, text in found if colon and re.fullmatch(r"[\w-]+", key)}
 
 
 def open_recipe(name: str | Path | Resolved[Recipe] = "quick", sets: Sequence[str] = ()) -> Resolved[Recipe]:

@@ -19,15 +19,13 @@ config = typer.Typer(cls=Group, help="Settings and where they come from.")
 
 
 def recipes() -> None:
-    """List the recipes in the package, with their one line."""
-    from trifacet.choosing import recipe_paths
+    """List the recipes in the package, with their one line and what they reach on drawn faces."""
+    from trifacet.choosing import recipe_head, recipe_paths
     from trifacet.cli import render
 
-    rows = []
-    for name, path in recipe_paths().items():
-        first = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-        rows.append((name, first.removeprefix(f"{name}: ")))
-    render.show("recipes", ("", ""), rows)
+    heads = {name: recipe_head(path) for name, path in recipe_paths().items()}
+    rows = [(name, head[name], head.get("drawn", "").partition(";")[0]) for name, head in heads.items()]
+    render.show("recipes", ("", "", "macro F1 on drawn faces"), rows)
     render.say("[dim]`trifacet config show RECIPE` prints every setting; a file of yours holds the differences only[/]")
 
 
