@@ -117,13 +117,14 @@ def test_folds_predict_submit_decide_and_join_an_ensemble(root: Path, world: Wor
     done("submit", answers, "--info", world.eval_dir / "info.csv", "--out", tmp_path / "output.csv")
     assert read_predictions(answers).decision == read_predictions(root / "run/predictions/oof.parquet").decision
     done("decide", root / "run", "--out", tmp_path / "rule.json")
-    done("ensemble", root / "run", root / "run", "--out", tmp_path / "both", "--fit")
+    twin = shutil.copytree(root / "run", tmp_path / "twin")
+    done("ensemble", root / "run", twin, "--out", tmp_path / "both", "--fit")
     assert open_ensemble(tmp_path / "both").info.fit is not None
     done("compare", root / "run", root / "run", "--on", "oof", "--out", tmp_path / "page.html")
 
 
 def test_an_ensemble_of_folds_is_scored_by_rules_of_other_people(root: Path, tmp_path: Path) -> None:
-    done("ensemble", root / "run", root / "run", "--out", tmp_path / "both")
+    done("ensemble", root / "run", shutil.copytree(root / "run", tmp_path / "twin"), "--out", tmp_path / "both")
     oof = read_predictions(tmp_path / "both/predictions/oof.parquet")
     truth = truth_of(read_manifest(root / "split.parquet"))
     assert OWN_RULE in oof.stamps

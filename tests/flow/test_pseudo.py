@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ def test_folds_learn_from_them_and_answer_for_the_others(root: Path, tmp_path: P
     own = read_manifest(root / "split.parquet").split("train", "val")
     assert sorted(read_predictions(tmp_path / "folds/predictions/oof.parquet").ids) == sorted(own.photo_ids)
     assert all(open_run(tmp_path / f"folds/fold_{i}").info.n_photos["train"] > 21 for i in range(2))
-    done("ensemble", tmp_path / "folds", tmp_path / "folds", "--out", tmp_path / "both")
+    twin = shutil.copytree(tmp_path / "folds", tmp_path / "twin")
+    done("ensemble", tmp_path / "folds", twin, "--out", tmp_path / "both")
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ def test_folds_teach_what_each_says_of_people_it_never_saw(world: World, tmp_pat
     done("train", "--data", world.data, "--folds", 2, "--out", folds, *TINY)
     said = trifacet("train", "--data", world.data, "--out", tmp_path / "run", *TINY, *named)
     assert said.err.startswith(f"TRI409 {folds}: this teacher was trained on photos of val or test, got ")
-    done("ensemble", folds, folds, "--out", tmp_path / "both")  # of an ensemble each member counts
+    twin = shutil.copytree(folds, tmp_path / "twin")
+    done("ensemble", folds, twin, "--out", tmp_path / "both")  # of an ensemble each member counts
     both = ("--set", f"loss.teachers=[{tmp_path / 'both'}]")
     said = trifacet("train", "--data", world.data, "--out", tmp_path / "run", *TINY, *both)
     assert said.err.startswith(f"TRI409 {folds}: this teacher was trained on photos of val or test, got ")

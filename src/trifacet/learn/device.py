@@ -62,7 +62,7 @@ def precision(device: torch.device, amp: str) -> AbstractContextManager[Any]:
 def at_once(device: torch.device, most: int = 128) -> int:
     """How many photos a pass without gradients takes, at most `most`: on a CPU 16 a core, which its caches hold.
 
-    EfficientNet-Lite0 answered 74 photos a second 64 at a time and 160 at 16: docs/log.md, "Few photos at once".
+    EfficientNet-Lite0 answered 71 photos a second 64 at a time and 141 at 16: docs/log.md, "Few photos at once".
     """
     return min(most, 16 * max(2, torch.get_num_threads())) if device.type == "cpu" else most
 
