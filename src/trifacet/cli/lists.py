@@ -24,7 +24,7 @@ def recipes() -> None:
     from trifacet.cli import render
 
     heads = {name: recipe_head(path) for name, path in recipe_paths().items()}
-    rows = [(name, head[name], head.get("drawn", "").partition(";")[0]) for name, head in heads.items()]
+    rows = [(name, head[name], head["drawn"].partition(";")[0]) for name, head in heads.items()]
     render.show("recipes", ("", "", "macro F1 on drawn faces"), rows)
     render.say("[dim]`trifacet config show RECIPE` prints every setting; a file of yours holds the differences only[/]")
 
