@@ -1,0 +1,178 @@
+"""All pairs of 64-bit hashes within a Hamming radius: exact, in bounded memory, on disk where there are many.
+
+Two hashes that differ in at most r of 64 bits, cut into r + m blocks, are the same in at least m of the blocks. So for
+every choice of m blocks the hashes are sorted by these, and only those that are the same there are compared.
+
+Source: Norouzi, Punjani and Fleet 2014, Fast exact search in Hamming space with multi-index hashing (there m = 1).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb, log2
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Hashes = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.int64]
+
+N_BITS = 64
+DEFAULT_MEMORY = 512_000_000
+_BYTES_A_ROW = 80  # of a part that is worked on: hash, row, key, order and what comparing makes
+_BLOCK = 1 << 20  # rows read, or pairs compared, at once
+_SORT_COST = 25  # comparisons that sorting one row costs: docs/log.md, "Hamming pairs"
+_RECORD = np.dtype([("hash", np.uint64), ("row", np.int64)])
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of rows: `first` < `second` (n,) int64, and the bits in which their hashes differ (n,) uint8."""
+
+    first: Rows
+    second: Rows
+    distance: npt.NDArray[np.uint8]
+
+
+def near_pairs(
+    hashes: Hashes,
+    *,
+    radius: int,
+    memory_bytes: int = DEFAULT_MEMORY,
+    folder: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Pairs]:
+    """Every pair of hashes (N,) uint64 that differ in at most `radius` bits, each once, some at a time.
+
+    Of equal hashes only the first row is paired with others: each further row is paired with the first alone, so a
+    million blank photos make a million pairs.
+
+    hashes: an array or a memmap, which is never held whole. memory_bytes: about what is used beside it; hashes that
+    need more are sorted in parts in a folder of their own below `folder` (default: the system's temporary one).
+    progress: called with the tables done and all.
+    """
+    if not 0 <= radius < N_BITS:
+        raise ValueError(f"radius must be within 0..{N_BITS - 1} bits, got {radius}")
+    tables = _tables(len(hashes), radius)
+    n_parts = 1
+    while len(hashes) * _BYTES_A_ROW > n_parts * memory_bytes:
+        n_parts *= 2
+    for done, table in enumerate(tables):
+        if progress:
+            progress(done, len(tables))
+        for part in _parts(hashes, table.mask, n_parts=n_parts, folder=folder):
+            yield from _pairs_of(part, table, radius=radius)
+    if progress:
+        progress(len(tables), len(tables))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A choice of blocks: the bits that must be the same, and blocks of which each must differ.
+
+    A pair is the same in several choices. It is told by the first of them: there all blocks before the last chosen one
+    that were not chosen differ.
+    """
+
+    mask: np.uint64
+    others: tuple[np.uint64, ...]
+    is_first: bool
+
+
+def _tables(n_hashes: int, radius: int) -> list[_Table]:
+    """The choices of blocks that cost least: few blocks make few tables, many make tables with few to compare."""
+
+    def cost(m: int) -> float:
+        alike = 2.0 ** (N_BITS * m / (radius + m))
+        return comb(radius + m, m) * n_hashes * (_SORT_COST + n_hashes / 2 / alike)
+
+    n_same = min(range(1, max(2, min(8, N_BITS - radius + 1))), key=cost)
+    edges = np.linspace(0, N_BITS, radius + n_same + 1).round().astype(int)
+    blocks = [((1 << int(b)) - 1) ^ ((1 << int(a)) - 1) for a, b in zip(edges, edges[1:], strict=False)]
+    return [
+        _Table(
+            np.uint64(sum(blocks[i] for i in chosen)),
+            tuple(np.uint64(blocks[i]) for i in range(chosen[-1]) if i not in chosen),
+            is_first=chosen == tuple(range(n_same)),
+        )
+        for chosen in combinations(range(len(blocks)), n_same)
+    ]
+
+
+def _parts(
+    hashes: Hashes, mask: np.uint64, *, n_parts: int, folder: Path | None
+) -> Iterator[npt.NDArray[np.void]]:
+    """Records of the hashes in parts: those that are the same under the mask lie in one part."""
+    if n_parts == 1:
+        yield _records(hashes, 0, len(hashes))
+        return
+    shift = np.uint64(N_BITS - int(log2(n_parts)))
+    with tempfile.TemporaryDirectory(prefix="trifacet-pairs-", dir=folder) as home:
+        files = [Path(home) / f"{i}.records" for i in range(n_parts)]
+        with ExitStack() as stack:
+            written = [stack.enter_context(file.open("wb")) for file in files]
+            for start in range(0, len(hashes), _BLOCK):
+                records = _records(hashes, start, min(start + _BLOCK, len(hashes)))
+                # Fibonacci hashing (Knuth, TAOCP 3, 6.4): the high bits of the product depend on all bits of the key.
+                where = ((records["hash"] & mask) * np.uint64(0x9E3779B97F4A7C15)) >> shift
+                order = np.argsort(where, kind="stable")
+                ends = np.searchsorted(where[order], np.arange(n_parts, dtype=np.uint64), side="right")
+                for file, part in zip(written, np.split(records[order], ends[:-1]), strict=True):
+                    part.tofile(file)
+        for path in files:
+            yield np.fromfile(path, dtype=_RECORD)
+            path.unlink()
+
+
+def _records(hashes: Hashes, start: int, stop: int) -> npt.NDArray[np.void]:
+    records = np.empty(stop - start, dtype=_RECORD)
+    records["hash"] = hashes[start:stop]
+    records["row"] = np.arange(start, stop)
+    return records
+
+
+def _pairs_of(part: npt.NDArray[np.void], table: _Table, *, radius: int) -> Iterator[Pairs]:
+    """The pairs that this table tells among the records of one part."""
+    hashes, inverse = np.unique(part["hash"], return_inverse=True)
+    rows = np.full(len(hashes), np.iinfo(np.int64).max)
+    np.minimum.at(rows, inverse, part["row"])
+    if table.is_first and len(hashes) < len(part):
+        firsts = rows[inverse]
+        is_copy = firsts != part["row"]
+        yield Pairs(firsts[is_copy], part["row"][is_copy], np.zeros(int(is_copy.sum()), dtype=np.uint8))
+    order = np.argsort(hashes & table.mask)
+    hashes, rows = hashes[order], rows[order]
+    keys = hashes & table.mask
+    for start in range(0, len(keys), _BLOCK):
+        left, step = np.arange(start, min(start + _BLOCK, len(keys))), 1
+        while len(left := left[left + step < len(keys)]) and len(left := left[keys[left] == keys[left + step]]):
+            yield from _told(hashes, rows, left=left, right=left + step, table=table, radius=radius)
+            step += 1
+
+
+def _told(
+    hashes: Hashes, rows: Rows, *, left: Rows, right: Rows, table: _Table, radius: int
+) -> Iterator[Pairs]:
+    differs = hashes[left] ^ hashes[right]
+    distance = np.bitwise_count(differs)
+    near = np.flatnonzero(distance <= radius)
+    for other in table.others:
+        near = near[differs[near] & other != 0]
+    if len(near):
+        one, two = rows[left[near]], rows[right[near]]
+        yield Pairs(np.minimum(one, two), np.maximum(one, two), distance[near])
+
+
+def joined(pairs: Sequence[Pairs]) -> Pairs:
+    """Several as one, sorted by row."""
+    if not pairs:
+        empty = np.empty(0, dtype=np.int64)
+        return Pairs(empty, empty, np.empty(0, dtype=np.uint8))
+    first, second = (np.concatenate([getattr(p, name) for p in pairs]) for name in ("first", "second"))
+    order = np.lexsort((second, first))
+    return Pairs(first[order], second[order], np.concatenate([p.distance for p in pairs])[order])
