@@ -1,1 +1,1 @@
-"""What is wrong in a dataset: damaged and doubled photos, labels that look mistaken, and what people ruled about them."""
+"""What is wrong in a dataset: damaged and doubled photos, mistaken labels, and what people ruled about them."""

@@ -39,11 +39,15 @@ class View:
     quarters: int = 0
 
     @property
+    def is_cut(self) -> bool:
+        """Whether it shows less than the whole."""
+        return (self.top, self.left, self.bottom, self.right) != (0, 0, 1, 1)
+
+    @property
     def name(self) -> str:
         """In words: `cut, mirrored`; "" for the photo as it is."""
         turned = {0: "", 1: "turned left", 2: "upside down", 3: "turned right"}[self.quarters]
-        is_cut = (self.top, self.left, self.bottom, self.right) != (0, 0, 1, 1)
-        return ", ".join(w for w in ("cut" if is_cut else "", "mirrored" if self.is_mirrored else "", turned) if w)
+        return ", ".join(w for w in ("cut" if self.is_cut else "", "mirrored" if self.is_mirrored else "", turned) if w)
 
 
 WHOLE = View()
