@@ -1,0 +1,243 @@
+"""Decisions: what people (or rules) ruled about photos, as events that are only ever added, and their replay."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trifacet.core.errors import error, first_few
+from trifacet.core.files import write_text
+from trifacet.core.manifest import Manifest, check_manifest
+from trifacet.core.schema import LabelSchema
+
+USE, VERDICT, YEARS, PERSON = "use", "verdict", "age_years", "person_id"
+USES = ("", "dropped", "unusable", "not_a_face")  # "": the photo is used
+VERDICTS = ("", "flagged", "confirmed", "dismissed", "unsure")  # say something of a finding and change nothing
+
+Source = Literal["human", "model", "rule"]
+
+
+class Decision(BaseModel):
+    """One event: who ruled when that of a photo (or of all photos of a person) one thing is `new` and no longer `old`.
+
+    attribute: an attribute of the schema, `age_years`, `person_id`, `use` (one of USES) or `verdict` (one of VERDICTS).
+    old, new: class names, numbers as text, "" for none. certainty: how sure its author is, in a word. undo_of: the
+    number of the event that this one takes back, 0 for none. batch: what was ruled at one stroke shares it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    number: int = Field(default=0, ge=0)
+    at: str = ""
+    who: str = ""
+    scope: Literal["photo", "person"] = "photo"
+    subject: str = Field(min_length=1)
+    attribute: str = Field(min_length=1)
+    old: str = ""
+    new: str = ""
+    reason: str = ""
+    source: Source = "human"
+    certainty: str = ""
+    undo_of: int = Field(default=0, ge=0)
+    batch: str = ""
+
+
+COLUMNS = tuple(Decision.model_fields)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A decision that does not fit the manifest, and why."""
+
+    decision: Decision
+    why: str
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The manifest after the decisions, the table of what changed, and the decisions that were refused.
+
+    changes: photo_id, attribute, old, new, who, reason: a row for each photo and attribute that ends differently.
+    """
+
+    manifest: Manifest
+    changes: pl.DataFrame
+    refused: tuple[Refused, ...]
+
+
+def replay(manifest: Manifest, decisions: Sequence[Decision]) -> Replayed:
+    """The manifest as the decisions leave it, one after another; one whose `old` is not what stands is refused.
+
+    A band of age that contradicts the years takes the years away; years give their band. Verdicts change nothing.
+    """
+    state, people = _state(manifest)
+    last: dict[tuple[str, str], Decision] = {}
+    refused = []
+    for decision in decisions:
+        if why := _why_not(decision, state, people=people, schema=manifest.schema):
+            refused.append(Refused(decision, why))
+            continue
+        for photo in _photos(decision, people):
+            for attribute, value in _consequences(decision, state[photo], schema=manifest.schema):
+                state[photo][attribute] = value
+                last[photo, attribute] = decision
+    return Replayed(*_applied(manifest, state, last), tuple(refused))
+
+
+def _state(manifest: Manifest) -> tuple[dict[str, dict[str, str]], dict[str, list[str]]]:
+    """What stands of each photo, as text, and the photos of each person."""
+    names = [*manifest.schema.names, YEARS, PERSON, "dropped_because"]
+    state, people = {}, dict[str, list[str]]()
+    for photo, *values in manifest.table.select("photo_id", *names).iter_rows():
+        state[photo] = {n: _text(v) for n, v in zip([*names[:-1], USE], values, strict=True)} | {VERDICT: ""}
+        people.setdefault(state[photo][PERSON], []).append(photo)
+    people.pop("", None)
+    return state, people
+
+
+def _text(value: object) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _photos(decision: Decision, people: dict[str, list[str]]) -> list[str]:
+    return [decision.subject] if decision.scope == "photo" else people.get(decision.subject, [])
+
+
+def _why_not(
+    decision: Decision, state: dict[str, dict[str, str]], *, people: dict[str, list[str]], schema: LabelSchema
+) -> str:
+    """Why a decision cannot be applied; "" where it can."""
+    attribute, photos = decision.attribute, _photos(decision, people)
+    if not photos or (decision.scope == "photo" and decision.subject not in state):
+        return f"no such {decision.scope}"
+    if why := _why_no_value(attribute, decision.new, schema):
+        return why
+    if attribute == VERDICT:
+        return ""
+    other = [photo for photo in photos if not _same(state[photo][attribute], decision.old)]
+    if other:
+        return f"{attribute} of {first_few(other, 2)} is '{state[other[0]][attribute]}', not '{decision.old}'"
+    return ""
+
+
+def _why_no_value(attribute: str, value: str, schema: LabelSchema) -> str:
+    known = {a.name: ("", *a.classes) for a in schema.attributes} | {USE: USES, VERDICT: VERDICTS}
+    if attribute == PERSON:
+        return ""
+    if attribute == YEARS:
+        first, last = schema.years
+        try:
+            return "" if not value or first <= float(value) < last + 1 else f"{value} years are outside {first}..{last}"
+        except ValueError:
+            return f"'{value}' is no number of years"
+    if attribute not in known:
+        return f"no attribute '{attribute}'"
+    return (
+        "" if value in known[attribute] else f"'{value}' is no {attribute}: {', '.join(filter(None, known[attribute]))}"
+    )
+
+
+def _same(one: str, two: str) -> bool:
+    """Whether two texts mean the same value: 30 and 30.0 do."""
+    if one == two:
+        return True
+    try:
+        return float(one) == float(two)
+    except ValueError:
+        return False
+
+
+def _consequences(decision: Decision, now: dict[str, str], *, schema: LabelSchema) -> list[tuple[str, str]]:
+    """What a decision sets of one photo: itself, and what follows of it for years and their band."""
+    changes = [(decision.attribute, decision.new)]
+    age = schema.age
+    if age is not None and decision.attribute == YEARS and decision.new:
+        changes.append((age.name, age.classes[int(age.band(float(decision.new)))]))
+    is_band = age is not None and decision.attribute == age.name and bool(now[YEARS])
+    if age is not None and is_band and age.classes[int(age.band(float(now[YEARS])))] != decision.new:
+        changes.append((YEARS, ""))
+    return changes
+
+
+def _applied(
+    manifest: Manifest, state: dict[str, dict[str, str]], last: dict[tuple[str, str], Decision]
+) -> tuple[Manifest, pl.DataFrame]:
+    """The manifest with the values that stand at the end, and the table of what differs."""
+    before, _ = _state(manifest)
+    ids = manifest.photo_ids
+    rows = [
+        (photo, name, before[photo][name], state[photo][name], by.who, by.reason, by.certainty)
+        for (photo, name), by in last.items()
+        if name != VERDICT and not _same(before[photo][name], state[photo][name])
+    ]
+    names = ("photo_id", "attribute", "old", "new", "who", "reason", "certainty")
+    changes = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row").sort("photo_id", "attribute")
+    columns = [
+        pl.Series(name, [state[photo][name] or None for photo in ids], dtype=pl.String())
+        for name in manifest.schema.names
+    ]
+    years = [state[photo][YEARS] for photo in ids]
+    columns += [
+        pl.Series(YEARS, [float(v) if v else None for v in years], dtype=pl.Float32()),
+        pl.Series(PERSON, [state[photo][PERSON] for photo in ids], dtype=pl.String()),
+        pl.Series("dropped_because", [state[photo][USE] or None for photo in ids], dtype=pl.String()),
+    ]
+    labels = {row[0]: f"ruled by {row[4] or 'somebody'}" for row in rows if row[1] in (*manifest.schema.names, YEARS)}
+    given = manifest.table["label_source"].to_list()
+    told = [labels.get(photo, source) for photo, source in zip(ids, given, strict=True)]
+    columns.append(pl.Series("label_source", told, dtype=pl.String()))
+    made = replace(manifest, table=manifest.table.with_columns(columns), stage="apply")
+    check_manifest(made, where="the manifest after these decisions")
+    return made, changes
+
+
+def refuse(refused: Sequence[Refused], *, where: object) -> None:
+    """Stops where decisions were refused, the first few told. Raises StoreError TRI701."""
+    if refused:
+        told = [f"{r.decision.scope} {r.decision.subject}: {r.why}" for r in refused]
+        raise error("TRI701", f"{len(told):,} decisions do not fit", where=where, got="; ".join(told[:5]))
+
+
+def write_decisions(path: Path | str, decisions: Iterable[Decision]) -> None:
+    """Writes decisions as CSV, a column a field, which people may edit."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([getattr(d, name) for name in COLUMNS] for d in decisions)
+    write_text(Path(path), text.getvalue())
+
+
+def read_decisions(path: Path | str) -> list[Decision]:
+    """The decisions of a CSV, in its order; every mistake is told at once.
+
+    Raises:
+        StoreError: TRI702, not readable, columns that are not known or lack, or rows that break a rule.
+    """
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as content:
+            reader = csv.DictReader(content)
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise error("TRI702", "cannot be read as CSV", where=path, got=str(problem)) from problem
+    columns = reader.fieldnames or []
+    if foreign := [name for name in columns if name not in COLUMNS]:
+        raise error("TRI702", "columns that decisions do not have", where=path, got=first_few(foreign))
+    if lacking := [name for name in ("subject", "attribute", "old", "new") if name not in columns]:
+        raise error("TRI702", "columns are missing", where=path, got=first_few(lacking))
+    made, wrong = [], []
+    for line, row in enumerate(rows, start=2):
+        try:
+            made.append(Decision.model_validate({k: v for k, v in row.items() if v not in ("", None)}))
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            wrong.append(f"line {line}, {'.'.join(map(str, first['loc'])) or 'row'}: {first['msg']}")
+    if wrong:
+        raise error("TRI702", f"{len(wrong):,} rows cannot be read", where=path, got="; ".join(wrong[:5]))
+    return made
