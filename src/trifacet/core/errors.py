@@ -71,6 +71,12 @@ class MissingExtraError(TrifacetError):
     exit_status = 8
 
 
+class StoreError(TrifacetError):
+    """TRI7xx: findings, decisions, and the store of rulings."""
+
+    exit_status = 9
+
+
 class MachineError(TrifacetError):
     """TRI9xx: disk, memory, device, places to write."""
 
@@ -90,6 +96,7 @@ _FAMILIES: dict[str, type[TrifacetError]] = {
     "4": RunError,
     "5": BundleError,
     "6": MissingExtraError,
+    "7": StoreError,
     "9": MachineError,
 }
 

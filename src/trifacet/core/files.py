@@ -141,6 +141,23 @@ def keep_inputs(path: Path, *inputs: object) -> None:
             raise error("TRI104", "the output is the input", where="--out", got=f"'{path}'", do=do)
 
 
+def file_system(path: Path) -> str:
+    """The kind of file system that a path lies on, such as `ext4` or `nfs4`; "" where the system does not tell."""
+    mounts = Path("/proc/self/mountinfo")
+    if not mounts.exists():
+        return ""
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    there, kind, longest = there.resolve(), "", -1
+    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
+        before, _, after = line.partition(" - ")
+        point = Path(before.split()[4].encode().decode("unicode_escape"))  # spaces are written as \\040
+        if there.is_relative_to(point) and len(point.parts) >= longest:  # of two at one place the later one counts
+            kind, longest = after.split()[0], len(point.parts)
+    return kind
+
+
 def new_file_mode() -> int:
     """The permissions that `open` would give a new file; `mkstemp` gives its own to the owner alone."""
     mask = os.umask(0o022)

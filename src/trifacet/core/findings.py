@@ -112,9 +112,9 @@ def read_findings(path: Path | str, *, photo_ids: Sequence[str] | None = None) -
     """The findings stored at `path`; with photo_ids, refused where they are about none of these photos.
 
     Raises:
-        ManifestError: TRI202 not a findings file, TRI230 about other photos.
+        ManifestError: TRI202, not a findings file. StoreError: TRI700, about other photos.
     """
     table, made = read_table(path, KIND)
     if photo_ids is not None and len(table) and not table["photo_id"].is_in(list(photo_ids)).any():
-        raise error("TRI230", "these findings are about other photos", where=path, got=table["photo_id"][0])
+        raise error("TRI700", "these findings are about other photos", where=path, got=table["photo_id"][0])
     return Findings(table, made.label_schema, inputs=made.inputs, stamps=made.stamps)

@@ -121,6 +121,47 @@ MISHAPS: dict[str, Entry] = {
         "This command needs packages that the base install leaves out.",
         "Install the extra that is named, for example `pip install 'trifacet[train]'`.",
     ),
+    "TRI700": Entry(
+        "Findings are about other photos",
+        "None of the photos that the findings name is in this data.",
+        "Pass the findings that `trifacet audit` made of this data, or make them again.",
+    ),
+    "TRI701": Entry(
+        "Decisions do not fit the data",
+        "A decision names a photo, person or class that is not there, or its `old` is not the label that stands: the "
+        "label changed since somebody ruled.",
+        "Correct the rows that are named, or pass --skip: the others are applied and these are listed.",
+    ),
+    "TRI702": Entry(
+        "A file of decisions cannot be read",
+        "It is no CSV, a column is missing or not known, or rows break a rule.",
+        "`trifacet decisions export` writes a file with every column; correct the rows that are named.",
+    ),
+    "TRI703": Entry(
+        "This is not a store of rulings",
+        "The file is no SQLite file of trifacet's, is damaged, or was written by a newer trifacet.",
+        "Check the path; a backup opens in its place.",
+    ),
+    "TRI704": Entry(
+        "The store lies on a network disk",
+        "Locks are not reliable there, and rulings of several people could be lost.",
+        "Keep the store on a disk of this machine; reviewers reach it by the page.",
+    ),
+    "TRI705": Entry(
+        "A ruling cannot be taken back",
+        "There is no such event, or it is somebody else's.",
+        "Take back your own; what another reviewer sees differently is settled in the queue of disagreements.",
+    ),
+    "TRI706": Entry(
+        "The store is about other data",
+        "Its rulings were made under another label schema.",
+        "Name another store for this data.",
+    ),
+    "TRI707": Entry(
+        "Another process holds the store",
+        "It was locked for longer than any ruling takes to write.",
+        "End the process that holds it open, such as an editor for SQLite files.",
+    ),
     "TRI900": Entry(
         "The disk is full",
         "Writing stopped because no space was left. What was there before is untouched.",
