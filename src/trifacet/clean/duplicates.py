@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from trifacet.clean.hamming import Hashes, Pairs, joined, near_pairs, near_to
-from trifacet.clean.prints import WHOLE, Small, View, prints, shown, view_hashes, views
+from trifacet.clean.hamming import Pairs, joined, near_pairs, near_to
+from trifacet.clean.prints import GRID, WHOLE, Small, View, prints, shown, view_hashes, views
 
 Progress = Callable[[int, int], None]  # tables of hashes done, and all
 
-ALIKE = 0.96  # correlation from which two photos are copies; docs/log.md, "Copies of photos"
-WORTH_A_LOOK = 0.65  # correlation, before a cut is placed exactly, under which no copy was seen; the same entry
-RADII = ((50_000, 10), (200_000, 8))  # up to so many photos, so many bits; beyond them FAR. The same entry
+ALIKE = 0.87  # correlation of edges from which two photos are copies; docs/log.md, "Copies of photos", has all four
+WORTH_PLACING = 0.65  # correlation of greys under which no cut, placed roughly, was a copy's
+WORTH_REFINING = 0.45  # correlation of edges, likewise, after the rough search
+# Up to so many photos, so many bits; beyond them FAR. Of few photos copies weigh in the medians that hash them.
+RADII = ((200, 24), (50_000, 10), (200_000, 8))
 FAR = 6
 _AT_ONCE = 512  # candidates whose cuts are placed together
-_STEPS = (-0.0375, -0.025, -0.0125, 0.0, 0.0125, 0.025, 0.0375)  # shares of a side that a cut is moved by
-_GROWTHS = (-0.025, 0.0, 0.025)  # and that its sides grow by
+# Where a cut is looked for about its place: shares of a side that it is moved by, and that its sides grow by.
+_ROUGH = ((-0.0375, -0.025, -0.0125, 0.0, 0.0125, 0.025, 0.0375), (-0.025, 0.0, 0.025))
+_FINE = ((-0.0094, -0.0047, 0.0, 0.0047, 0.0094), (-0.0125, -0.0062, 0.0, 0.0062, 0.0125))
 
 
 @dataclass(frozen=True)
 class Copies:
-    """Pairs of photos that are copies: rows `first` and `second` (n,) int64, and how alike they are (n,), .96 .. 1.
+    """Pairs of photos that are copies: rows `first` and `second` (n,) int64, and how alike their edges are (n,).
 
-    views: how the second shows the first: "" as it is, or `mirrored`, `cut`, `turned left` and the like.
+    likeness: .87 .. 1, a correlation. views: how the second shows the first: "" as it is, or `mirrored`, `cut`,
+    `turned left` and the like.
     """
 
     first: npt.NDArray[np.int64]
@@ -40,7 +44,7 @@ class Copies:
 
 
 def radius_for(n_photos: int) -> int:
-    """The bits in which hashes of copies may differ: less of many photos, of which more are alike by chance."""
+    """The bits in which hashes of copies may differ: fewer of many photos, of which more are alike by chance."""
     return next((radius for most, radius in RADII if n_photos <= most), FAR)
 
 
@@ -55,24 +59,21 @@ def find_copies(
     """All pairs of small grey pictures (N, S, S) uint8 that are copies of each other, each pair once.
 
     Candidates are those whose hashes are near, as they are or in one of the views `which` (default: `views()`); of
-    these the pixels are compared, a cut placed exactly. Of photos with one and the same hash each is compared with the
+    these the edges are compared, a cut placed exactly. Of photos with one and the same hash each is compared with the
     first of them. Photos of one tone are no copies of each other: they have nothing to compare.
     """
-    radius = radius_for(len(small)) if radius is None else radius
     others = list(views() if which is None else which)
+    radius = radius_for(len(small)) if radius is None else radius
     made = prints(small)
     plain = joined(list(near_pairs(made.hashes, radius=radius, folder=folder, progress=progress)))
+    probes = np.concatenate([np.empty(0, dtype=np.uint64), *view_hashes(small, made, others)])
+    seen = joined(list(near_to(probes, made.hashes, radius=radius, folder=folder)))
+    which_view, first = np.divmod(seen.first, max(1, len(small)))
     found = [_alike(small, plain, WHOLE)]
-    for view, seen in _seen_by_view(view_hashes(small, made, others), made.hashes, views=others, radius=radius):
-        found.append(_alike(small, seen, view))
+    for i, view in enumerate(others):
+        own = which_view == i
+        found.append(_alike(small, Pairs(first[own], seen.second[own], seen.distance[own]), view))
     return _best(found)
-
-
-def _seen_by_view(
-    probes: Iterator[Hashes], hashes: Hashes, *, views: Sequence[View], radius: int
-) -> Iterator[tuple[View, Pairs]]:
-    for view, probe in zip(views, probes, strict=True):
-        yield view, joined(list(near_to(probe, hashes, radius=radius)))
 
 
 def _alike(small: Small, pairs: Pairs, view: View) -> Copies:
@@ -90,34 +91,58 @@ def _alike(small: Small, pairs: Pairs, view: View) -> Copies:
 
 def _likeness(one: Small, two: Small, view: View) -> npt.NDArray[np.float32]:
     """How well the second pictures show the view of the first, as correlations (n,), each cut placed at its best."""
-    wanted = _normal(shown(two))
-    best = _correlation(_normal(shown(one, view)), wanted)
-    worth = np.flatnonzero((best >= WORTH_A_LOOK) & (best < 1)) if view.is_cut else np.empty(0, dtype=np.intp)
-    for near in _placed(view) if len(worth) else ():
-        best[worth] = np.maximum(best[worth], _correlation(_normal(shown(one[worth], near)), wanted[worth]))
+    seen, wanted = shown(one, view), shown(two)
+    edges = _edges(wanted)
+    best = _correlation(_edges(seen), edges)
+    if not view.is_cut:
+        return best
+    worth = np.flatnonzero(_correlation(_normal(seen), _normal(wanted)) >= WORTH_PLACING)
+    places = _placed(view, *_ROUGH) if len(worth) else []
+    chosen = np.zeros(len(worth), dtype=np.intp)
+    for i, near in enumerate(places):
+        likeness = _correlation(_edges(shown(one[worth], near)), edges[worth])
+        chosen[likeness > best[worth]] = i
+        best[worth] = np.maximum(best[worth], likeness)
+    for row, i in zip(worth.tolist(), chosen.tolist(), strict=True):
+        if WORTH_REFINING <= best[row] < 1:
+            pictures = [shown(one[row : row + 1], near) for near in _placed(places[i], *_FINE)]
+            best[row] = max(best[row], _correlation(_edges(np.concatenate(pictures)), edges[row : row + 1]).max())
     return best
 
 
+def _edges(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Differences between neighbours (n, 2 S - 2, S - 1), down then across, of length 1; 0 for pictures of one tone.
+
+    Faces in one framing have much the same greys, not the same edges.
+    """
+    down, across = np.diff(pictures, axis=1)[:, :, :-1], np.diff(pictures, axis=2)[:, :-1]
+    return _unit(np.concatenate([down, across], axis=1))
+
+
 def _normal(pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Pictures with mean 0 and length 1; those of one tone are 0 and like nothing."""
-    about = pictures - pictures.mean(axis=(1, 2), keepdims=True)
-    length = np.sqrt((about**2).sum(axis=(1, 2), keepdims=True))
-    flat = length < pictures.shape[1]  # a deviation of less than one grey level
-    return np.where(flat, 0, about / np.where(flat, 1, length)).astype(np.float32)
+    """Pictures with mean 0 and length 1; 0 for those of one tone."""
+    return _unit(pictures - pictures.mean(axis=(1, 2), keepdims=True))
+
+
+def _unit(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    length = np.sqrt((values**2).sum(axis=(1, 2), keepdims=True))
+    flat = length < GRID / 2  # half a grey level a pixel: noise of rounding
+    return np.where(flat, 0, values / np.where(flat, 1, length)).astype(np.float32)
 
 
 def _correlation(one: npt.NDArray[np.float32], two: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.asarray(np.einsum("nij,nij->n", one, two), dtype=np.float32)
+    """Products (n,) of pictures of length 1; one of `two` serves all of `one`."""
+    return np.asarray((one * two).sum(axis=(1, 2)), dtype=np.float32)
 
 
-def _placed(view: View) -> list[View]:
+def _placed(view: View, steps: Sequence[float], growths: Sequence[float]) -> list[View]:
     """The view with its cut moved and grown a little every way, within the picture."""
     size = view.bottom - view.top
     found = []
-    for growth in _GROWTHS:
+    for growth in growths:
         side = min(1.0, size + growth)
-        for down in _STEPS:
-            for across in _STEPS:
+        for down in steps:
+            for across in steps:
                 top = min(max(view.top + (size - side) / 2 + down, 0.0), 1 - side)
                 left = min(max(view.left + (size - side) / 2 + across, 0.0), 1 - side)
                 box = (round(v, 4) for v in (top, left, top + side, left + side))

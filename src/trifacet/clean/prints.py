@@ -117,8 +117,8 @@ def _kept() -> npt.NDArray[np.intp]:
 
 
 def _bits(found: Frequencies, medians: npt.NDArray[np.float32]) -> Hashes:
-    above = (found > medians).reshape(len(found), -1)[:, _kept()]
-    return np.ascontiguousarray(np.packbits(above, axis=1)).view(np.uint64).ravel()
+    above = (found > medians).reshape(len(found), N_FREQUENCIES**2)[:, _kept()]
+    return np.packbits(above.ravel()).view(np.uint64)
 
 
 @cache
