@@ -18,7 +18,7 @@ ALIKE = 0.87  # correlation of edges from which two photos are copies; docs/log.
 WORTH_PLACING = 0.65  # correlation of greys under which no cut, placed roughly, was a copy's
 WORTH_REFINING = 0.45  # correlation of edges, likewise, after the rough search
 # Up to so many photos, so many bits; beyond them FAR. Of few photos copies weigh in the medians that hash them.
-RADII = ((200, 24), (50_000, 10), (200_000, 8))
+RADII = ((200, 18), (50_000, 10), (200_000, 8))
 FAR = 6
 _AT_ONCE = 512  # candidates whose cuts are placed together
 # Where a cut is looked for about its place: shares of a side that it is moved by, and that its sides grow by.
