@@ -1,0 +1,184 @@
+"""Labels that a model which never saw the person does not believe: of people, of photos, of years, and swapped ones.
+
+The unit is what a person would rule on: gender and age of a person, from all photos at once, the mask of a photo.
+Source: Northcutt, Jiang and Chuang 2021, Confident learning (cleanlab); self-confidence ranks, people rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trifacet.core.errors import error
+from trifacet.core.findings import Finding
+from trifacet.core.manifest import Manifest
+from trifacet.core.predictions import Predictions
+from trifacet.core.schema import MISSING, FloatArray, IntArray, require_same_schema
+from trifacet.measure.people import OF_A_PERSON, as_people
+
+YEARS_OFF = 15.0  # expected years between the label and the person from which it is flagged; docs/log.md, "Labels"
+SWAPPED = 4.0  # nats by which two labels are more likely when they change places; the same entry
+TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """How far the model believes each label of one attribute.
+
+    units: (U,) a row of each unit: its photo, or the first photo of its person with this label. members: the rows of
+    each. belief: (U,) the probability of the given label, 0 worst .. 1 fine. given, proposed: (U,) class ids.
+    proposal: (U,) the probability of the proposed class. is_issue: (U,) whether confident learning counts it an error.
+    """
+
+    attribute: str
+    units: IntArray
+    members: tuple[tuple[int, ...], ...]
+    belief: FloatArray
+    given: IntArray
+    proposed: IntArray
+    proposal: FloatArray
+    is_issue: npt.NDArray[np.bool_]
+
+    @property
+    def worst_first(self) -> IntArray:
+        """The units (U,) in the order in which they are worth a look."""
+        return np.argsort(self.belief, kind="stable")
+
+
+def require_cleanlab() -> None:
+    """Raises MissingExtraError TRI600 where cleanlab is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("cleanlab") is None:
+        raise error("TRI600", "finding label errors needs the extra audit")
+
+
+def doubts(manifest: Manifest, told: Predictions) -> list[Doubt]:
+    """What the predictions doubt of the manifest's labels, an attribute each; rows are those of the manifest.
+
+    told: predictions of exactly these photos by models that saw none of their people, in the manifest's order. Photos
+    without a label, or that could not be read, are doubted by nobody.
+    """
+    require_same_schema(manifest.schema, told.schema, where="predictions")
+    pooled = as_people(told, _numbers(manifest.groups))
+    found = []
+    for i, attribute in enumerate(manifest.schema.attributes):
+        of_person = attribute.name in OF_A_PERSON
+        probs = (pooled if of_person else told).marginals[attribute.name]
+        labels = np.where(told.is_read, manifest.classes[:, i], MISSING)
+        found.append(_doubt(attribute.name, labels, probs, groups=manifest.groups if of_person else None))
+    return found
+
+
+def _doubt(name: str, labels: IntArray, probs: FloatArray, *, groups: Sequence[str] | None) -> Doubt:
+    rows = np.flatnonzero(labels != MISSING)
+    keys = [(groups[i], int(labels[i])) if groups else (i, 0) for i in rows.tolist()]
+    members: dict[Any, list[int]] = {}
+    for row, key in zip(rows.tolist(), keys, strict=True):
+        members.setdefault(key, []).append(row)
+    units = np.array([m[0] for m in members.values()], dtype=np.int64)
+    given, known = labels[units], probs[units]
+    return Doubt(
+        attribute=name,
+        units=units,
+        members=tuple(tuple(m) for m in members.values()),
+        belief=known[np.arange(len(units)), given],
+        given=given,
+        proposed=known.argmax(axis=1) if len(units) else given,
+        proposal=known.max(axis=1) if len(units) else np.empty(0),
+        is_issue=_issues(given, known),
+    )
+
+
+def _issues(labels: IntArray, probs: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which labels (U,) confident learning counts as errors; classes that no label has are left out of it."""
+    there = np.unique(labels)
+    if len(there) < 2:
+        return np.zeros(len(labels), dtype=bool)
+    from cleanlab.filter import find_label_issues
+
+    kept = np.maximum(probs[:, there], TINY)
+    kept = kept / kept.sum(axis=1, keepdims=True)
+    found = find_label_issues(np.searchsorted(there, labels), kept, filter_by="prune_by_noise_rate", n_jobs=1)
+    return np.asarray(found, dtype=bool)
+
+
+def years_off(manifest: Manifest, told: Predictions) -> FloatArray:
+    """Expected years (N,) between each photo's label and its person's age as predicted; NaN where either is unknown."""
+    if told.age_probs is None:
+        return np.full(len(manifest), np.nan)
+    pooled = as_people(told, _numbers(manifest.groups)).age_probs
+    grid = manifest.schema.year_grid
+    return np.asarray((pooled * np.abs(grid[None, :] - manifest.ages[:, None])).sum(axis=1), dtype=np.float64)
+
+
+def swaps(manifest: Manifest, told: Predictions) -> list[tuple[int, int, str, float]]:
+    """(row, row, attribute, nats): photos of one person whose labels would be more likely changed about.
+
+    nats: by how much, at least SWAPPED. Only attributes of a photo; each photo is in one pair of an attribute at most,
+    the most likely pairs first.
+    """
+    people: dict[str, list[int]] = {}
+    for row, person in enumerate(manifest.groups):
+        people.setdefault(person, []).append(row)
+    found = []
+    for i, attribute in enumerate(manifest.schema.attributes):
+        if attribute.name in OF_A_PERSON:
+            continue
+        labels = np.where(told.is_read, manifest.classes[:, i], MISSING)
+        logs = np.log(np.maximum(told.marginals[attribute.name], TINY))
+        candidates = [pair for rows in people.values() for pair in _likelier(rows, labels, logs)]
+        taken: set[int] = set()
+        for gain, one, two in sorted(candidates, key=lambda c: (-c[0], c[1], c[2])):
+            if not taken & {one, two}:
+                taken |= {one, two}
+                found.append((one, two, attribute.name, gain))
+    return found
+
+
+def _likelier(rows: Sequence[int], labels: IntArray, logs: FloatArray) -> list[tuple[float, int, int]]:
+    """(nats, row, row) of the pairs of one person's photos that gain by changing labels."""
+    found = []
+    for one, two in combinations([r for r in rows if labels[r] != MISSING], 2):
+        a, b = labels[one], labels[two]
+        gain = float(logs[one, b] + logs[two, a] - logs[one, a] - logs[two, b])
+        if a != b and gain >= SWAPPED:
+            found.append((gain, one, two))
+    return found
+
+
+def label_findings(manifest: Manifest, told: Predictions) -> list[Finding]:
+    """All of it as findings: `label` a unit (is_issue as confident learning has it), `age` a person, `swap` a pair."""
+    ids, found = manifest.photo_ids, []
+    for doubt in doubts(manifest, told):
+        classes = next(a.classes for a in manifest.schema.attributes if a.name == doubt.attribute)
+        for u in doubt.worst_first.tolist():
+            given, proposed = classes[doubt.given[u]], classes[doubt.proposed[u]]
+            n = len(doubt.members[u])
+            whose = f"{n} photos of a person" if n > 1 else "a photo"
+            detail = f"{whose} labelled {given}; the model says {proposed} ({doubt.proposal[u]:.2f})"
+            score, is_issue = float(doubt.belief[u]), bool(doubt.is_issue[u])
+            found.append(Finding(ids[doubt.units[u]], "label", score, is_issue, doubt.attribute, detail=detail))
+    off = years_off(manifest, told)
+    first = {person: row for row, person in reversed(list(enumerate(manifest.groups)))}
+    for row in first.values():
+        if np.isfinite(off[row]):
+            detail = f"labelled {manifest.ages[row]:g} years; the model expects to be {off[row]:.0f} years off"
+            score = float(1 / (1 + off[row] / YEARS_OFF))
+            found.append(Finding(ids[row], "age", score, bool(off[row] >= YEARS_OFF), YEARS_NAME, detail=detail))
+    for one, two, name, nats in swaps(manifest, told):
+        detail = f"more likely by {nats:.1f} nats with each other's {name}"
+        found.append(Finding(ids[one], "swap", float(np.exp(-nats)), True, name, ids[two], detail))
+    return found
+
+
+YEARS_NAME = "age_years"
+
+
+def _numbers(groups: Sequence[str]) -> IntArray:
+    return np.unique(np.asarray(groups, dtype=object), return_inverse=True)[1].astype(np.int64)
