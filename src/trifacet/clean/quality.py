@@ -1,0 +1,80 @@
+"""Photos that are hard to read: dark, washed out, flat, blurred, tiny, or with a face that is cut, small or absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from trifacet.core.findings import Finding
+from trifacet.core.manifest import CROP_SCALE, Manifest
+from trifacet.core.schema import FloatArray
+from trifacet.pixels.looks import Looks
+
+# Robust deviations from the median beyond which a photo stands out. Source: Iglewicz and Hoaglin 1993, 3.5.
+FAR_OUT = 3.5
+DARK, BRIGHT = 60.0, 200.0  # mean luma; a photo between them is flagged for nothing, however alike the others are
+FLAT = 25.0  # standard deviation of the luma, likewise
+TINY_PX = 64  # the shorter side under which a face has no features left: docs/log.md, "What changes `quick`"
+SMALL_FACE = 0.15  # side of the face's box in sides of the shorter side
+CUT_FACE = 0.2  # share of the face's box beyond the photo
+
+
+def quality_findings(manifest: Manifest, looks: Looks) -> list[Finding]:
+    """Findings about how photos look, of those that could be read."""
+    ids = manifest.photo_ids
+    light, contrast, sharp = (np.asarray(v, dtype=float) for v in (looks.brightness, looks.contrast, looks.sharpness))
+    out = [
+        *_outliers(ids, "dark", light, low=True, floor=DARK, unit="brightness of 255"),
+        *_outliers(ids, "bright", light, low=False, floor=BRIGHT, unit="brightness of 255"),
+        *_outliers(ids, "flat", contrast, low=True, floor=FLAT, unit="contrast"),
+        *_outliers(ids, "blurred", np.log10(np.maximum(sharp, 1e-6)), low=True, floor=np.inf, unit="log sharpness"),
+    ]
+    sizes = manifest.table.select("photo_id", "width_px", "height_px").iter_rows()
+    for photo, width, height in sizes:
+        if min(width, height) < TINY_PX:
+            score = min(width, height) / TINY_PX
+            out.append(Finding(photo, "tiny", score, detail=f"{width} x {height} px"))
+    return out
+
+
+def _outliers(
+    ids: list[str], kind: str, values: FloatArray, *, low: bool, floor: float, unit: str
+) -> Iterator[Finding]:
+    """Photos far below (or above) the others, and beyond what is ordinary in any photo."""
+    known = np.isfinite(values)
+    if not known.any():
+        return
+    middle = np.median(values[known])
+    spread = 1.4826 * np.median(np.abs(values[known] - middle))  # the deviation of a normal distribution
+    away = (middle - values if low else values - middle) / max(float(spread), 1e-6)
+    is_beyond = values < floor if low else values > floor
+    for i in np.flatnonzero(known & is_beyond & (away > FAR_OUT)).tolist():
+        detail = f"{unit} {values[i]:.2f} where most have {middle:.2f}"
+        yield Finding(ids[i], kind, float(FAR_OUT / away[i]), detail=detail)
+
+
+def face_findings(manifest: Manifest) -> list[Finding]:
+    """Findings about the faces that were looked for; none where nobody looked."""
+    found = []
+    rows = manifest.table.select("photo_id", "n_faces", "width_px", "height_px").iter_rows()
+    for (photo, n_faces, width, height), crop in zip(rows, manifest.crops, strict=True):
+        if n_faces is None:
+            continue
+        if n_faces == 0:
+            found.append(Finding(photo, "no_face", 0.0))
+        elif n_faces > 1:
+            found.append(Finding(photo, "several_faces", 1 / n_faces, detail=f"{n_faces} faces"))
+        if crop is None:
+            continue
+        box = crop.scaled(1 / CROP_SCALE)
+        side = (box.x1_px - box.x0_px) / min(width, height)
+        if side < SMALL_FACE:
+            found.append(Finding(photo, "small_face", side / SMALL_FACE, detail=f"{100 * side:.0f} % of the side"))
+        inside = max(0.0, min(box.x1_px, width) - max(box.x0_px, 0)) * max(
+            0.0, min(box.y1_px, height) - max(box.y0_px, 0)
+        )
+        beyond = 1 - inside / ((box.x1_px - box.x0_px) * (box.y1_px - box.y0_px))
+        if beyond > CUT_FACE:
+            found.append(Finding(photo, "cut_face", 1 - beyond, detail=f"{100 * beyond:.0f} % lies beyond the photo"))
+    return found
