@@ -41,8 +41,8 @@ def test_findings_about_other_photos_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         read_findings(path, photo_ids=["z.jpg"])
     assert str(caught.value) == (
-        f"TRI700 {path}: these findings are about other photos, got a.jpg. Pass the findings that `trifacet audit` made "
-        "of this data, or make them again."
+        f"TRI700 {path}: these findings are about other photos, got a.jpg. Pass the findings that `trifacet audit` "
+        "made of this data, or make them again."
     )
 
 
@@ -53,5 +53,5 @@ def test_another_table_is_no_findings(tmp_path: Path) -> None:
 
 
 def test_a_kind_that_is_not_known_is_a_defect() -> None:
-    with pytest.raises(ValueError, match="kinds must be among .*, got ugly"):
+    with pytest.raises(ValueError, match=r"kinds must be among .*, got ugly"):
         findings_table([Finding("a.jpg", "ugly", 0.5)])
