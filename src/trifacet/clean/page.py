@@ -1,0 +1,107 @@
+"""The page of an audit: what was found, counted, and pictures of each kind, worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+from markupsafe import Markup
+
+from trifacet.core.findings import KINDS, Findings
+from trifacet.core.manifest import Manifest
+from trifacet.pages import html
+from trifacet.pages.contact import PhotoTile, photo_grid_html
+
+MAX_OF_A_KIND = 60  # photos that the page shows of a kind; the table has all
+PAIRED = ("copy", "copy_other_label", "copy_across_splits", "swap")  # kinds that are about two photos
+
+
+def shown_on_page(findings: Findings) -> list[str]:
+    """The ids of the photos that the page shows, each once."""
+    ids = [i for kind in KINDS for row in _shown(findings, kind).iter_rows(named=True) for i in _of(row)]
+    return list(dict.fromkeys(ids))
+
+
+def audit_page(
+    findings: Findings,
+    manifest: Manifest,
+    *,
+    counts: Mapping[str, int],
+    thumbnails: Mapping[str, str] | None,
+    title: str,
+    notes: Sequence[str] = (),
+) -> str:
+    """One self-contained page. counts: files by status of ingest. thumbnails: data URIs by photo id; None: no pictures."""
+    labels = {row[0]: row[1:] for row in manifest.table.select("photo_id", *manifest.schema.names).iter_rows()}
+    sections = [_summary(findings, counts)]
+    for kind, what in KINDS.items():
+        rows = findings.issues.filter(pl.col("kind") == kind)
+        if rows.is_empty():
+            continue
+        shown = _shown(findings, kind)
+        body = _listed(shown) if thumbnails is None else _pictured(shown, thumbnails, labels)
+        which = "" if len(shown) == len(rows) else f" The {len(shown)} worst are shown."
+        n_photos = rows["photo_id"].n_unique()
+        note = f"{html.count_text(n_photos, 'photo')}: {what}. Worst first.{which}"
+        sections.append(html.Section(html.sentence(html.readable(kind)), body, f"kind-{kind}", note))
+    subtitle = f"{html.count_text(len(manifest), 'photo')}; a person rules on what is found, and nothing was changed."
+    return html.render_page(title, sections, subtitle=subtitle, notices=(*findings.stamps, *notes))
+
+
+def _shown(findings: Findings, kind: str) -> pl.DataFrame:
+    """The worst issues of a kind, a pair once."""
+    rows = findings.issues.filter(pl.col("kind") == kind)
+    if kind in PAIRED:
+        low, high = pl.min_horizontal("photo_id", "other_id"), pl.max_horizontal("photo_id", "other_id")
+        rows = rows.unique(pl.struct(low, high), keep="first", maintain_order=True)
+    return rows.head(MAX_OF_A_KIND)
+
+
+def _of(row: Mapping[str, str]) -> list[str]:
+    return [i for i in (row["photo_id"], row["other_id"]) if i]
+
+
+def _summary(findings: Findings, counts: Mapping[str, int]) -> html.Section:
+    by_kind = findings.table.group_by("kind").agg(
+        pl.len().alias("all"), pl.col("is_issue").sum().alias("issues"), pl.col("photo_id").n_unique().alias("photos")
+    )
+    found = {row[0]: row[1:] for row in by_kind.iter_rows()}
+    rows = [
+        (html.readable(kind), what, *(int(n) for n in found[kind][1:]), int(found[kind][0]))
+        for kind, what in KINDS.items()
+        if kind in found
+    ]
+    columns = ["finding", "what", "to look at", "photos", "in all"]
+    table = html.table_html(columns, rows, caption="Findings by kind")
+    if not rows:
+        table = Markup("<p>{}</p>").format("Nothing was found.")
+    statuses = [(html.readable(status), n) for status, n in counts.items() if n]
+    files = html.table_html(["status", "files"], statuses, caption="Files") if statuses else Markup("")
+    return html.Section("Summary", html.below(table, files), "summary")
+
+
+def _pictured(rows: pl.DataFrame, thumbnails: Mapping[str, str], labels: Mapping[str, Sequence[str | None]]) -> Markup:
+    tiles = []
+    for row in rows.iter_rows(named=True):
+        photo, other = row["photo_id"], row["other_id"]
+        told = [photo, _label(labels.get(photo, ())), row["detail"]]
+        told += [f"beside it {other}", _label(labels.get(other, ()))] if other else []
+        tiles.append(
+            PhotoTile(
+                uri=thumbnails.get(photo, ""),
+                alt=f"{photo}: {row['detail']}",
+                lines=(html.number_text(row["score"], digits=2), *filter(None, told)),
+                beside=thumbnails.get(other, "") if other else "",
+                beside_alt=other,
+            )
+        )
+    return photo_grid_html(tiles)
+
+
+def _listed(rows: pl.DataFrame) -> Markup:
+    columns = ["photo_id", "attribute", "score", "other_id", "detail"]
+    return html.table_html([c.replace("_id", "") for c in columns], rows.select(columns).rows(), caption="Worst first")
+
+
+def _label(names: Sequence[str | None]) -> str:
+    return ", ".join(html.readable(name) for name in names if name)
