@@ -51,6 +51,7 @@ def radius_for(n_photos: int) -> int:
 def find_copies(
     small: Small,
     *,
+    persons: Sequence[str] | None = None,
     which: Sequence[View] | None = None,
     radius: int | None = None,
     folder: Path | None = None,
@@ -61,6 +62,9 @@ def find_copies(
     Candidates are those whose hashes are near, as they are or in one of the views `which` (default: `views()`); of
     these the edges are compared, a cut placed exactly. Of photos with one and the same hash each is compared with the
     first of them. Photos of one tone are no copies of each other: they have nothing to compare.
+
+    persons: who each photo shows; photos of one person are compared as they are alone, because views of one face in one
+    place are what many datasets hold.
     """
     others = list(views() if which is None else which)
     radius = radius_for(len(small)) if radius is None else radius
@@ -69,6 +73,8 @@ def find_copies(
     probes = np.concatenate([np.empty(0, dtype=np.uint64), *view_hashes(small, made, others)])
     seen = joined(list(near_to(probes, made.hashes, radius=radius, folder=folder)))
     which_view, first = np.divmod(seen.first, max(1, len(small)))
+    person = np.unique(np.asarray(persons or range(len(small))), return_inverse=True)[1]
+    which_view[person[first] == person[seen.second]] = -1
     found = [_alike(small, plain, WHOLE)]
     for i, view in enumerate(others):
         own = which_view == i

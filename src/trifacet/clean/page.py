@@ -31,7 +31,7 @@ def audit_page(
     title: str,
     notes: Sequence[str] = (),
 ) -> str:
-    """One self-contained page. counts: files by status of ingest. thumbnails: photo id -> data URI; None: no pictures."""
+    """One self-contained page. counts: files by status of ingest. thumbnails: data URIs by photo id, None for none."""
     labels = {row[0]: row[1:] for row in manifest.table.select("photo_id", *manifest.schema.names).iter_rows()}
     sections = [_summary(findings, counts)]
     for kind, what in KINDS.items():

@@ -44,7 +44,7 @@ _UPRIGHT = {  # EXIF tag 0x0112 -> what turns the stored pixels upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ORIENTATION = 0x0112
+_ORIENTATION, _GPS = 0x0112, 0x8825
 _ON_ITS_SIDE = {_UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
 
@@ -149,6 +149,20 @@ def _jpeg_markers(content: bytes) -> bytes:
 
 
 _METADATA, _SCALABLE = b"\xe1", (b"\xc0", b"\xc1", b"\xc2")  # EXIF or XMP; a lossless frame has no lower resolution
+
+
+def exif_notes(content: bytes) -> tuple[str, ...]:
+    """What a readable photo's metadata do or tell that nobody sees in it: that they turn it, that they place it."""
+    if image_format(content) == "jpeg" and _METADATA not in _jpeg_markers(content):
+        return ()
+    try:
+        with _OPENERS[image_format(content)](io.BytesIO(content)) as image:
+            exif = image.getexif()
+            turn, place = exif.get(_ORIENTATION, 1), exif.get_ifd(_GPS)
+    except Exception:  # noqa: BLE001 - the pixels are whole, and of damaged metadata nothing is told
+        return ("metadata that cannot be read",)
+    told = (("turned upright by its metadata",) if turn in _UPRIGHT else ()) + (("its place",) if place else ())
+    return told if turn in (*_UPRIGHT, 0, 1) else (*told, f"an orientation that there is none of: {turn}")
 
 
 def _is_on_its_side(content: bytes) -> bool:

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from trifacet.core.files import sha256_bytes
 from trifacet.core.predictions import ImageArray
-from trifacet.pixels.decode import Undecodable, decode
+from trifacet.pixels.decode import Undecodable, decode, exif_notes
 
 SMALL_PX = 64  # sides of the small grey pictures
 SHARP_PX = 192  # the longer side at which sharpness is told, so that photos of any size compare
@@ -27,7 +28,8 @@ class Looks:
 
     brightness: mean luma, 0 black .. 255 white. contrast: its standard deviation, 0 flat .. 127. sharpness: the
     variance of the Laplacian over that of the luma, at 192 pixels, 0 blurred .. about 4 noise. colour: mean distance of
-    the channels from the luma, 0 grey .. 255. failed: why, of each photo that could not be read.
+    the channels from the luma, 0 grey .. 255. failed: why, of each photo that could not be read. exif: what metadata
+    tell that a person should know, of each photo where they do.
     """
 
     brightness: npt.NDArray[np.float32]
@@ -36,20 +38,36 @@ class Looks:
     colour: npt.NDArray[np.float32]
     small: npt.NDArray[np.uint8]
     failed: dict[int, str]
+    exif: dict[int, tuple[str, ...]]
 
 
 def look(
-    paths: Sequence[Path], *, workers: int | None = None, progress: Callable[[int, int], None] | None = None
+    paths: Sequence[Path],
+    *,
+    hashes: Sequence[str] | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Looks:
-    """How the photos look, each decoded once, upright; one that cannot be read is told, not raised."""
+    """How the photos look, each decoded once, upright; one that cannot be read is told, not raised.
+
+    hashes: the sha256 that each file must have.
+    """
     numbers = np.full((4, len(paths)), np.nan, dtype=np.float32)
-    small, failed = np.zeros((len(paths), SMALL_PX, SMALL_PX), dtype=np.uint8), {}
+    small = np.zeros((len(paths), SMALL_PX, SMALL_PX), dtype=np.uint8)
+    failed: dict[int, str] = {}
+    exif: dict[int, tuple[str, ...]] = {}
 
     def fill(start: int) -> list[tuple[int, str]]:
         wrong = []
         for i in range(start, min(start + _CHUNK, len(paths))):
             try:
-                numbers[:, i], small[i] = look_at(decode(paths[i].read_bytes()))
+                content = paths[i].read_bytes()
+                if hashes is not None and sha256_bytes(content) != hashes[i]:
+                    wrong.append((i, "other bytes than when it was ingested"))
+                    continue
+                numbers[:, i], small[i] = look_at(decode(content))
+                if said := exif_notes(content):
+                    exif[i] = said
             except OSError as problem:
                 wrong.append((i, problem.strerror or "cannot be read"))
             except Undecodable as problem:
@@ -61,7 +79,7 @@ def look(
             failed.update(wrong)
             if progress:
                 progress(min(done * _CHUNK, len(paths)), len(paths))
-    return Looks(*numbers, small=small, failed=failed)
+    return Looks(*numbers, small=small, failed=failed, exif=exif)
 
 
 def look_at(image: ImageArray) -> tuple[tuple[float, float, float, float], npt.NDArray[np.uint8]]:

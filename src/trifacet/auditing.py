@@ -1,0 +1,140 @@
+"""Photos to findings: every file's status, copies, quality, faces, and labels that a model does not believe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from trifacet.clean.copies import copy_findings, divided, same_bytes
+from trifacet.clean.duplicates import Copies, find_copies
+from trifacet.clean.mislabels import label_findings, require_cleanlab
+from trifacet.clean.page import audit_page, shown_on_page
+from trifacet.clean.quality import face_findings, quality_findings
+from trifacet.core.errors import error, first_few
+from trifacet.core.files import atomic_folder, sha256_file, write_text
+from trifacet.core.findings import Finding, Findings, findings_table, write_findings
+from trifacet.core.manifest import Manifest, merged_stamps
+from trifacet.core.predictions import Predictions, read_predictions
+from trifacet.data.archive import is_archive, unpacked
+from trifacet.data.ingest import Ingested, Source, ingest
+from trifacet.opening import Progress, open_data, telling
+from trifacet.pages.contact import thumbnail_uri
+from trifacet.pixels.decode import Undecodable, decode
+from trifacet.pixels.looks import Looks, look
+
+FINDINGS_NAME, TABLE_NAME, PAGE_NAME = "findings.parquet", "findings.csv", "index.html"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found: the findings, the files by status of ingest, and what a person should know of it."""
+
+    findings: Findings
+    counts: Mapping[str, int]
+    notes: tuple[str, ...]
+    folder: Path
+
+    def __repr__(self) -> str:
+        return f"Audit({len(self.findings.issues):,} to look at, {len(self.findings):,} findings)"
+
+
+def audit_of(data: Path, out: Path, *, oof: Path | None, has_pictures: bool, progress: Progress) -> Audit:
+    """Audits a manifest or a folder of photos into a new folder: findings.parquet, the same as CSV, and a page.
+
+    oof: predictions by models that saw none of the people they answer about; with them labels are doubted too.
+
+    Raises:
+        ManifestError: TRI202 to TRI205. PredictionsError: TRI301, TRI302. MissingExtraError: TRI600. RunError: TRI402.
+    """
+    if oof is not None:
+        require_cleanlab()
+    with atomic_folder(out) as folder:
+        manifest, counts, found = _opened(data, progress=progress)
+        told, notes = (None, ()) if oof is None else _answers(manifest, oof)
+        looks = look(
+            manifest.paths, hashes=manifest.table["sha256"].to_list(), progress=telling(progress, "looking at photos")
+        )
+        found += [Finding(manifest.photo_ids[i], "changed", 0.0, detail=why) for i, why in looks.failed.items()]
+        found += [Finding(manifest.photo_ids[i], "exif", 0.5, detail=", ".join(said)) for i, said in looks.exif.items()]
+        found += quality_findings(manifest, looks) + face_findings(manifest) + divided(manifest)
+        found += copy_findings(manifest, _copies(manifest, looks, progress=progress))
+        if told is not None:
+            found += label_findings(*told)
+        inputs = {"data": sha256_file(data)} if data.is_file() else {}
+        inputs |= {"oof": sha256_file(oof)} if oof else {}
+        stamps = merged_stamps(manifest.stamps, told[1].stamps if told else ())
+        findings = Findings(findings_table(found), manifest.schema, inputs, stamps)
+        write_findings(folder / FINDINGS_NAME, findings)
+        write_text(folder / TABLE_NAME, findings.table.write_csv())
+        pictures = _thumbnails(manifest, shown_on_page(findings)) if has_pictures else None
+        page = audit_page(findings, manifest, counts=counts, thumbnails=pictures, title=f"Audit of {data}", notes=notes)
+        write_text(folder / PAGE_NAME, page)
+    return Audit(findings, counts, notes, out)
+
+
+def _opened(data: Path, *, progress: Progress) -> tuple[Manifest, dict[str, int], list[Finding]]:
+    """The manifest of the data, its files by status, and a finding for each file that is no photo."""
+    if not (data.is_dir() or is_archive(data)):
+        manifest = open_data(data, progress=progress)
+        return manifest, {"in the manifest": len(manifest)}, []
+    source = unpacked(Source(data), into=None, progress=progress)
+    made: Ingested = ingest([source], progress=telling(progress, "reading photos"))
+    found = [
+        Finding(path, "unusable", 0.0, status != "ignored", detail=f"{status}: {reason}")
+        for path, status, reason in made.rejects.select("path", "status", "reason").iter_rows()
+    ]
+    return made.manifest, made.counts, found
+
+
+def _answers(manifest: Manifest, oof: Path) -> tuple[tuple[Manifest, Predictions], tuple[str, ...]]:
+    """The labelled photos with an answer and their answers, row by row; only photos of test may have none."""
+    told = read_predictions(oof)
+    place = {photo: row for row, photo in enumerate(told.ids)}
+    has = np.array([photo in place for photo in manifest.photo_ids])
+    is_test = (manifest.table["split"] == "test").fill_null(value=False).to_numpy()
+    if lacking := [i for i, h, t in zip(manifest.photo_ids, has, is_test, strict=True) if not h and not t]:
+        raise error("TRI302", "photos without a prediction", where=oof, got=first_few(lacking))
+    notes = (f"{int((~has).sum()):,} photos of test have no answer: their labels were not looked at",)
+    kept = replace(manifest, table=manifest.table.filter(has))
+    return (
+        kept,
+        told.rows(np.array([place[i] for i in kept.photo_ids], dtype=np.int64)),
+    ), notes if not has.all() else ()
+
+
+def _copies(manifest: Manifest, looks: Looks, *, progress: Progress) -> Copies:
+    """Copies by bytes and by pixels, each pair once."""
+    read = np.array([i for i in range(len(manifest)) if i not in looks.failed], dtype=np.int64)
+    groups = manifest.groups
+    told = telling(progress, "comparing photos")
+    by_pixels = find_copies(looks.small[read], persons=[groups[i] for i in read], progress=told)
+    exact = same_bytes(manifest)
+    known = set(zip(exact.first.tolist(), exact.second.tolist(), strict=True))
+    first, second = read[by_pixels.first], read[by_pixels.second]
+    new = [
+        k
+        for k, pair in enumerate(
+            zip(np.minimum(first, second).tolist(), np.maximum(first, second).tolist(), strict=True)
+        )
+        if pair not in known
+    ]
+    return Copies(
+        np.concatenate([exact.first, first[new]]),
+        np.concatenate([exact.second, second[new]]),
+        np.concatenate([exact.likeness, by_pixels.likeness[new]]),
+        (*exact.views, *(by_pixels.views[k] for k in new)),
+    )
+
+
+def _thumbnails(manifest: Manifest, ids: list[str]) -> dict[str, str]:
+    paths = dict(zip(manifest.photo_ids, manifest.paths, strict=True))
+    found = {}
+    for photo in ids:
+        try:
+            found[photo] = thumbnail_uri(decode(paths[photo].read_bytes()))
+        except (KeyError, OSError, Undecodable):
+            continue  # a file that is no photo, or no longer one: it is told by its name
+    return found
