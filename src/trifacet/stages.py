@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from trifacet.auditing import Audit, audit_of
 from trifacet.averaging import average_of
 from trifacet.choosing import open_recipe
 from trifacet.closing import answers_page, check_rule_place, compared, decided, save_answers
@@ -129,6 +130,22 @@ def faces(data: Manifest | Path | str, out: Path | str | None = None, *, progres
     if out:
         write_manifest(Path(out), made)
     return made
+
+
+def audit(
+    data: Path | str,
+    out: Path | str,
+    *,
+    oof: Path | str | None = None,
+    pictures: bool = True,
+    progress: Progress = quiet,
+) -> Audit:
+    """Photos to findings (what looks wrong, worst first) in a new folder with a page; nothing is changed.
+
+    oof: predictions by models that never saw the people they answer about: labels are doubted, too.
+    """
+    own = Path(oof) if oof else None
+    return audit_of(Path(data), Path(out), oof=own, has_pictures=pictures, progress=progress)
 
 
 def train(

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trifacet.cli import answers, data, doctor, ensembles, lists, queue, search, train
+from trifacet.cli import answers, clean, data, doctor, ensembles, lists, queue, search, train
 from trifacet.cli.command import Command, Group, QueueCommand, TrainCommand
 from trifacet.core.errors import TrifacetError
 
@@ -35,6 +35,7 @@ app.command(cls=Command, rich_help_panel=START)(doctor.doctor)
 app.command(cls=Command, rich_help_panel=PHOTOS)(data.ingest)
 app.command(cls=Command, rich_help_panel=PHOTOS)(data.split)
 app.command(cls=Command, rich_help_panel=PHOTOS)(data.faces)
+app.command(cls=Command, rich_help_panel=PHOTOS)(clean.audit)
 app.add_typer(data.cache, name="cache", rich_help_panel=PHOTOS)
 app.command("train", cls=TrainCommand, rich_help_panel=MODELS)(train.train)
 app.command("queue", cls=QueueCommand, rich_help_panel=MODELS)(queue.queue)

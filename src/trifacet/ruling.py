@@ -1,0 +1,72 @@
+"""Rulings of people: read from a store or a CSV, and replayed onto a new manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trifacet.clean.store import open_store, outcome
+from trifacet.core.decisions import Decision, Refused, read_decisions, refuse, replay
+from trifacet.core.errors import error
+from trifacet.core.files import sha256_file, sha256_json, write_text
+from trifacet.core.manifest import Manifest, write_manifest
+from trifacet.core.tables import check_place
+from trifacet.opening import Progress, open_data
+
+_SQLITE = b"SQLite format 3\0"  # the first bytes of a store. Source: sqlite.org/fileformat2.html, 1.3.1
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What applying decisions made: the manifest, the changes (a table), and what was refused or is not agreed on."""
+
+    manifest: Manifest
+    changes_path: Path | None
+    n_changes: int
+    refused: tuple[Refused, ...]
+    disagreements: tuple[tuple[Decision, ...], ...]
+
+
+def decisions_of(path: Path) -> tuple[list[Decision], tuple[tuple[Decision, ...], ...]]:
+    """What counts of the rulings at `path`, a store or a CSV, and what its reviewers see differently.
+
+    Raises:
+        StoreError: TRI702, TRI703, TRI704.
+    """
+    if not path.is_file():
+        raise error("TRI702", "no such file", where=path, do="Check the path.")
+    with path.open("rb") as content:
+        is_store = content.read(len(_SQLITE)) == _SQLITE
+    if not is_store:
+        return read_decisions(path), ()
+    found = outcome(open_store(path).events())
+    return list(found.decisions), found.disagreements
+
+
+def apply_decisions(
+    data: Path | Manifest, rulings: Path, out: Path | None, *, skips: bool, progress: Progress
+) -> Applied:
+    """Replays the rulings onto a new manifest; beside it goes a CSV of what changed. Photos are never touched.
+
+    skips: leave out decisions that do not fit, which are told; else one of them stops it all.
+
+    Raises:
+        StoreError: TRI701 to TRI704. ManifestError: TRI200, TRI201. ConfigError: TRI104.
+    """
+    if out is not None:
+        check_place(out, ".parquet", kind="manifest", inputs=[data, rulings])
+    decisions, disagreements = decisions_of(rulings)
+    made = replay(open_data(data, progress=progress), decisions)
+    if not skips:
+        refuse(made.refused, where=rulings)
+    changes = None
+    told = {"decisions": sha256_json([decision.model_dump() for decision in decisions])}
+    if isinstance(data, Path) and data.is_file():
+        told["data"] = sha256_file(data)
+    manifest = replace(made.manifest, inputs=told)
+    if out is not None:
+        changes = out.with_suffix(".changes.csv")
+        check_place(changes, ".csv", kind="changes")
+        write_manifest(out, manifest)
+        write_text(changes, made.changes.write_csv())
+    return Applied(manifest, changes, len(made.changes), made.refused, disagreements)
