@@ -71,15 +71,16 @@ class Store:
     ) -> list[int]:
         """The numbers of these new events, all of them or none; they are on the disk when this returns.
 
-        seen: by (subject, attribute, who) the newest event that its author knew of, 0 for none; where another stands
-        meanwhile nothing is added. Times and numbers are given here.
+        seen: the newest event that their author had seen; where that author ruled on one of these things meanwhile (in
+        another window, say), nothing is added. Times and numbers are given here.
 
         Raises:
             StaleError: a newer event stands. StoreError: TRI703, TRI704. MachineError: TRI900.
         """
         with self._writing() as link:
-            for (subject, attribute, who), known in (seen or {}).items():
-                if (latest := _latest(link, subject, attribute, who)) != known:
+            for decision in decisions if seen is not None else ():
+                latest = _latest(link, decision.subject, decision.attribute, decision.who)
+                if seen is not None and latest > seen:
                     raise StaleError(latest)
             return [_insert(link, decision) for decision in decisions]
 

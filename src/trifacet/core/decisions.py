@@ -19,7 +19,8 @@ from trifacet.core.schema import LabelSchema
 
 USE, VERDICT, YEARS, PERSON = "use", "verdict", "age_years", "person_id"
 USES = ("", "dropped", "unusable", "not_a_face")  # "": the photo is used
-VERDICTS = ("", "flagged", "confirmed", "dismissed", "unsure")  # say something of a finding and change nothing
+# What a reviewer says of a photo that changes nothing of it; "" takes it back.
+VERDICTS = ("", "seen", "flagged", "confirmed", "dismissed", "unsure", "skipped")
 
 Source = Literal["human", "model", "rule"]
 
@@ -117,7 +118,7 @@ def _why_not(
     attribute, photos = decision.attribute, _photos(decision, people)
     if not photos or (decision.scope == "photo" and decision.subject not in state):
         return f"no such {decision.scope}"
-    if why := _why_no_value(attribute, decision.new, schema):
+    if why := why_no_value(attribute, decision.new, schema):
         return why
     if attribute == VERDICT:
         return ""
@@ -127,7 +128,8 @@ def _why_not(
     return ""
 
 
-def _why_no_value(attribute: str, value: str, schema: LabelSchema) -> str:
+def why_no_value(attribute: str, value: str, schema: LabelSchema) -> str:
+    """Why nothing can be ruled to have this value; "" where it can."""
     known = {a.name: ("", *a.classes) for a in schema.attributes} | {USE: USES, VERDICT: VERDICTS}
     if attribute == PERSON:
         return ""
