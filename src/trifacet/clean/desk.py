@@ -98,7 +98,7 @@ class Desk:
     def __init__(self, manifest: Manifest, store: Store, *, findings: Findings | None = None) -> None:
         self.manifest, self.findings = manifest, findings
         self.board = Board(store)
-        self.ids = manifest.photo_ids
+        self.ids, self.paths = manifest.photo_ids, manifest.paths
         self.row_of = {photo: row for row, photo in enumerate(self.ids)}
         self.groups = manifest.groups
         self.members: dict[str, list[int]] = {}

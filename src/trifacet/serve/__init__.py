@@ -1,0 +1,1 @@
+"""Doors for browsers: pages that are served on this machine."""
