@@ -59,7 +59,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def review_app(desk: Desk, *, hosts: frozenset[str], token: str = "", is_blind: bool = False) -> FastAPI:
-    """The server's app. hosts: what `Host` may say, with the port; token: what every request must bring, "" for none."""
+    """The server's app. hosts: what `Host` may say, with the port; token: what all requests must bring, "": none."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.middleware("http")
