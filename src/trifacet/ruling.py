@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
+import polars as pl
+
+from trifacet.clean.desk import Desk
 from trifacet.clean.store import open_store, outcome
 from trifacet.core.decisions import Decision, Refused, read_decisions, refuse, replay
 from trifacet.core.errors import error
 from trifacet.core.files import sha256_file, sha256_json, write_text
+from trifacet.core.findings import read_findings
 from trifacet.core.manifest import Manifest, write_manifest
 from trifacet.core.tables import check_place
 from trifacet.opening import Progress, open_data
@@ -21,8 +26,7 @@ class Applied:
     """What applying decisions made: the manifest, the changes (a table), and what was refused or is not agreed on."""
 
     manifest: Manifest
-    changes_path: Path | None
-    n_changes: int
+    changes: pl.DataFrame
     refused: tuple[Refused, ...]
     disagreements: tuple[tuple[Decision, ...], ...]
 
@@ -59,7 +63,6 @@ def apply_decisions(
     made = replay(open_data(data, progress=progress), decisions)
     if not skips:
         refuse(made.refused, where=rulings)
-    changes = None
     told = {"decisions": sha256_json([decision.model_dump() for decision in decisions])}
     if isinstance(data, Path) and data.is_file():
         told["data"] = sha256_file(data)
@@ -69,4 +72,24 @@ def apply_decisions(
         check_place(changes, ".csv", kind="changes")
         write_manifest(out, manifest)
         write_text(changes, made.changes.write_csv())
-    return Applied(manifest, changes, len(made.changes), made.refused, disagreements)
+    return Applied(manifest, made.changes, made.refused, disagreements)
+
+
+def require_review() -> None:
+    """Refuses to serve where the extra [review] is absent. Raises MissingExtraError TRI600."""
+    absent = [package for package in ("fastapi", "uvicorn") if find_spec(package) is None]
+    if absent:
+        do = "Install it with `pip install 'trifacet[review]'`; `trifacet doctor` shows what is there."
+        raise error("TRI600", "this needs the extra [review]", got=f"no {', '.join(absent)}", do=do)
+
+
+def open_desk(data: Path, rulings: Path, *, findings: Path | None, progress: Progress) -> Desk:
+    """The desk of a dataset, its rulings in the store at `rulings`, made where none is there.
+
+    Raises:
+        ManifestError: TRI202, TRI203. StoreError: TRI700, TRI703, TRI704, TRI706. MachineError: TRI901.
+    """
+    manifest = open_data(data, progress=progress)
+    found = read_findings(findings, photo_ids=manifest.photo_ids) if findings else None
+    store = open_store(rulings, about={"schema": manifest.schema.fingerprint})
+    return Desk(manifest, store, findings=found)

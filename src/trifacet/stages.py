@@ -52,6 +52,7 @@ from trifacet.pixels.faces import require_faces
 from trifacet.prediction import predict_files
 from trifacet.report import evaluation_report
 from trifacet.report.compare import Compared, comparison_page
+from trifacet.ruling import Applied, apply_decisions
 from trifacet.scoring import evaluate as score
 from trifacet.scoring import read_pair
 from trifacet.several import start_inputs, start_of
@@ -146,6 +147,19 @@ def audit(
     """
     own = Path(oof) if oof else None
     return audit_of(Path(data), Path(out), oof=own, has_pictures=pictures, progress=progress)
+
+
+def apply(
+    data: Manifest | Path | str,
+    decisions: Path | str,
+    *,
+    out: Path | str | None = None,
+    skip: bool = False,
+    progress: Progress = quiet,
+) -> Applied:
+    """Photos and what people ruled about them to a new manifest, and a table of what changed beside it."""
+    given = data if isinstance(data, Manifest) else Path(data)
+    return apply_decisions(given, Path(decisions), Path(out) if out else None, skips=skip, progress=progress)
 
 
 def train(

@@ -151,8 +151,8 @@ def _placed(view: View, steps: Sequence[float], growths: Sequence[float]) -> lis
             for across in steps:
                 top = min(max(view.top + (size - side) / 2 + down, 0.0), 1 - side)
                 left = min(max(view.left + (size - side) / 2 + across, 0.0), 1 - side)
-                box = (round(v, 4) for v in (top, left, top + side, left + side))
-                found.append(replace(view, **dict(zip(("top", "left", "bottom", "right"), box, strict=True))))
+                top, left, bottom, right = (round(v, 4) for v in (top, left, top + side, left + side))
+                found.append(replace(view, top=top, left=left, bottom=bottom, right=right))
     return list(dict.fromkeys(found))
 
 

@@ -117,7 +117,7 @@ def _tables(n_hashes: int, radius: int) -> list[_Table]:
 
     def cost(m: int) -> float:
         alike = 2.0 ** (N_BITS * m / (radius + m))
-        return comb(radius + m, m) * n_hashes * (_SORT_COST + n_hashes / 2 / alike)
+        return float(comb(radius + m, m) * n_hashes * (_SORT_COST + n_hashes / 2 / alike))
 
     n_same = min(range(1, max(2, min(8, N_BITS - radius + 1))), key=cost)
     edges = np.linspace(0, N_BITS, radius + n_same + 1).round().astype(int)

@@ -39,3 +39,72 @@ def audit(
     for note in (*found.findings.stamps, *found.notes):
         render.warn(note)
     render.say(f"page: [bold]{out / 'index.html'}[/]")
+
+
+def review(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos.")],
+    decisions: Annotated[Path, typer.Option("--decisions", metavar="STORE", help="The store of rulings, made if new.")],
+    findings: Annotated[
+        Path | None, typer.Option(metavar="FINDINGS", help="findings.parquet of `trifacet audit`: these come first.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Where to serve; any other address than this machine's own asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
+    names: Annotated[
+        list[str] | None, typer.Option("--name", help="What else browsers call this machine; repeatable.")
+    ] = None,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Hide why a photo is shown until the reviewer has answered.")
+    ] = False,
+) -> None:
+    """A local page on which people rule on photos, keyboard first: flag, confirm, say what is right, settle.
+
+    Every ruling is on the disk before the next photo shows; photos and the manifest are never changed
+    (`trifacet apply` makes a new one). Several reviewers may work at once. Needs the extra `review`.
+    """
+    from trifacet.cli import render
+    from trifacet.ruling import open_desk, require_review
+
+    require_review()
+    from trifacet.serve.review import Served, serve_review
+
+    with render.bars() as bars:
+        desk = open_desk(data, decisions, findings=findings, progress=bars.told)
+
+    def ready(served: Served) -> None:
+        render.say(f"review {len(desk.ids):,} photos at [bold]{served.url}[/]")
+        render.say(f"rulings go to {decisions}; end with Ctrl-C")
+
+    serve_review(desk, host=host, port=port, is_blind=blind, names=names or (), ready=ready)
+
+
+def apply(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos.")],
+    decisions: Annotated[
+        Path, typer.Option("--decisions", metavar="STORE", help="A store of rulings, or a CSV of them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The manifest to write; beside it a CSV of what changed.")],
+    skip: Annotated[bool, typer.Option("--skip", help="Leave out decisions that do not fit, and list them.")] = False,
+) -> None:
+    """A new manifest with what people ruled; photos and the given manifest stay as they are.
+
+    A decision counts only where its `old` is the label that stands. What reviewers see differently is not applied.
+    """
+    from trifacet import stages
+    from trifacet.cli import render
+    from trifacet.core.errors import first_few
+
+    with render.bars() as bars:
+        made = stages.apply(data, decisions, out=out, skip=skip, progress=bars.told)
+    counts = made.changes.group_by("attribute", "old", "new").len().sort("len", descending=True)
+    rows = [(a, old or "–", new or "–", f"{n:,}") for a, old, new, n in counts.iter_rows()]
+    render.show(str(out), ("attribute", "from", "to", "#photos"), rows)
+    for one in made.refused[:20]:
+        render.warn(f"left out: {one.decision.scope} {one.decision.subject}: {one.why}")
+    if len(made.refused) > 20:
+        render.warn(f"left out: {len(made.refused):,} in all")
+    if made.disagreements:
+        told = first_few([rulings[0].subject for rulings in made.disagreements])
+        render.warn(f"{len(made.disagreements):,} things that reviewers see differently are not applied: {told}")
+    render.say(f"{len(made.changes):,} changes in [bold]{out.with_suffix('.changes.csv')}[/]")

@@ -187,4 +187,9 @@ MISHAPS: dict[str, Entry] = {
         "A file of the run did not fit. The run keeps its newest whole checkpoint, and its status is `paused`.",
         "Free some space and go on with `trifacet train --resume RUN`.",
     ),
+    "TRI905": Entry(
+        "A page cannot be served",
+        "The port is taken, needs other rights, or the address is none of this machine's.",
+        "Name another --port (0 takes a free one), or --host 127.0.0.1.",
+    ),
 }

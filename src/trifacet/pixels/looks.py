@@ -79,7 +79,8 @@ def look(
             failed.update(wrong)
             if progress:
                 progress(min(done * _CHUNK, len(paths)), len(paths))
-    return Looks(*numbers, small=small, failed=failed, exif=exif)
+    brightness, contrast, sharpness, colour = numbers
+    return Looks(brightness, contrast, sharpness, colour, small, failed, exif)
 
 
 def look_at(image: ImageArray) -> tuple[tuple[float, float, float, float], npt.NDArray[np.uint8]]:

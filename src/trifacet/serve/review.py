@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import secrets
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated, Any
@@ -16,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trifacet.clean.desk import PASSES, Desk, Filters
 from trifacet.clean.store import StaleError
-from trifacet.core.errors import TrifacetError
+from trifacet.core.errors import TrifacetError, error
 from trifacet.pixels.decode import Undecodable, decode
 
 COOKIE = "trifacet-review"
@@ -199,3 +201,49 @@ def _encoded(desk: Desk, row: int, px: int) -> bytes | None:
 
 def _static(name: str) -> str:
     return files("trifacet.serve").joinpath("static", name).read_text(encoding="utf-8")
+
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where the page is served: the address to open, with its token where one is needed."""
+
+    host: str
+    port: int
+    token: str
+
+    @property
+    def url(self) -> str:
+        """What a browser opens."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{name}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+
+
+def serve_review(
+    desk: Desk, *, host: str, port: int, is_blind: bool, names: Sequence[str] = (), ready: Callable[[Served], None]
+) -> None:
+    """Serves the page until it is interrupted. names: what else this machine is called in the address, with the port.
+
+    port: 0 takes a free one. ready: called once the port is open. On any address but loopback a token is drawn.
+
+    Raises:
+        MachineError: TRI905, the address or the port cannot be had.
+    """
+    import uvicorn
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((host, port))
+        except (OSError, OverflowError) as problem:
+            got = getattr(problem, "strerror", None) or str(problem)
+            raise error("TRI905", "cannot be served here", where=f"{host}:{port}", got=got) from problem
+        found = Served(host, door.getsockname()[1], "" if host in LOOPBACK else secrets.token_urlsafe(24))
+        known = {host, *(LOOPBACK if host in LOOPBACK else ()), *names}
+        hosts = frozenset(f"[{name}]:{found.port}" if ":" in name else f"{name}:{found.port}" for name in known)
+        app = review_app(desk, hosts=hosts, token=found.token, is_blind=is_blind)
+        ready(found)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[door])
