@@ -66,9 +66,7 @@ class Store:
 
     path: Path
 
-    def add(
-        self, decisions: Sequence[Decision], *, seen: Mapping[tuple[str, str, str], int] | None = None
-    ) -> list[int]:
+    def add(self, decisions: Sequence[Decision], *, seen: int | None = None) -> list[int]:
         """The numbers of these new events, all of them or none; they are on the disk when this returns.
 
         seen: the newest event that their author had seen; where that author ruled on one of these things meanwhile (in
