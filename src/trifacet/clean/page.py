@@ -53,7 +53,7 @@ def _shown(findings: Findings, kind: str) -> pl.DataFrame:
     rows = findings.issues.filter(pl.col("kind") == kind)
     if kind in PAIRED:
         low, high = pl.min_horizontal("photo_id", "other_id"), pl.max_horizontal("photo_id", "other_id")
-        rows = rows.unique(pl.struct(low, high), keep="first", maintain_order=True)
+        rows = rows.filter(pl.struct(low=low, high=high).is_first_distinct())
     return rows.head(MAX_OF_A_KIND)
 
 

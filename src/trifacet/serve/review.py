@@ -28,7 +28,7 @@ KEPT_PICTURES = 512  # encoded pictures in memory: of 1,024 px some 60 MB
 
 # Nothing is loaded from elsewhere, nothing is framed, and what is typed is sent nowhere else.
 POLICY = (
-    "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "default-src 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 STATIC = {"review.js": "text/javascript", "review.css": "text/css"}
