@@ -225,6 +225,9 @@ class Desk:
         Raises:
             StaleError: this reviewer answered meanwhile elsewhere. ConfigError: TRI100, no such attribute or value.
         """
+        for name, new in changes.items():
+            if why := why_no_value(name, new, self.manifest.schema):
+                raise error("TRI104", why, where=name, do="The schema has what may be ruled.")
         rows = self.members[self.groups[row]] if is_whole_person else [row]
         told = [
             Decision(
@@ -239,9 +242,6 @@ class Desk:
             for one in rows
             for name, new in changes.items()
         ]
-        for decision in told:
-            if why := why_no_value(decision.attribute, decision.new, self.manifest.schema):
-                raise error("TRI104", why, where=decision.attribute, got=decision.new)
         if len(told) > 1:
             stroke = uuid4().hex
             told = [decision.model_copy(update={"batch": stroke}) for decision in told]

@@ -1,0 +1,156 @@
+"""The desk shows each reviewer what waits for them in a pass, and turns answers into rulings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.core.tiny import manifest
+from trifacet.clean.desk import Desk, Filters
+from trifacet.clean.store import StaleError, open_store
+from trifacet.core.decisions import replay
+from trifacet.core.errors import ConfigError
+from trifacet.core.findings import Finding, Findings, findings_table
+from trifacet.core.manifest import Manifest
+from trifacet.core.schema import DEFAULT_SCHEMA
+
+ROWS = [("worn", "male", "under_30"), ("incorrect", "male", "under_30"), ("not_worn", "female", "60_plus")] * 2
+PERSONS = ["a", "a", "b", "c", "c", "d"]
+NONE = Filters()
+
+
+def photos() -> Manifest:
+    return manifest(ROWS, age_years=[25.0, 25.0, 61.0] * 2, person_id=PERSONS, split=["train"] * 3 + ["val"] * 3)
+
+
+def desk(path: Path, *found: Finding) -> Desk:
+    findings = Findings(findings_table(found), DEFAULT_SCHEMA) if found else None
+    return Desk(photos(), open_store(path / "rulings.db"), findings=findings)
+
+
+FOUND = (
+    Finding("4.jpg", "label", 0.1, attribute="gender", detail="the model says female"),
+    Finding("2.jpg", "label", 0.3, attribute="mask"),
+    Finding("0.jpg", "dark", 0.2),
+    Finding("5.jpg", "label", 0.9, is_issue=False, attribute="mask"),
+)
+
+
+def walk(at: Desk, which: str, who: str, filters: Filters = NONE) -> list[int]:
+    """The rows that a reviewer is shown who answers nothing."""
+    rows: list[int] = []
+    row = at.following(which, who, filters=filters)
+    while row is not None and row not in rows:
+        rows.append(row)
+        row = at.following(which, who, filters=filters, after=row)
+    return rows
+
+
+def answer(at: Desk, row: int, who: str = "ann", **changes: str) -> list[int]:
+    return at.rule(row, changes, who=who, seen=at.board.last)
+
+
+def test_all_photos_are_looked_through_once_by_each(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    assert walk(at, "look", "ann") == [0, 1, 2, 3, 4, 5]
+    answer(at, 0, verdict="seen")
+    answer(at, 3, verdict="flagged")
+    assert walk(at, "look", "ann") == [1, 2, 4, 5]
+    assert walk(at, "look", "bob") == [0, 1, 2, 3, 4, 5]
+    assert (at.progress("look", "ann", filters=NONE).done, at.progress("look", "bob", filters=NONE).done) == (2, 0)
+
+
+def test_what_one_flagged_others_confirm_or_dismiss(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    assert walk(at, "flagged", "ann") == []
+    answer(at, 3, verdict="flagged")
+    answer(at, 5, verdict="flagged")
+    assert walk(at, "flagged", "bob") == walk(at, "flagged", "ann") == [3, 5]
+    answer(at, 3, "bob", verdict="dismissed")
+    answer(at, 5, "bob", verdict="confirmed")
+    assert (walk(at, "flagged", "bob"), walk(at, "flagged", "ann")) == ([], [3, 5])
+    assert at.progress("flagged", "bob", filters=NONE).n_photos == 2
+
+
+def test_findings_are_ruled_on_worst_first_then_what_was_confirmed(tmp_path: Path) -> None:
+    at = desk(tmp_path, *FOUND)
+    assert walk(at, "rule", "ann") == [4, 0, 2]
+    answer(at, 3, "bob", verdict="confirmed")
+    assert walk(at, "rule", "ann") == [4, 0, 2, 3]
+    answer(at, 0, mask="worn")
+    answer(at, 2, verdict="unsure")
+    answer(at, 3, verdict="skipped")
+    assert walk(at, "rule", "ann") == [4]
+    assert at.progress("rule", "ann", filters=NONE) == type(at.progress("rule", "ann", filters=NONE))(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("filters", "rows"),
+    [
+        pytest.param(Filters(kinds=("dark",)), [0], id="a kind"),
+        pytest.param(Filters(attribute="mask"), [2], id="an attribute"),
+        pytest.param(Filters(classes={"gender": "male"}), [4, 0], id="a class"),
+        pytest.param(Filters(split="val"), [4], id="a split"),
+        pytest.param(Filters(kinds=("dark",), split="val"), [], id="both"),
+    ],
+)
+def test_filters_show_a_part(tmp_path: Path, filters: Filters, rows: list[int]) -> None:
+    assert walk(desk(tmp_path, *FOUND), "rule", "ann", filters) == rows
+
+
+def test_an_item_shows_why_and_beside_whom(tmp_path: Path) -> None:
+    at = desk(tmp_path, *FOUND)
+    shown = at.item(4, "ann")
+    assert (shown["photo_id"], shown["person"], shown["labels"]["mask"]) == ("4.jpg", "c", "incorrect")
+    assert [other["row"] for other in shown["others"]] == [3]
+    assert [why["detail"] for why in shown["why"]] == ["the model says female"]
+    answer(at, 4, gender="female")
+    assert at.item(4, "ann")["own"] == {"gender": "female"}
+    assert at.item(4, "bob")["own"] == {}
+
+
+def test_an_answer_for_a_person_is_one_stroke(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    numbers = at.rule(0, {"gender": "female"}, who="ann", seen=0, is_whole_person=True)
+    assert [e.subject for e in at.board.store.events()] == ["0.jpg", "1.jpg"]
+    made = replay(photos(), at.board.outcome().decisions)
+    assert made.manifest.table["gender"].to_list()[:3] == ["female", "female", "female"]
+    at.undo(numbers[0], who="ann")
+    assert at.board.outcome().decisions == ()
+
+
+def test_an_answer_from_an_older_window_is_refused(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    answer(at, 0, gender="female")
+    with pytest.raises(StaleError):
+        at.rule(1, {"gender": "female"}, who="ann", seen=0, is_whole_person=True)
+    assert len(at.board.store.events()) == 1
+
+
+def test_what_reviewers_see_differently_is_settled(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    answer(at, 2, mask="worn")
+    answer(at, 2, "bob", mask="incorrect")
+    assert walk(at, "settle", "cem") == [2]
+    assert [(r["who"], r["new"]) for r in at.item(2, "cem")["rulings"]] == [("ann", "worn"), ("bob", "incorrect")]
+    at.rule(2, {"mask": "worn"}, who="cem", seen=at.board.last, is_settling=True)
+    assert walk(at, "settle", "cem") == []
+    assert replay(photos(), at.board.outcome().decisions).manifest.table["mask"][2] == "worn"
+
+
+def test_two_desks_on_one_store_see_each_other(tmp_path: Path) -> None:
+    one, two = desk(tmp_path), desk(tmp_path)
+    answer(one, 0, verdict="seen")
+    two.board.refresh()
+    assert walk(two, "look", "ann") == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("changes", [{"mask": "wrong"}, {"hat": "on"}, {"use": "eaten"}, {"verdict": "maybe"}])
+def test_what_cannot_be_ruled_is_refused(tmp_path: Path, changes: dict[str, str]) -> None:
+    at = desk(tmp_path)
+    with pytest.raises(ConfigError, match=r"^TRI104"):
+        at.rule(0, changes, who="ann", seen=0)
+    with pytest.raises(ConfigError, match=r"^TRI100 no pass 'looks'. Did you mean 'look'\?"):
+        at.following("looks", "ann", filters=NONE)
+    assert at.board.store.events() == []
