@@ -20,7 +20,7 @@ from trifacet.core.manifest import Manifest, merged_stamps
 from trifacet.core.predictions import Predictions, read_predictions
 from trifacet.data.archive import is_archive, unpacked
 from trifacet.data.ingest import Ingested, Source, ingest
-from trifacet.opening import Progress, open_data, telling
+from trifacet.opening import Progress, open_data, quiet, telling
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.looks import Looks, look
@@ -41,14 +41,23 @@ class Audit:
         return f"Audit({len(self.findings.issues):,} to look at, {len(self.findings):,} findings)"
 
 
-def audit_of(data: Path, out: Path, *, oof: Path | None, has_pictures: bool, progress: Progress) -> Audit:
-    """Audits a manifest or a folder of photos into a new folder: findings.parquet, the same as CSV, and a page.
+def audit(
+    data: Path | str,
+    out: Path | str,
+    *,
+    oof: Path | str | None = None,
+    pictures: bool = True,
+    progress: Progress = quiet,
+) -> Audit:
+    """A manifest or a folder of photos to findings, in a new folder: findings.parquet, the same as CSV, and a page.
 
-    oof: predictions by models that saw none of the people they answer about; with them labels are doubted too.
+    oof: predictions by models that saw none of the people they answer about; with them labels are doubted too. Nothing
+    is changed: findings are for a person to rule on.
 
     Raises:
         ManifestError: TRI202 to TRI205. PredictionsError: TRI301, TRI302. MissingExtraError: TRI600. RunError: TRI402.
     """
+    data, out, oof = Path(data), Path(out), Path(oof) if oof else None
     if oof is not None:
         require_cleanlab()
     with atomic_folder(out) as folder:
@@ -69,8 +78,10 @@ def audit_of(data: Path, out: Path, *, oof: Path | None, has_pictures: bool, pro
         findings = Findings(findings_table(found), manifest.schema, inputs, stamps)
         write_findings(folder / FINDINGS_NAME, findings)
         write_text(folder / TABLE_NAME, findings.table.write_csv())
-        pictures = _thumbnails(manifest, shown_on_page(findings)) if has_pictures else None
-        page = audit_page(findings, manifest, counts=counts, thumbnails=pictures, title=f"Audit of {data}", notes=notes)
+        thumbnails = _thumbnails(manifest, shown_on_page(findings)) if pictures else None
+        page = audit_page(
+            findings, manifest, counts=counts, thumbnails=thumbnails, title=f"Audit of {data}", notes=notes
+        )
         write_text(folder / PAGE_NAME, page)
     return Audit(findings, counts, notes, out)
 

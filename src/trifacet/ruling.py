@@ -9,14 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from trifacet.clean.desk import Desk
-from trifacet.clean.store import open_store, outcome
-from trifacet.core.decisions import Decision, Refused, read_decisions, refuse, replay
+from trifacet.clean.store import Outcome, open_store, outcome
+from trifacet.core.decisions import Decision, Refused, read_decisions, refuse, replay, write_decisions
 from trifacet.core.errors import error
 from trifacet.core.files import sha256_file, sha256_json, write_text
 from trifacet.core.findings import read_findings
 from trifacet.core.manifest import Manifest, write_manifest
 from trifacet.core.tables import check_place
-from trifacet.opening import Progress, open_data
+from trifacet.opening import Progress, open_data, quiet
 
 _SQLITE = b"SQLite format 3\0"  # the first bytes of a store. Source: sqlite.org/fileformat2.html, 1.3.1
 
@@ -47,32 +47,58 @@ def decisions_of(path: Path) -> tuple[list[Decision], tuple[tuple[Decision, ...]
     return list(found.decisions), found.disagreements
 
 
-def apply_decisions(
-    data: Path | Manifest, rulings: Path, out: Path | None, *, skips: bool, progress: Progress
+def apply(
+    data: Manifest | Path | str,
+    decisions: Path | str,
+    *,
+    out: Path | str | None = None,
+    skip: bool = False,
+    progress: Progress = quiet,
 ) -> Applied:
-    """Replays the rulings onto a new manifest; beside it goes a CSV of what changed. Photos are never touched.
+    """Photos and what people ruled about them (a store, or a CSV) to a new manifest; beside it what changed, as CSV.
 
-    skips: leave out decisions that do not fit, which are told; else one of them stops it all.
+    skip: leave out decisions that do not fit, which are told; else one of them stops it all. Photos are never touched.
 
     Raises:
         StoreError: TRI701 to TRI704. ManifestError: TRI200, TRI201. ConfigError: TRI104.
     """
+    data = data if isinstance(data, Manifest) else Path(data)
+    rulings, out = Path(decisions), Path(out) if out else None
     if out is not None:
         check_place(out, ".parquet", kind="manifest", inputs=[data, rulings])
-    decisions, disagreements = decisions_of(rulings)
-    made = replay(open_data(data, progress=progress), decisions)
-    if not skips:
+    told, disagreements = decisions_of(rulings)
+    made = replay(open_data(data, progress=progress), told)
+    if not skip:
         refuse(made.refused, where=rulings)
-    told = {"decisions": sha256_json([decision.model_dump() for decision in decisions])}
+    inputs = {"decisions": sha256_json([decision.model_dump() for decision in told])}
     if isinstance(data, Path) and data.is_file():
-        told["data"] = sha256_file(data)
-    manifest = replace(made.manifest, inputs=told)
+        inputs["data"] = sha256_file(data)
+    manifest = replace(made.manifest, inputs=inputs)
     if out is not None:
         changes = out.with_suffix(".changes.csv")
         check_place(changes, ".csv", kind="changes")
         write_manifest(out, manifest)
         write_text(changes, made.changes.write_csv())
     return Applied(manifest, made.changes, made.refused, disagreements)
+
+
+def export_rulings(store: Path, out: Path, *, is_all: bool) -> Outcome:
+    """Writes what counts of a store's rulings as CSV, or every event. Raises StoreError TRI702, TRI703; TRI104."""
+    check_place(out, ".csv", kind="decisions", inputs=[store])
+    if not store.is_file():
+        raise error("TRI703", "no such file", where=store)
+    events = open_store(store).events()
+    found = outcome(events)
+    told = replace(found, decisions=tuple(events)) if is_all else found
+    write_decisions(out, told.decisions)
+    return told
+
+
+def back_up(store: Path, out: Path) -> None:
+    """Copies a store to a new file. Raises StoreError TRI703; ConfigError TRI104."""
+    if not store.is_file():
+        raise error("TRI703", "no such file", where=store)
+    open_store(store).back_up(out)
 
 
 def require_review() -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from trifacet.auditing import Audit, audit_of
+from trifacet.auditing import audit as audit  # photos -> findings
 from trifacet.averaging import average_of
 from trifacet.choosing import open_recipe
 from trifacet.closing import answers_page, check_rule_place, compared, decided, save_answers
@@ -52,7 +52,7 @@ from trifacet.pixels.faces import require_faces
 from trifacet.prediction import predict_files
 from trifacet.report import evaluation_report
 from trifacet.report.compare import Compared, comparison_page
-from trifacet.ruling import Applied, apply_decisions
+from trifacet.ruling import apply as apply  # photos and rulings -> a new manifest
 from trifacet.scoring import evaluate as score
 from trifacet.scoring import read_pair
 from trifacet.several import start_inputs, start_of
@@ -131,35 +131,6 @@ def faces(data: Manifest | Path | str, out: Path | str | None = None, *, progres
     if out:
         write_manifest(Path(out), made)
     return made
-
-
-def audit(
-    data: Path | str,
-    out: Path | str,
-    *,
-    oof: Path | str | None = None,
-    pictures: bool = True,
-    progress: Progress = quiet,
-) -> Audit:
-    """Photos to findings (what looks wrong, worst first) in a new folder with a page; nothing is changed.
-
-    oof: predictions by models that never saw the people they answer about: labels are doubted, too.
-    """
-    own = Path(oof) if oof else None
-    return audit_of(Path(data), Path(out), oof=own, has_pictures=pictures, progress=progress)
-
-
-def apply(
-    data: Manifest | Path | str,
-    decisions: Path | str,
-    *,
-    out: Path | str | None = None,
-    skip: bool = False,
-    progress: Progress = quiet,
-) -> Applied:
-    """Photos and what people ruled about them to a new manifest, and a table of what changed beside it."""
-    given = data if isinstance(data, Manifest) else Path(data)
-    return apply_decisions(given, Path(decisions), Path(out) if out else None, skips=skip, progress=progress)
 
 
 def train(

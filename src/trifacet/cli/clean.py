@@ -7,6 +7,12 @@ from typing import Annotated
 
 import typer
 
+from trifacet.cli.command import Command, Group
+
+decisions = typer.Typer(cls=Group, help="What people ruled: as CSV, and safe copies of the store.")
+
+StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="A store of rulings.")]
+
 
 def audit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos.")],
@@ -108,3 +114,33 @@ def apply(
         told = first_few([rulings[0].subject for rulings in made.disagreements])
         render.warn(f"{len(made.disagreements):,} things that reviewers see differently are not applied: {told}")
     render.say(f"{len(made.changes):,} changes in [bold]{out.with_suffix('.changes.csv')}[/]")
+
+
+@decisions.command("export", cls=Command)
+def export_decisions(
+    store: StoreArgument,
+    out: Annotated[Path, typer.Option("--out", help="The CSV to write, which people may edit.")],
+    events: Annotated[
+        bool, typer.Option("--events", help="Every event, also what was taken back, instead of what counts.")
+    ] = False,
+) -> None:
+    """What reviewers agree on, or settled, as a CSV that `trifacet apply` takes."""
+    from trifacet import ruling
+    from trifacet.cli import render
+
+    told = ruling.export_rulings(store, out, is_all=events)
+    render.say(f"{len(told.decisions):,} decisions in [bold]{out}[/]")
+    if told.disagreements and not events:
+        render.warn(
+            f"{len(told.disagreements):,} things that reviewers see differently are left out: settle them first"
+        )
+
+
+@decisions.command("backup", cls=Command)
+def back_up_decisions(store: StoreArgument, out: Annotated[Path, typer.Option("--out", help="The new file.")]) -> None:
+    """A copy of a store as it is at one moment, also while people review. It opens in the store's place."""
+    from trifacet import ruling
+    from trifacet.cli import render
+
+    ruling.back_up(store, out)
+    render.say(f"copied to [bold]{out}[/]")
