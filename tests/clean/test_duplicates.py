@@ -95,9 +95,9 @@ def test_a_view_is_hashed_as_the_picture_that_it_shows(photos: list[ImageArray],
     pictures = small(photos)
     seen = shown(pictures, view, side_px=64).round().astype(np.uint8)
     made = prints(pictures)
-    (hashes,) = view_hashes(pictures, made, [view])
+    (hashes,) = view_hashes(pictures, made, which=[view])
     # The same frequencies, up to rounding to whole greys.
-    assert np.bitwise_count(hashes ^ next(view_hashes(seen, made, [View()]))).max() <= 4
+    assert np.bitwise_count(hashes ^ next(view_hashes(seen, made, which=[View()]))).max() <= 4
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from trifacet.core.errors import (
     PausedError,
     PredictionsError,
     RunError,
+    StoreError,
     TrifacetError,
     error,
     first_few,
@@ -27,6 +28,7 @@ FAMILIES = {
     "4": RunError,
     "5": BundleError,
     "6": MissingExtraError,
+    "7": StoreError,
     "9": MachineError,
 }
 

@@ -226,7 +226,7 @@ class Desk:
             StaleError: this reviewer answered meanwhile elsewhere. ConfigError: TRI100, no such attribute or value.
         """
         for name, new in changes.items():
-            if why := why_no_value(name, new, self.manifest.schema):
+            if why := why_no_value(name, new, schema=self.manifest.schema):
                 raise error("TRI104", why, where=name, do="The schema has what may be ruled.")
         rows = self.members[self.groups[row]] if is_whole_person else [row]
         told = [

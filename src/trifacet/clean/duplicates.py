@@ -70,32 +70,32 @@ def find_copies(
     radius = radius_for(len(small)) if radius is None else radius
     made = prints(small)
     plain = joined(list(near_pairs(made.hashes, radius=radius, folder=folder, progress=progress)))
-    probes = np.concatenate([np.empty(0, dtype=np.uint64), *view_hashes(small, made, others)])
+    probes = np.concatenate([np.empty(0, dtype=np.uint64), *view_hashes(small, made, which=others)])
     seen = joined(list(near_to(probes, made.hashes, radius=radius, folder=folder)))
     which_view, first = np.divmod(seen.first, max(1, len(small)))
     person = np.unique(np.asarray(persons or range(len(small))), return_inverse=True)[1]
     which_view[person[first] == person[seen.second]] = -1
-    found = [_alike(small, plain, WHOLE)]
+    found = [_alike(small, plain, view=WHOLE)]
     for i, view in enumerate(others):
         own = which_view == i
-        found.append(_alike(small, Pairs(first[own], seen.second[own], seen.distance[own]), view))
+        found.append(_alike(small, Pairs(first[own], seen.second[own], seen.distance[own]), view=view))
     return _best(found)
 
 
-def _alike(small: Small, pairs: Pairs, view: View) -> Copies:
+def _alike(small: Small, pairs: Pairs, *, view: View) -> Copies:
     """Those pairs whose second photo shows `view` of the first."""
     keep = pairs.first != pairs.second
     first, second = pairs.first[keep], pairs.second[keep]
     score = np.empty(len(first), dtype=np.float32)
     for start in range(0, len(first), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        score[part] = _likeness(small[first[part]], small[second[part]], view)
+        score[part] = _likeness(small[first[part]], small[second[part]], view=view)
     is_copy = score >= ALIKE
     n = int(is_copy.sum())
     return Copies(first[is_copy], second[is_copy], score[is_copy], (view.name,) * n)
 
 
-def _likeness(one: Small, two: Small, view: View) -> npt.NDArray[np.float32]:
+def _likeness(one: Small, two: Small, *, view: View) -> npt.NDArray[np.float32]:
     """How well the second pictures show the view of the first, as correlations (n,), each cut placed at its best."""
     seen, wanted = shown(one, view), shown(two)
     edges = _edges(wanted)
@@ -103,7 +103,7 @@ def _likeness(one: Small, two: Small, view: View) -> npt.NDArray[np.float32]:
     if not view.is_cut:
         return best
     worth = np.flatnonzero(_correlation(_normal(seen), _normal(wanted)) >= WORTH_PLACING)
-    places = _placed(view, *_ROUGH) if len(worth) else []
+    places = _placed(view, _ROUGH) if len(worth) else []
     chosen = np.zeros(len(worth), dtype=np.intp)
     for i, near in enumerate(places):
         likeness = _correlation(_edges(shown(one[worth], near)), edges[worth])
@@ -111,7 +111,7 @@ def _likeness(one: Small, two: Small, view: View) -> npt.NDArray[np.float32]:
         best[worth] = np.maximum(best[worth], likeness)
     for row, i in zip(worth.tolist(), chosen.tolist(), strict=True):
         if WORTH_REFINING <= best[row] < 1:
-            pictures = [shown(one[row : row + 1], near) for near in _placed(places[i], *_FINE)]
+            pictures = [shown(one[row : row + 1], near) for near in _placed(places[i], _FINE)]
             best[row] = max(best[row], _correlation(_edges(np.concatenate(pictures)), edges[row : row + 1]).max())
     return best
 
@@ -141,8 +141,9 @@ def _correlation(one: npt.NDArray[np.float32], two: npt.NDArray[np.float32]) -> 
     return np.asarray((one * two).sum(axis=(1, 2)), dtype=np.float32)
 
 
-def _placed(view: View, steps: Sequence[float], growths: Sequence[float]) -> list[View]:
-    """The view with its cut moved and grown a little every way, within the picture."""
+def _placed(view: View, moves: tuple[Sequence[float], Sequence[float]]) -> list[View]:
+    """The view with its cut moved by steps and grown, in shares of the side, every way within the picture."""
+    steps, growths = moves
     size = view.bottom - view.top
     found = []
     for growth in growths:

@@ -79,7 +79,7 @@ def near_to(
     for table, n_parts in _each_table(len(hashes), radius, memory_bytes=memory_bytes, progress=progress):
         asked = _parts(probes, table.mask, n_parts=n_parts, folder=folder)
         for part, ours in zip(_parts(hashes, table.mask, n_parts=n_parts, folder=folder), asked, strict=True):
-            yield from _pairs_between(ours, part, table, radius=radius)
+            yield from _pairs_between(ours, part, table=table, radius=radius)
 
 
 def _each_table(
@@ -135,7 +135,7 @@ def _tables(n_hashes: int, radius: int) -> list[_Table]:
 def _parts(hashes: Hashes, mask: np.uint64, *, n_parts: int, folder: Path | None) -> Iterator[npt.NDArray[np.void]]:
     """Records of the hashes in parts: those that are the same under the mask lie in one part."""
     if n_parts == 1:
-        yield _records(hashes, 0, len(hashes))
+        yield _records(hashes, range(len(hashes)))
         return
     shift = np.uint64(N_BITS - int(log2(n_parts)))
     with tempfile.TemporaryDirectory(prefix="trifacet-pairs-", dir=folder) as home:
@@ -143,7 +143,7 @@ def _parts(hashes: Hashes, mask: np.uint64, *, n_parts: int, folder: Path | None
         with ExitStack() as stack:
             written = [stack.enter_context(file.open("wb")) for file in files]
             for start in range(0, len(hashes), _BLOCK):
-                records = _records(hashes, start, min(start + _BLOCK, len(hashes)))
+                records = _records(hashes, range(start, min(start + _BLOCK, len(hashes))))
                 # Fibonacci hashing (Knuth, TAOCP 3, 6.4): the high bits of the product depend on all bits of the key.
                 where = ((records["hash"] & mask) * np.uint64(0x9E3779B97F4A7C15)) >> shift
                 order = np.argsort(where, kind="stable")
@@ -155,10 +155,10 @@ def _parts(hashes: Hashes, mask: np.uint64, *, n_parts: int, folder: Path | None
             path.unlink()
 
 
-def _records(hashes: Hashes, start: int, stop: int) -> npt.NDArray[np.void]:
-    records = np.empty(stop - start, dtype=_RECORD)
-    records["hash"] = hashes[start:stop]
-    records["row"] = np.arange(start, stop)
+def _records(hashes: Hashes, rows: range) -> npt.NDArray[np.void]:
+    records = np.empty(len(rows), dtype=_RECORD)
+    records["hash"] = hashes[rows.start : rows.stop]
+    records["row"] = rows
     return records
 
 
@@ -190,7 +190,7 @@ def _pairs_within(part: npt.NDArray[np.void], table: _Table, *, radius: int) -> 
 
 
 def _pairs_between(
-    probes: npt.NDArray[np.void], part: npt.NDArray[np.void], table: _Table, *, radius: int
+    probes: npt.NDArray[np.void], part: npt.NDArray[np.void], *, table: _Table, radius: int
 ) -> Iterator[Pairs]:
     """The pairs that this table tells of a probe and a record of one part."""
     hashes, rows, _ = _distinct(part)

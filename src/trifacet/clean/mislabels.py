@@ -71,11 +71,11 @@ def doubts(manifest: Manifest, told: Predictions) -> list[Doubt]:
         of_person = attribute.name in OF_A_PERSON
         probs = (pooled if of_person else told).marginals[attribute.name]
         labels = np.where(told.is_read, manifest.classes[:, i], MISSING)
-        found.append(_doubt(attribute.name, labels, probs, groups=manifest.groups if of_person else None))
+        found.append(_doubt(labels, probs, name=attribute.name, groups=manifest.groups if of_person else None))
     return found
 
 
-def _doubt(name: str, labels: IntArray, probs: FloatArray, *, groups: Sequence[str] | None) -> Doubt:
+def _doubt(labels: IntArray, probs: FloatArray, *, name: str, groups: Sequence[str] | None) -> Doubt:
     rows = np.flatnonzero(labels != MISSING)
     keys = [(groups[i], int(labels[i])) if groups else (i, 0) for i in rows.tolist()]
     members: dict[Any, list[int]] = {}
@@ -132,7 +132,7 @@ def swaps(manifest: Manifest, told: Predictions) -> list[tuple[int, int, str, fl
             continue
         labels = np.where(told.is_read, manifest.classes[:, i], MISSING)
         logs = np.log(np.maximum(told.marginals[attribute.name], TINY))
-        candidates = [pair for rows in people.values() for pair in _likelier(rows, labels, logs)]
+        candidates = [pair for rows in people.values() for pair in _likelier(rows, labels, logs=logs)]
         taken: set[int] = set()
         for gain, one, two in sorted(candidates, key=lambda c: (-c[0], c[1], c[2])):
             if not taken & {one, two}:
@@ -141,7 +141,7 @@ def swaps(manifest: Manifest, told: Predictions) -> list[tuple[int, int, str, fl
     return found
 
 
-def _likelier(rows: Sequence[int], labels: IntArray, logs: FloatArray) -> list[tuple[float, int, int]]:
+def _likelier(rows: Sequence[int], labels: IntArray, *, logs: FloatArray) -> list[tuple[float, int, int]]:
     """(nats, row, row) of the pairs of one person's photos that gain by changing labels."""
     found = []
     for one, two in combinations([r for r in rows if labels[r] != MISSING], 2):

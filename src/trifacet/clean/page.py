@@ -39,7 +39,7 @@ def audit_page(
         if rows.is_empty():
             continue
         shown = _shown(findings, kind)
-        body = _listed(shown) if thumbnails is None else _pictured(shown, thumbnails, labels)
+        body = _listed(shown) if thumbnails is None else _pictured(shown, thumbnails, labels=labels)
         which = "" if len(shown) == len(rows) else f" The {len(shown)} worst are shown."
         n_photos = rows["photo_id"].n_unique()
         note = f"{html.count_text(n_photos, 'photo')}: {what}. Worst first.{which}"
@@ -80,7 +80,9 @@ def _summary(findings: Findings, counts: Mapping[str, int]) -> html.Section:
     return html.Section("Summary", html.below(table, files), "summary")
 
 
-def _pictured(rows: pl.DataFrame, thumbnails: Mapping[str, str], labels: Mapping[str, Sequence[str | None]]) -> Markup:
+def _pictured(
+    rows: pl.DataFrame, thumbnails: Mapping[str, str], *, labels: Mapping[str, Sequence[str | None]]
+) -> Markup:
     tiles = []
     for row in rows.iter_rows(named=True):
         photo, other = row["photo_id"], row["other_id"]

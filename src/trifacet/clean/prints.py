@@ -78,7 +78,7 @@ def prints(small: Small) -> Prints:
     return Prints(_bits(found, medians), medians)
 
 
-def view_hashes(small: Small, made: Prints, which: Sequence[View]) -> Iterator[Hashes]:
+def view_hashes(small: Small, made: Prints, *, which: Sequence[View]) -> Iterator[Hashes]:
     """The hashes (N,) of each view of the photos."""
     for view in which:
         yield _bits(_turned(frequencies(small, view), view), made.medians)
@@ -86,15 +86,15 @@ def view_hashes(small: Small, made: Prints, which: Sequence[View]) -> Iterator[H
 
 def frequencies(small: Small, view: View = WHOLE) -> Frequencies:
     """The low frequencies of the part of each picture that the view shows, neither mirrored nor turned."""
-    down = _transform(small.shape[1], view.top, view.bottom)
-    across = _transform(small.shape[2], view.left, view.right)
+    down = _transform(small.shape[1], (view.top, view.bottom))
+    across = _transform(small.shape[2], (view.left, view.right))
     return np.asarray(down @ small.astype(np.float32) @ across.T, dtype=np.float32)
 
 
 def shown(small: Small, view: View = WHOLE, *, side_px: int = GRID) -> npt.NDArray[np.float32]:
     """What the view shows of each picture, (N, side_px, side_px) float32 grey 0..255."""
-    down = _resize(small.shape[1], view.top, view.bottom, side_px)
-    across = _resize(small.shape[2], view.left, view.right, side_px)
+    down = _resize(small.shape[1], (view.top, view.bottom), wanted=side_px)
+    across = _resize(small.shape[2], (view.left, view.right), wanted=side_px)
     cut = down @ small.astype(np.float32) @ across.T
     return np.rot90(cut[:, :, ::-1] if view.is_mirrored else cut, view.quarters, axes=(1, 2))
 
@@ -122,17 +122,17 @@ def _bits(found: Frequencies, medians: npt.NDArray[np.float32]) -> Hashes:
 
 
 @cache
-def _transform(size: int, start: float, stop: float) -> npt.NDArray[np.float32]:
+def _transform(size: int, part: tuple[float, float]) -> npt.NDArray[np.float32]:
     """Matrix (9, size): a side's pixels between two shares of it -> the low frequencies of what they show (DCT-II)."""
     place = (np.arange(GRID) + 0.5) / GRID
     cosines = np.cos(np.pi * np.arange(N_FREQUENCIES)[:, None] * place)
-    return np.asarray(cosines @ _resize(size, start, stop, GRID), dtype=np.float32)
+    return np.asarray(cosines @ _resize(size, part, wanted=GRID), dtype=np.float32)
 
 
 @cache
-def _resize(size: int, start: float, stop: float, wanted: int) -> npt.NDArray[np.float32]:
+def _resize(size: int, part: tuple[float, float], *, wanted: int) -> npt.NDArray[np.float32]:
     """Matrix (wanted, size): means of a side's pixels over `wanted` equal stretches between two shares of the side."""
-    edges = np.linspace(start * size, stop * size, wanted + 1)
+    edges = np.linspace(part[0] * size, part[1] * size, wanted + 1)
     pixels = np.arange(size)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     weights = np.clip(overlap, 0, None)

@@ -15,7 +15,8 @@ from trifacet.pixels.looks import Looks
 FAR_OUT = 3.5
 DARK, BRIGHT = 60.0, 200.0  # mean luma; a photo between them is flagged for nothing, however alike the others are
 FLAT = 25.0  # standard deviation of the luma, likewise
-TINY_PX = 64  # the shorter side under which a face has no features left: docs/log.md, "What changes `quick`"
+# The shorter side under which a face has no features left. docs/log.md, "Framing and resolution changed on test"
+TINY_PX = 64
 SMALL_FACE = 0.15  # side of the face's box in sides of the shorter side
 CUT_FACE = 0.2  # share of the face's box beyond the photo
 
@@ -25,10 +26,12 @@ def quality_findings(manifest: Manifest, looks: Looks) -> list[Finding]:
     ids = manifest.photo_ids
     light, contrast, sharp = (np.asarray(v, dtype=float) for v in (looks.brightness, looks.contrast, looks.sharpness))
     out = [
-        *_outliers(ids, "dark", light, low=True, floor=DARK, unit="brightness of 255"),
-        *_outliers(ids, "bright", light, low=False, floor=BRIGHT, unit="brightness of 255"),
-        *_outliers(ids, "flat", contrast, low=True, floor=FLAT, unit="contrast"),
-        *_outliers(ids, "blurred", np.log10(np.maximum(sharp, 1e-6)), low=True, floor=np.inf, unit="log sharpness"),
+        *_outliers(light, ids=ids, kind="dark", low=True, floor=DARK, unit="brightness of 255"),
+        *_outliers(light, ids=ids, kind="bright", low=False, floor=BRIGHT, unit="brightness of 255"),
+        *_outliers(contrast, ids=ids, kind="flat", low=True, floor=FLAT, unit="contrast"),
+        *_outliers(
+            np.log10(np.maximum(sharp, 1e-6)), ids=ids, kind="blurred", low=True, floor=np.inf, unit="log sharpness"
+        ),
     ]
     sizes = manifest.table.select("photo_id", "width_px", "height_px").iter_rows()
     for photo, width, height in sizes:
@@ -39,7 +42,7 @@ def quality_findings(manifest: Manifest, looks: Looks) -> list[Finding]:
 
 
 def _outliers(
-    ids: list[str], kind: str, values: FloatArray, *, low: bool, floor: float, unit: str
+    values: FloatArray, *, ids: list[str], kind: str, low: bool, floor: float, unit: str
 ) -> Iterator[Finding]:
     """Photos far below (or above) the others, and beyond what is ordinary in any photo."""
     known = np.isfinite(values)

@@ -89,7 +89,7 @@ def replay(manifest: Manifest, decisions: Sequence[Decision]) -> Replayed:
             for attribute, value in _consequences(decision, state[photo], schema=manifest.schema):
                 state[photo][attribute] = value
                 last[photo, attribute] = decision
-    return Replayed(*_applied(manifest, state, last), tuple(refused))
+    return Replayed(*_applied(manifest, state, last=last), tuple(refused))
 
 
 def _state(manifest: Manifest) -> tuple[dict[str, dict[str, str]], dict[str, list[str]]]:
@@ -118,7 +118,7 @@ def _why_not(
     attribute, photos = decision.attribute, _photos(decision, people)
     if not photos or (decision.scope == "photo" and decision.subject not in state):
         return f"no such {decision.scope}"
-    if why := why_no_value(attribute, decision.new, schema):
+    if why := why_no_value(attribute, decision.new, schema=schema):
         return why
     if attribute == VERDICT:
         return ""
@@ -128,7 +128,7 @@ def _why_not(
     return ""
 
 
-def why_no_value(attribute: str, value: str, schema: LabelSchema) -> str:
+def why_no_value(attribute: str, value: str, *, schema: LabelSchema) -> str:
     """Why nothing can be ruled to have this value; "" where it can."""
     known = {a.name: ("", *a.classes) for a in schema.attributes} | {USE: USES, VERDICT: VERDICTS}
     if attribute == PERSON:
@@ -169,7 +169,7 @@ def _consequences(decision: Decision, now: dict[str, str], *, schema: LabelSchem
 
 
 def _applied(
-    manifest: Manifest, state: dict[str, dict[str, str]], last: dict[tuple[str, str], Decision]
+    manifest: Manifest, state: dict[str, dict[str, str]], *, last: dict[tuple[str, str], Decision]
 ) -> tuple[Manifest, pl.DataFrame]:
     """The manifest with the values that stand at the end, and the table of what differs."""
     before, _ = _state(manifest)
