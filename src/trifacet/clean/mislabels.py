@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from trifacet.core.decisions import YEARS
 from trifacet.core.errors import error
 from trifacet.core.findings import Finding
 from trifacet.core.manifest import Manifest
@@ -108,13 +109,39 @@ def _issues(labels: IntArray, probs: FloatArray) -> npt.NDArray[np.bool_]:
     return np.asarray(found, dtype=bool)
 
 
-def years_off(manifest: Manifest, told: Predictions) -> FloatArray:
-    """Expected years (N,) between each photo's label and its person's age as predicted; NaN where either is unknown."""
+@dataclass(frozen=True)
+class AgeDoubt:
+    """How far the labelled years are from what the model expects.
+
+    units: (U,) the first photo of each person with these years; members: the rows of each. off: (U,) expected years
+    between the label and the person's age. expected: (U,) the person's age as the model expects it, in years.
+    """
+
+    units: IntArray
+    members: tuple[tuple[int, ...], ...]
+    off: FloatArray
+    expected: FloatArray
+
+    @property
+    def worst_first(self) -> IntArray:
+        """The units (U,) in the order in which they are worth a look."""
+        return np.argsort(-self.off, kind="stable")
+
+
+def age_doubt(manifest: Manifest, told: Predictions) -> AgeDoubt | None:
+    """What the predictions doubt of the years, of each person's photos together; None where they know no years."""
     if told.age_probs is None:
-        return np.full(len(manifest), np.nan)
-    pooled = as_people(told, _numbers(manifest.groups)).age_probs
-    grid = manifest.schema.year_grid
-    return np.asarray((pooled * np.abs(grid[None, :] - manifest.ages[:, None])).sum(axis=1), dtype=np.float64)
+        return None
+    ages, groups = manifest.ages, manifest.groups
+    pooled = as_people(told, _numbers(groups)).age_probs
+    members: dict[tuple[str, float], list[int]] = {}
+    for row in np.flatnonzero(told.is_read & np.isfinite(ages)).tolist():
+        members.setdefault((groups[row], float(ages[row])), []).append(row)
+    units = np.array([m[0] for m in members.values()], dtype=np.int64)
+    grid = manifest.schema.year_grid.astype(np.float64)
+    probs = np.asarray(pooled, dtype=np.float64)[units]
+    off = (probs * np.abs(grid[None, :] - ages[units][:, None])).sum(axis=1)
+    return AgeDoubt(units, tuple(tuple(m) for m in members.values()), off, probs @ grid)
 
 
 def swaps(manifest: Manifest, told: Predictions) -> list[tuple[int, int, str, float]]:
@@ -159,25 +186,23 @@ def label_findings(manifest: Manifest, told: Predictions) -> list[Finding]:
         classes = next(a.classes for a in manifest.schema.attributes if a.name == doubt.attribute)
         for u in doubt.worst_first.tolist():
             given, proposed = classes[doubt.given[u]], classes[doubt.proposed[u]]
-            n = len(doubt.members[u])
-            whose = f"{n} photos of a person" if n > 1 else "a photo"
-            detail = f"{whose} labelled {given}; the model says {proposed} ({doubt.proposal[u]:.2f})"
+            detail = f"{_whose(doubt.members[u])} labelled {given}; the model says {proposed} ({doubt.proposal[u]:.2f})"
             score, is_issue = float(doubt.belief[u]), bool(doubt.is_issue[u])
             found.append(Finding(ids[doubt.units[u]], "label", score, is_issue, doubt.attribute, detail=detail))
-    off = years_off(manifest, told)
-    first = {person: row for row, person in reversed(list(enumerate(manifest.groups)))}
-    for row in first.values():
-        if np.isfinite(off[row]):
-            detail = f"labelled {manifest.ages[row]:g} years; the model expects to be {off[row]:.0f} years off"
-            score = float(1 / (1 + off[row] / YEARS_OFF))
-            found.append(Finding(ids[row], "age", score, bool(off[row] >= YEARS_OFF), YEARS_NAME, detail=detail))
+    if (aged := age_doubt(manifest, told)) is not None:
+        for u in aged.worst_first.tolist():
+            off, row = float(aged.off[u]), int(aged.units[u])
+            whose, expected = _whose(aged.members[u]), aged.expected[u]
+            detail = f"{whose} labelled {manifest.ages[row]:g} years; the model expects {expected:.0f}"
+            found.append(Finding(ids[row], "age", 1 / (1 + off / YEARS_OFF), off >= YEARS_OFF, YEARS, detail=detail))
     for one, two, name, nats in swaps(manifest, told):
         detail = f"more likely by {nats:.1f} nats with each other's {name}"
         found.append(Finding(ids[one], "swap", float(np.exp(-nats)), True, name, ids[two], detail))
     return found
 
 
-YEARS_NAME = "age_years"
+def _whose(members: Sequence[int]) -> str:
+    return f"{len(members)} photos of a person" if len(members) > 1 else "a photo"
 
 
 def _numbers(groups: Sequence[str]) -> IntArray:
