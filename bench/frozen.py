@@ -58,12 +58,16 @@ def features_of(
     return np.concatenate(parts)
 
 
-def main_axes(seen: npt.NDArray[np.float32], n_axes: int = N_AXES) -> Tensor:
-    """Features (N, F) along their `n_axes` main axes, (N, n_axes), their mean square 1; no label has a part in it."""
-    scaled = (seen - seen.mean(axis=0)) / np.maximum(seen.std(axis=0), 1e-6)
+def main_axes(seen: npt.NDArray[np.float32], n_axes: int = N_AXES) -> Callable[[npt.NDArray[np.float32]], Tensor]:
+    """What takes features (N, F) to their place along the `n_axes` main axes of these, (N, n_axes).
+
+    Of those that made the axes the mean square is 1. No label has a part in it.
+    """
+    mean, std = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-6)
+    scaled = (seen - mean) / std
     values, axes = np.linalg.eigh(scaled.T @ scaled / len(scaled))
-    kept = scaled @ axes[:, ::-1][:, :n_axes]
-    return torch.from_numpy((kept / np.sqrt(values[::-1][:n_axes].mean())).astype(np.float32))
+    axes = axes[:, ::-1][:, :n_axes] / np.sqrt(values[::-1][:n_axes].mean())
+    return lambda other: torch.from_numpy(np.asarray((other - mean) / std @ axes, dtype=np.float32))
 
 
 def linear(seen: Tensor, manifest: Manifest, rows: IntArray) -> Answering:
@@ -104,13 +108,12 @@ def _targets(manifest: Manifest, rows: IntArray) -> dict[str, Tensor]:
 
 
 def recipes_head(recipe: str = "instant", *, seed: int = 0) -> Fit:
-    """The head of a recipe, trained as it says, on features that are not drawn anew in each epoch."""
+    """The head of a recipe, trained as it says, on features as they are: not drawn anew, no axis scaled apart."""
     settings = open_recipe(recipe).settings
 
     def fitted(seen: Tensor, manifest: Manifest, rows: IntArray) -> Answering:
         seed_everything(seed)
         head = Head(seen.shape[1], answer_sizes(manifest.schema, settings.model), model=settings.model)
-        head.standardise(seen[rows])
         labels = Labels(
             torch.from_numpy(manifest.classes), torch.from_numpy(manifest.ages.copy()), torch.ones(len(manifest))
         )

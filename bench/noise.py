@@ -32,7 +32,8 @@ from trifacet.data.split import in_folds
 from trifacet.measure.classification import macro_f1
 from trifacet.opening import Progress, quiet
 
-RATES = (0.01, 0.05, 0.1)
+RATES = (0.1, 0.05, 0.01)
+MUCH = 0.1
 SEEDS = (0, 1, 2, 3, 4)
 REVIEWED = 0.1  # share of the looks after which a model is trained again
 # One run's worth of mistakes, for a network that is trained whole.
@@ -44,15 +45,13 @@ N_FOLDS = 5
 class Bench:
     """What all cells share: the right labels, what heads see of each photo, and the folds.
 
-    shown: what they are asked about, where masks were drawn anew (`--unseen`). axes: what linear heads see.
+    shown: what they are asked about, where masks were drawn anew (`--unseen`).
     """
 
     facts: Facts
     seen: torch.Tensor
     shown: torch.Tensor
-    axes: torch.Tensor
     folds: np.ndarray
-    clean: Predictions
 
     def answers(self, manifest: Manifest, *, seed: int, folds: np.ndarray | None = None) -> Predictions:
         """What heads say out of folds that were fitted to these labels."""
@@ -61,7 +60,7 @@ class Bench:
 
     def macro_f1(self, manifest: Manifest) -> float:
         """Macro F1, by the right labels, of linear heads that learned from these and are asked of other people."""
-        told = out_of_folds(linear, self.axes, manifest=manifest, folds=self.folds)
+        told = out_of_folds(linear, self.seen, manifest=manifest, folds=self.folds)
         return macro_f1(joint_labels(self.facts.manifest), told.classes, n_classes=manifest.schema.n_joint)
 
 
@@ -69,15 +68,13 @@ def open_bench(data: Path, *, unseen: bool, progress: Progress = quiet) -> Bench
     """The features of a labelled manifest's photos, and what heads say of the right labels."""
     manifest = in_folds(open_data(data), N_FOLDS)
     seen = features(manifest, progress=progress)
-    shown = seen
+    along, shown = main_axes(seen), seen.copy()
     if unseen:
         rows, inputs = redrawn(manifest, share=1 / 3)
-        shown = seen.copy()
         shown[rows] = features_of(inputs, manifest.schema, progress=progress)
     folds = manifest.table["fold"].to_numpy()
-    x = torch.from_numpy(seen)
-    clean = out_of_folds(recipes_head(), x, manifest=manifest, folds=folds)
-    return Bench(facts_of(manifest, clean), x, torch.from_numpy(shown), main_axes(seen), folds, clean)
+    known = out_of_folds(recipes_head(), along(seen), manifest=manifest, folds=folds)
+    return Bench(facts_of(manifest, known), along(seen), along(shown), folds)
 
 
 def cell(bench: Bench, made: Mistaken, *, seed: int, is_trained: bool) -> dict[str, Any]:
@@ -116,14 +113,19 @@ def controls(bench: Bench, *, seed: int) -> Iterator[tuple[str, dict[str, Any]]]
     yield "folds of photos", {"orders": scored(list(ours(made, blind, facts=bench.facts)), [])}
 
 
-def grid(bench: Bench, *, done: Callable[[str], bool]) -> Iterator[dict[str, Any]]:
-    """The cells that are not done: kinds, rates and seeds, then the controls, then macro F1 of the right labels."""
-    for seed, rate, kind in product(SEEDS, RATES[::-1], KINDS):
+def grid(
+    bench: Bench, *, kinds: Sequence[str], rates: Sequence[float], done: Callable[[str], bool]
+) -> Iterator[dict[str, Any]]:
+    """The cells that are not done: seeds, rates and kinds, then macro F1 of the right labels, then the controls.
+
+    Models are trained again after a review of labels of which MUCH is wrong.
+    """
+    for seed, rate, kind in product(SEEDS, rates, kinds):
         if done(name := f"{kind} {rate:g} {seed}"):
             continue
         made = put_mistakes(bench.facts, kind, rate=rate, seed=seed)
         made_of = {"cell": name, "kind": kind, "rate": rate, "seed": seed}
-        yield made_of | cell(bench, made, seed=seed, is_trained=rate == RATES[-1])
+        yield made_of | cell(bench, made, seed=seed, is_trained=rate >= MUCH)
     if not done("clean"):
         yield {"cell": "clean", "kind": "clean", "macro_f1": {"clean": bench.macro_f1(bench.facts.manifest)}}
     for seed in SEEDS if not done(f"no mistakes {SEEDS[-1]}") else ():
@@ -172,6 +174,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("data", type=Path, nargs="?", help="a manifest whose labels are taken to be right")
     parser.add_argument("--out", type=Path, required=True, help="the file of the cells, one a line; it is added to")
     parser.add_argument("--unseen", action="store_true", help="a third of the masks are drawn anew where asked about")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS), help="default: all")
+    parser.add_argument("--rates", nargs="*", type=float, default=list(RATES), help="default: %(default)s")
     parser.add_argument("--write", type=Path, help="write a manifest with mistakes in all attributes at once, and stop")
     parser.add_argument("--oof", type=Path, help="score these answers to the manifest of --write instead of the grid")
     given = parser.parse_args(words)
@@ -192,7 +196,7 @@ def main(words: Sequence[str] | None = None) -> None:
     else:
         with render.bars() as bars:
             bench = open_bench(given.data, unseen=given.unseen, progress=bars.told)
-        found = grid(bench, done={c["cell"] for c in cells}.__contains__)
+        found = grid(bench, kinds=given.kinds, rates=given.rates, done={c["cell"] for c in cells}.__contains__)
     for one in found:
         with given.out.open("a", encoding="utf-8") as file:
             print(json.dumps(one), file=file)
