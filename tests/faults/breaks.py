@@ -1532,6 +1532,32 @@ OUTPUTS = (
     ),
 )
 
+MISLABELS = "clean/test_mislabels.py::"
+CLEANING = (
+    one(
+        "audit: gender and age are doubted of a person",
+        "clean/mislabels.py",
+        "        of_person = attribute.name in OF_A_PERSON\n",
+        "        of_person = False\n",
+        f"{MISLABELS}test_a_wrong_gender_is_doubted_of_the_person_and_comes_first",
+        needs="cleanlab",
+    ),
+    one(
+        "audit: years far from what is expected",
+        "clean/mislabels.py",
+        '        return np.argsort(-self.off, kind="stable")\n',
+        '        return np.argsort(self.off, kind="stable")\n',
+        f"{MISLABELS}test_years_are_doubted_by_their_expected_distance_of_each_person_and_label",
+    ),
+    one(
+        "audit: swapped labels",
+        "clean/mislabels.py",
+        "        gain = float(logs[one, b] + logs[two, a] - logs[one, a] - logs[two, b])\n",
+        "        gain = float(logs[one, a] + logs[two, b] - logs[one, b] - logs[two, a])\n",
+        f"{MISLABELS}test_two_photos_of_a_person_with_each_others_label_are_a_swap",
+    ),
+)
+
 BREAKS = (
     *LOSS,
     *IMBALANCE,
@@ -1544,4 +1570,5 @@ BREAKS = (
     *SEARCHING,
     *OLD_WORK_AND_TRACKERS,
     *OUTPUTS,
+    *CLEANING,
 )
