@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trifacet.clean.against import OTHER, Seen, copies_across, shift_findings
 from trifacet.clean.copies import copy_findings, divided, same_bytes
 from trifacet.clean.duplicates import Copies, find_copies
 from trifacet.clean.mislabels import label_findings, require_cleanlab
@@ -20,6 +21,7 @@ from trifacet.core.manifest import Manifest, merged_stamps
 from trifacet.core.predictions import Predictions, read_predictions
 from trifacet.data.archive import is_archive, unpacked
 from trifacet.data.ingest import Ingested, Source, ingest
+from trifacet.measure.shift import FEW_PEOPLE
 from trifacet.opening import Progress, open_data, quiet, telling
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.pixels.decode import Undecodable, decode
@@ -45,43 +47,49 @@ def audit(
     data: Path | str,
     out: Path | str,
     *,
+    other: Path | str | None = None,
     oof: Path | str | None = None,
     pictures: bool = True,
     progress: Progress = quiet,
 ) -> Audit:
     """A manifest or a folder of photos to findings, in a new folder: findings.parquet, the same as CSV, and a page.
 
+    other: more data, such as the photos a model is tried on: copies between both and shifts are found, too.
     oof: predictions by models that saw none of the people they answer about; with them labels are doubted too. Nothing
     is changed: findings are for a person to rule on.
 
     Raises:
         ManifestError: TRI202 to TRI205. PredictionsError: TRI301, TRI302. MissingExtraError: TRI600. RunError: TRI402.
     """
-    data, out, oof = Path(data), Path(out), Path(oof) if oof else None
+    data, out = Path(data), Path(out)
+    other, oof = (Path(path) if path else None for path in (other, oof))
     if oof is not None:
         require_cleanlab()
     with atomic_folder(out) as folder:
         manifest, counts, found = _opened(data, progress=progress)
         told, notes = (None, ()) if oof is None else _answers(manifest, oof)
-        looks = look(
-            manifest.paths, hashes=manifest.table["sha256"].to_list(), progress=telling(progress, "looking at photos")
-        )
+        looks = _looked(manifest, "looking at photos", progress=progress)
         found += [Finding(manifest.photo_ids[i], "changed", 0.0, detail=why) for i, why in looks.failed.items()]
         found += [Finding(manifest.photo_ids[i], "exif", 0.5, detail=", ".join(said)) for i, said in looks.exif.items()]
         found += quality_findings(manifest, looks) + face_findings(manifest) + divided(manifest)
         found += copy_findings(manifest, _copies(manifest, looks, progress=progress))
         if told is not None:
             found += label_findings(*told)
-        inputs = {"data": sha256_file(data)} if data.is_file() else {}
-        inputs |= {"oof": sha256_file(oof)} if oof else {}
+        paths = dict(zip(manifest.photo_ids, manifest.paths, strict=True))
+        if other is not None:
+            others = open_data(other, progress=progress)
+            more, said = _against((manifest, looks), others, where=other, progress=progress)
+            found, notes = found + more, notes + said
+            paths |= {f"{OTHER}{photo}": path for photo, path in zip(others.photo_ids, others.paths, strict=True)}
+        given = {"data": data, "other": other, "oof": oof}
+        inputs = {name: sha256_file(path) for name, path in given.items() if path and path.is_file()}
         stamps = merged_stamps(manifest.stamps, told[1].stamps if told else ())
         findings = Findings(findings_table(found), manifest.schema, inputs, stamps)
         write_findings(folder / FINDINGS_NAME, findings)
         write_text(folder / TABLE_NAME, findings.table.write_csv())
-        thumbnails = _thumbnails(manifest, shown_on_page(findings)) if pictures else None
-        page = audit_page(
-            findings, manifest, counts=counts, thumbnails=thumbnails, title=f"Audit of {data}", notes=notes
-        )
+        thumbnails = _thumbnails(paths, shown_on_page(findings)) if pictures else None
+        title = f"Audit of {data}" + (f" against {other}" if other else "")
+        page = audit_page(findings, manifest, counts=counts, thumbnails=thumbnails, title=title, notes=notes)
         write_text(folder / PAGE_NAME, page)
     return Audit(findings, counts, notes, out)
 
@@ -140,8 +148,23 @@ def _copies(manifest: Manifest, looks: Looks, *, progress: Progress) -> Copies:
     )
 
 
-def _thumbnails(manifest: Manifest, ids: list[str]) -> dict[str, str]:
-    paths = dict(zip(manifest.photo_ids, manifest.paths, strict=True))
+def _looked(manifest: Manifest, what: str, *, progress: Progress) -> Looks:
+    return look(manifest.paths, hashes=manifest.table["sha256"].to_list(), progress=telling(progress, what))
+
+
+def _against(seen: Seen, others: Manifest, *, where: Path, progress: Progress) -> tuple[list[Finding], tuple[str, ...]]:
+    """What other data show of these: photos that stand in both, what differs; and what a person should know of it."""
+    looks = _looked(others, f"looking at photos of {where.name}", progress=progress)
+    found = copies_across(seen, (others, looks), progress=telling(progress, f"comparing with {where.name}"))
+    n_people = min(len(set(manifest.groups)) for manifest in (seen[0], others))
+    notes = [f"{n_people} people are too few to tell a shift by"] if n_people < FEW_PEOPLE else []
+    if looks.failed:
+        n, ids = len(looks.failed), [others.photo_ids[i] for i in looks.failed]
+        notes.append(f"{n:,} photos of {where} could not be read: {first_few(ids)}")
+    return found + shift_findings(seen, (others, looks)), tuple(notes)
+
+
+def _thumbnails(paths: Mapping[str, Path], ids: list[str]) -> dict[str, str]:
     found = {}
     for photo in ids:
         try:

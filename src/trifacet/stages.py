@@ -33,6 +33,7 @@ from trifacet.data.sources import Reading
 from trifacet.data.sources.entries import IngestError
 from trifacet.data.split import in_folds
 from trifacet.ensembles.combine import combine as combined
+from trifacet.exploring import explore as explore  # photos -> a page of what they are
 from trifacet.folding import new_folds
 from trifacet.folding import train_folds as folded
 from trifacet.joining import Choice, join

@@ -13,6 +13,7 @@ from trifacet.pages import html
 from trifacet.pages.contact import PhotoTile, photo_grid_html
 
 MAX_OF_A_KIND = 60  # photos that the page shows of a kind; the table has all
+OF_THE_DATA = ("shift",)  # kinds that are about no single photo
 PAIRED = ("copy", "copy_other_label", "copy_across_splits", "swap")  # kinds that are about two photos
 
 
@@ -39,6 +40,9 @@ def audit_page(
         if rows.is_empty():
             continue
         shown = _shown(findings, kind)
+        if kind in OF_THE_DATA:
+            sections.append(_of_the_data(kind, shown))
+            continue
         body = _listed(shown) if thumbnails is None else _pictured(shown, thumbnails, labels=labels)
         which = "" if len(shown) == len(rows) else f" The {len(shown)} worst are shown."
         n_photos = rows["photo_id"].n_unique()
@@ -46,6 +50,13 @@ def audit_page(
         sections.append(html.Section(html.sentence(html.readable(kind)), body, f"kind-{kind}", note))
     subtitle = f"{html.count_text(len(manifest), 'photo')}; a person rules on what is found, and nothing was changed."
     return html.render_page(title, sections, subtitle=subtitle, notices=(*findings.stamps, *notes))
+
+
+def _of_the_data(kind: str, rows: pl.DataFrame) -> html.Section:
+    """The section of findings that are about no single photo."""
+    told = rows.select("detail", "score").rows()
+    table = html.table_html(["what", "score"], told, caption="Worst first", digits=2)
+    return html.Section(html.sentence(kind), table, f"kind-{kind}", f"{html.sentence(KINDS[kind])}.")
 
 
 def _shown(findings: Findings, kind: str) -> pl.DataFrame:
@@ -63,7 +74,9 @@ def _of(row: Mapping[str, str]) -> list[str]:
 
 def _summary(findings: Findings, counts: Mapping[str, int]) -> html.Section:
     by_kind = findings.table.group_by("kind").agg(
-        pl.len().alias("all"), pl.col("is_issue").sum().alias("issues"), pl.col("photo_id").n_unique().alias("photos")
+        pl.len().alias("all"),
+        pl.col("is_issue").sum().alias("issues"),
+        pl.col("photo_id").filter(pl.col("photo_id") != "").n_unique().alias("photos"),
     )
     found = {row[0]: row[1:] for row in by_kind.iter_rows()}
     rows = [

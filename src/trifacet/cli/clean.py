@@ -16,6 +16,12 @@ StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="A store of
 
 def audit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos.")],
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OTHER]", help="More data, such as what a model is tried on: copies, and what differs."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="The new folder: findings.parquet, findings.csv, index.html.")] = (
         Path("audit")
     ),
@@ -35,7 +41,7 @@ def audit(
     from trifacet.core.findings import KINDS
 
     with render.bars() as bars:
-        found = stages.audit(data, out, oof=oof, pictures=not no_pictures, progress=bars.told)
+        found = stages.audit(data, out, other=other, oof=oof, pictures=not no_pictures, progress=bars.told)
     rows = []
     for kind in KINDS:
         part = found.findings.table.filter(kind=kind)

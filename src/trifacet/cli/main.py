@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trifacet.cli import answers, clean, data, doctor, ensembles, lists, queue, search, train
+from trifacet.cli import answers, clean, data, doctor, ensembles, explore, lists, queue, search, train
 from trifacet.cli.command import Command, Group, QueueCommand, TrainCommand
 from trifacet.core.errors import TrifacetError
 
@@ -35,6 +35,7 @@ app.command(cls=Command, rich_help_panel=START)(doctor.doctor)
 app.command(cls=Command, rich_help_panel=PHOTOS)(data.ingest)
 app.command(cls=Command, rich_help_panel=PHOTOS)(data.split)
 app.command(cls=Command, rich_help_panel=PHOTOS)(data.faces)
+app.command(cls=Command, rich_help_panel=PHOTOS)(explore.explore)
 app.command(cls=Command, rich_help_panel=PHOTOS)(clean.audit)
 app.command(cls=Command, rich_help_panel=PHOTOS)(clean.review)
 app.command(cls=Command, rich_help_panel=PHOTOS)(clean.apply)

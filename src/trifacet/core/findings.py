@@ -33,6 +33,7 @@ KINDS = {
     "copy": "a photo that shows the same picture as another person's",
     "copy_other_label": "a photo that shows the same picture as another one with another label",
     "copy_across_splits": "a photo that shows the same picture as one of another split",
+    "copy_across_data": "a photo that shows the same picture as one of the data it was compared with",
     "copy_of_own": "a photo that shows the same picture as another one of the same person; counted, not flagged",
     "divided": "a person with photos in several splits",
     "dark": "darker than nearly all photos",
@@ -49,12 +50,16 @@ KINDS = {
     "label": "a label that a model which never saw the person does not believe",
     "age": "years far from what a model which never saw the person expects",
     "swap": "two photos of one person that seem to have each other's labels",
+    "shift": "in what the data it was compared with differ from these on the whole; about no single photo",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: score is 0 worst .. 1 fine, `attribute` and `other_id` "" where there are none."""
+    """One finding: score is 0 worst .. 1 fine, `attribute` and `other_id` "" where there are none.
+
+    photo_id is "" where it is about the data as a whole; other_id begins with `other:` where it is of other data.
+    """
 
     photo_id: str
     kind: str
@@ -115,6 +120,7 @@ def read_findings(path: Path | str, *, photo_ids: Sequence[str] | None = None) -
         ManifestError: TRI202, not a findings file. StoreError: TRI700, about other photos.
     """
     table, made = read_table(path, KIND)
-    if photo_ids is not None and len(table) and not table["photo_id"].is_in(list(photo_ids)).any():
-        raise error("TRI700", "these findings are about other photos", where=path, got=table["photo_id"][0])
+    about = table.filter(pl.col("photo_id") != "")["photo_id"]
+    if photo_ids is not None and len(about) and not about.is_in(list(photo_ids)).any():
+        raise error("TRI700", "these findings are about other photos", where=path, got=about[0])
     return Findings(table, made.label_schema, inputs=made.inputs, stamps=made.stamps)

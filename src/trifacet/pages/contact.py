@@ -124,6 +124,9 @@ def _uri(content: bytes) -> str:
     return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
 
 
-def photo_grid_html(photos: Sequence[PhotoTile]) -> Markup:
-    """Photos with captions in a grid that fills the width; of many only those in view are laid out and decoded."""
-    return part("photo_grid", photos=photos)
+def photo_grid_html(photos: Sequence[PhotoTile], *, is_square: bool = False) -> Markup:
+    """Photos with captions in a grid that fills the width; of many only those in view are laid out and decoded.
+
+    is_square: shown whole where they are as high as wide, not cut to 3:4.
+    """
+    return part("photo_grid", photos=photos, is_square=is_square)

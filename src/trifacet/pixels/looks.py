@@ -45,15 +45,19 @@ def look(
     paths: Sequence[Path],
     *,
     hashes: Sequence[str] | None = None,
+    also: Callable[[int, ImageArray], None] | None = None,
+    is_keeping_small: bool = True,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Looks:
     """How the photos look, each decoded once, upright; one that cannot be read is told, not raised.
 
-    hashes: the sha256 that each file must have.
+    hashes: the sha256 that each file must have. also: is called with the row and the image (H, W, 3) uint8 of each
+    photo that was read, from several threads, in any order. is_keeping_small: whether the small pictures are kept,
+    which take 4 kB a photo; else there are none of them, (0, 64, 64).
     """
     numbers = np.full((4, len(paths)), np.nan, dtype=np.float32)
-    small = np.zeros((len(paths), SMALL_PX, SMALL_PX), dtype=np.uint8)
+    small = np.zeros((len(paths) if is_keeping_small else 0, SMALL_PX, SMALL_PX), dtype=np.uint8)
     failed: dict[int, str] = {}
     exif: dict[int, tuple[str, ...]] = {}
 
@@ -65,7 +69,12 @@ def look(
                 if hashes is not None and sha256_bytes(content) != hashes[i]:
                     wrong.append((i, "other bytes than when it was ingested"))
                     continue
-                numbers[:, i], small[i] = look_at(decode(content))
+                image = decode(content)
+                numbers[:, i], seen = look_at(image)
+                if is_keeping_small:
+                    small[i] = seen
+                if also:
+                    also(i, image)
                 if said := exif_notes(content):
                     exif[i] = said
             except OSError as problem:
