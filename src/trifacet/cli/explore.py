@@ -25,6 +25,7 @@ def explore(
     """
     from trifacet import stages
     from trifacet.cli import render
+    from trifacet.data.explore_page import notices
 
     with render.bars() as bars:
         made = stages.explore(
@@ -43,6 +44,6 @@ def explore(
         rows.append((each.name, f"{len(each.manifest):,}", people, f"{len(each.looks.failed):,}"))
     render.show(str(out), ("data", "#photos", "#people", "#not readable"), rows)
     for each in made.data:
-        for note in (*each.manifest.stamps, *each.notes):
-            render.warn(f"{each.name}: {note}" if other else note)
+        for note in notices(each):
+            render.warn(f"in {each.name}: {note}" if other else note)
     render.say(f"page: [bold]{made.page_path}[/]")

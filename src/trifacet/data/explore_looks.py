@@ -20,18 +20,19 @@ from trifacet.pixels.quantities import BY_FACTOR, quantities
 N_BINS = 40
 MAX_SIZES = 8  # different sizes of photos that the page lists
 ENDS = (0.005, 0.995)  # shares of photos between which a plot shows them: one stray photo would squeeze all others
-WORDS = {
-    "shorter side, px": "",
-    "height by width": "",
-    "brightness": "mean luma, 0 black .. 255 white",
-    "contrast": "standard deviation of the luma, 0 flat .. 127",
-    "sharpness": "variance of the Laplacian by that of the luma at 192 px, 0 blurred .. about 4 noise",
-    "colour": "mean distance of the channels from the luma, 0 grey .. 255",
-    "face by shorter side": "side of the face's box",
-    "face across": "its middle, 0 left .. 1 right",
-    "face down": "its middle, 0 top .. 1 bottom",
-    "face turned, degrees": "clockwise",
+SCALES = {  # of the quantities whose unit is not in their name
+    "brightness": "0 black .. 255 white",
+    "contrast": "0 flat .. 127",
+    "sharpness": "0 blurred .. about 4 noise",
+    "colour": "0 grey .. 255",
+    "face across": "middle of the face, 0 left .. 1 right",
+    "face down": "middle of the face, 0 top .. 1 bottom",
 }
+MEANT = (
+    "Brightness is the mean luma, contrast its standard deviation; sharpness the variance of the Laplacian by that of "
+    "the luma, at 192 pixels; colour the mean distance of the channels from the luma."
+)
+PLOTTED = "The outermost bars of a plot hold what lies beyond them, too."
 
 
 def looks_section(data: Data) -> html.Section:
@@ -45,8 +46,8 @@ def looks_section(data: Data) -> html.Section:
         blocks.append(html.table_html(["photos", "all", "one face", "several", "none"], faces, caption="Faces found"))
     figures = quantity_plots({name: {"photos": values} for name, values in found.items()})
     if figures:
-        blocks.append(html.side_by_side(*figures, at_least_rem=18))
-    return html.Section("How photos look", html.below(*blocks), "looks")
+        blocks.append(html.side_by_side(*figures, at_least_rem=22))
+    return html.Section("How photos look", html.below(*blocks), "looks", f"{MEANT} {PLOTTED}")
 
 
 def _spread(values: FloatArray) -> list[html.Number | int]:
@@ -85,7 +86,9 @@ def quantity_plots(found: Mapping[str, Mapping[str, FloatArray]]) -> list[Markup
         edges = _edges(name, together, low=low, high=high)
         counts = {side: np.histogram(np.clip(v, edges[0], edges[-1]), edges)[0] for side, v in known.items()}
         what = "Photos" if len(sides) == 1 else "Share of photos"
-        picture = histogram_plot(counts, edges, alt=f"{what} by {name}", x_label=WORDS[name] or name)
+        label = SCALES.get(name, name)
+        is_log = name in BY_FACTOR and edges[0] > 0
+        picture = histogram_plot(counts, edges, alt=f"{what} by {name}", x_label=label, is_log=is_log)
         figures.append(html.figure_html(picture, caption=html.sentence(name)))
     return figures
 
@@ -94,6 +97,8 @@ def _edges(name: str, values: FloatArray, *, low: float, high: float) -> FloatAr
     """Where the bars of a plot begin and end; of few whole numbers one bar each."""
     if name not in BY_FACTOR and (values == values.round()).all() and high - low <= N_BINS:
         return np.arange(low, high + 2) - 0.5
+    if name in BY_FACTOR and low > 0:
+        return np.geomspace(low, high, N_BINS + 1)
     return np.linspace(low, high, N_BINS + 1)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from trifacet.core.manifest import Manifest
+from trifacet.core.manifest import PERSONS_UNKNOWN, Manifest
 from trifacet.core.schema import Attribute
 from trifacet.data.explore import (
     Count,
@@ -46,7 +46,8 @@ def explore_page(data: Data, *, title: str) -> str:
 
 def notices(data: Data) -> tuple[str, ...]:
     """What a person should know first: stamps, photos that could not be read, labels that a model gave."""
-    told = [*data.manifest.stamps, *data.notes]
+    is_silent = not is_labelled(data.manifest)  # photos without labels have no scores that could flatter
+    told = [*(s for s in data.manifest.stamps if not (is_silent and s == PERSONS_UNKNOWN)), *data.notes]
     n_unknown = int((data.manifest.table["person_id"] == "").sum())
     if 0 < n_unknown < len(data.manifest):
         told.append(f"{html.count_text(n_unknown, 'photo')} of nobody knows whom: they count as photos, not as people")
@@ -224,6 +225,7 @@ def ages(manifest: Manifest) -> html.Section | None:
         alt=f"{html.sentence(what)} by year of age",
         x_label="age, years",
         cuts=edges,
+        is_wide=True,
     )
     decades = range(first // 10 * 10, last + 1, 10)
     table = counts_html(
@@ -239,7 +241,7 @@ def ages(manifest: Manifest) -> html.Section | None:
     if edges:
         note += " Dashed lines: where the classes are cut."
     figure = html.figure_html(picture, caption=f"{html.sentence(what)} by year of age")
-    return html.Section("Ages", html.side_by_side(figure, table, at_least_rem=24), "ages", note)
+    return html.Section("Ages", html.below(figure, table), "ages", note)
 
 
 def cuts_section(manifest: Manifest) -> html.Section | None:
@@ -249,16 +251,13 @@ def cuts_section(manifest: Manifest) -> html.Section | None:
         return None
     tables = []
     for place, (edge, moved) in enumerate(found.items()):
-        below, above = (html.readable(name) for name in age.classes[place : place + 2])
-        columns = [
-            "cut at",
-            *(f"{w}, {what}" for w in ("that change", "below", "from it on") for what in _columns(manifest)),
-        ]
+        sides = ("that change", *(html.readable(name) for name in age.classes[place : place + 2]))
+        columns = ["cut at", *(w for side in sides for w in (f"photos {side}", *_columns(manifest)[1:]))]
         rows = [_cut_row(cut, manifest) for cut in moved]
-        note = f"Below it {below}, from it on {above}, as far as the next cut."
-        tables.append(html.table_html(columns, rows, caption=f"The cut at {edge} years", note=note))
+        tables.append(html.table_html(columns, rows, caption=f"The cut at {edge} years"))
     note = (
-        "Photos and people that change class when a cut of the age classes is moved, and how many each side has then."
+        "Photos and people that change class when a cut of the age classes is moved, and how many stand on each side "
+        "of it then, as far as the next cut."
     )
     return html.Section("What a cut would do", html.below(*tables), "cuts", note)
 

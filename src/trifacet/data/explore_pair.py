@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 
 from trifacet.core.schema import FloatArray
 from trifacet.data.explore import Data, by_year
-from trifacet.data.explore_looks import number, quantity_plots, sheet_html, size_table
+from trifacet.data.explore_looks import MEANT, PLOTTED, number, quantity_plots, sheet_html, size_table
 from trifacet.data.explore_page import has_people, notices, size_text
 from trifacet.measure.shift import FAR, FAR_SPREAD, FEW_PEOPLE, Shift, label_columns, shift
 from trifacet.pages import html
@@ -36,7 +37,7 @@ def pair_page(pair: Pair, *, title: str) -> str:
     measured = list(compared(pair))
     makers = [summary(pair), differences(pair, measured), classes(pair), ages(pair), plots(pair, measured)]
     sections = [section for section in (*makers, means(pair), photos(pair)) if section is not None]
-    told = [f"{data.name}: {note}" for data in pair for note in notices(data)]
+    told = [f"in {data.name}: {note}" for data in pair for note in notices(data)]
     subtitle = " and ".join(f"{data.name}, {size_text(data.manifest)}" for data in pair)
     return html.render_page(title, sections, subtitle=f"{subtitle}.", notices=told)
 
@@ -76,7 +77,8 @@ def differences(pair: Pair, measured: list[Compared]) -> html.Section:
         told = each.shift
         more = [html.Number(f"{told.spread.value:.2f}"), html.Number(f"{told.distance:.2f}")]
         rows.append([each.name, *middles, _effect(told), *more, _verdict(told, is_far=told.is_far)])
-    columns = ["quantity", f"median of {one}", f"of {other}", "difference in sd", "spread, times", "distance", ""]
+    sides = [Markup("median of {}").format(html.name_html(name)) for name in (one, other)]
+    columns = ["quantity", *sides, "difference in sd", "spread, times", "distance", "verdict"]
     note = (
         f"Difference of the means in standard deviations, {other} less {one}, with its 95 % interval (.2 is called "
         "small, .5 medium, .8 large); how many times as widely they vary; and the largest difference of the "
@@ -107,7 +109,7 @@ def _effect(told: Shift) -> html.Number:
 def _verdict(told: Shift, *, is_far: bool) -> str:
     if not told.is_told:
         return f"fewer than {FEW_PEOPLE} people: not told"
-    return "differs" if is_far else "–"
+    return "differs" if is_far else "no more than a little"
 
 
 def classes(pair: Pair) -> html.Section | None:
@@ -124,7 +126,8 @@ def classes(pair: Pair) -> html.Section | None:
             rows.setdefault(attribute, []).append([html.readable(name), *figures])
     if not rows:
         return None
-    heads = ["class", *(f"share of {data.name}" for data in pair), "difference in sd", ""]
+    sides = [Markup("share of {}").format(html.name_html(data.name)) for data in pair]
+    heads = ["class", *sides, "difference in sd", "verdict"]
     tables = [html.table_html(heads, lines, caption=html.sentence(name)) for name, lines in rows.items()]
     note = "Of photos whose label is known. A share's standard deviation is that of being of the class or not."
     return html.Section("Classes", html.below(*tables), "classes", note)
@@ -142,7 +145,9 @@ def ages(pair: Pair) -> html.Section | None:
     }
     age = pair[0].manifest.schema.age
     cuts = (age.edges or ()) if age else ()
-    picture = histogram_plot(counts, edges.astype(float), alt="Share of photos by age", x_label=AGE, cuts=cuts)
+    picture = histogram_plot(
+        counts, edges.astype(float), alt="Share of photos by age", x_label=AGE, cuts=cuts, is_wide=True
+    )
     return html.Section("Ages", html.figure_html(picture, caption="Share of photos by year of age"), "ages")
 
 
@@ -151,7 +156,9 @@ def plots(pair: Pair, measured: list[Compared]) -> html.Section | None:
     names = [data.name for data in pair]
     shown = {c.name: dict(zip(names, c.values, strict=True)) for c in measured if c.name != AGE}
     figures = quantity_plots(shown)
-    return html.Section("How photos look", html.side_by_side(*figures, at_least_rem=18), "looks") if figures else None
+    if not figures:
+        return None
+    return html.Section("How photos look", html.side_by_side(*figures, at_least_rem=22), "looks", f"{MEANT} {PLOTTED}")
 
 
 def means(pair: Pair) -> html.Section | None:

@@ -172,25 +172,33 @@ def histogram_plot(
     alt: str,
     x_label: str,
     cuts: Sequence[float] = (),
+    is_log: bool = False,
+    is_wide: bool = False,
 ) -> Markup:
     """How often numbers lie between `edges` (n + 1,), ascending, as inline SVG; the cuts are drawn.
 
     counts: (n,) each, by name: of the first a filled shape, of a second a line; of two in percent of their photos.
+    is_log: equal factors are equally far apart. is_wide: as wide as a page, else as half of it.
     """
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     with _style(alt):
-        figure, axes = _new_axes(4.4, 2.3, left_in=0.5, bottom_in=0.42, top_in=0.22)
+        figure, axes = _new_axes(7.2 if is_wide else 4.4, 2.3, left_in=0.5, bottom_in=0.42, top_in=0.22)
         for i, (name, values) in enumerate(counts.items()):
             shown = 100 * values / max(float(values.sum()), 1.0) if len(counts) > 1 else np.asarray(values)
             style: dict[str, Any] = {"color": SECOND, "linewidth": 1.6} if i else {"color": ACCENT, "fill": True}
             axes.stairs(shown, edges, label=name, **style)
         for cut in cuts:
             axes.axvline(cut, color=SECOND, linewidth=1, linestyle=(0, (4, 2)))
+        if is_log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter("{x:g}")
         axes.set(xlabel=x_label, xlim=(edges[0], edges[-1]))
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter("{x:g} %" if len(counts) > 1 else "{x:,g}")
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=len(counts) == 1))
+        axes.yaxis.set_major_formatter("{x:g} %" if len(counts) > 1 else "{x:,g}")
         if len(counts) > 1:
             axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=len(counts), borderaxespad=0)
         return _svg(figure, alt=alt)
