@@ -46,6 +46,12 @@ def test_findings_about_other_photos_are_refused(tmp_path: Path) -> None:
     )
 
 
+def test_findings_about_the_data_as_a_whole_fit_any_photos(tmp_path: Path) -> None:
+    found = findings_table([Finding("", "shift", 0.2, detail="darker")])
+    write_findings(tmp_path / "f.parquet", Findings(found, DEFAULT_SCHEMA))
+    assert len(read_findings(tmp_path / "f.parquet", photo_ids=["z.jpg"])) == 1
+
+
 def test_another_table_is_no_findings(tmp_path: Path) -> None:
     write_manifest(tmp_path / "m.parquet", manifest([("worn", "male", "under_30")]))
     with pytest.raises(ManifestError, match=r"^TRI202 .*expected a findings file, got a manifest file"):

@@ -31,7 +31,16 @@ def ages() -> Markup:
     return plots.age_plot(true, true + rng.normal(0, 5, 900), cuts=(30, 60), alt="Ages")
 
 
-PLOTS = [pytest.param(make, id=make.__name__) for make in (lines, reliability, ages)]
+def one_histogram() -> Markup:
+    return plots.histogram_plot({"n": np.array([1, 5, 2])}, np.arange(4.0), alt="One", x_label="x", cuts=(1.5,))
+
+
+def two_histograms() -> Markup:
+    counts = {"one": np.array([10, 10]), "other": np.array([1, 3])}
+    return plots.histogram_plot(counts, np.array([1.0, 10, 100]), alt="Two", x_label="x", is_log=True, is_wide=True)
+
+
+PLOTS = [pytest.param(make, id=make.__name__) for make in (lines, reliability, ages, one_histogram, two_histograms)]
 
 
 @pytest.mark.parametrize("make", PLOTS)
@@ -56,6 +65,15 @@ def test_each_dot_of_a_reliability_plot_tells_its_photos() -> None:
         "10 photos: confidence 0.400, right 0.300",
         "30 photos: confidence 0.800, right 0.900",
     ]
+
+
+def test_one_histogram_counts_and_of_two_each_has_its_share_and_its_name() -> None:
+    one, two = (re.findall(r"<text[^>]*>([^<]+)</text>", make()) for make in (one_histogram, two_histograms))
+    assert "4" in one
+    assert not any("%" in label for label in one)
+    assert {"one", "other", "1", "2", "5", "10"} <= {*two}
+    assert any(label.endswith(" %") for label in two)
+    assert 'viewBox="0 0 518.4 165.6"' in two_histograms()
 
 
 def test_plots_on_one_page_share_no_id() -> None:

@@ -63,8 +63,8 @@ def shift_findings(one: Seen, other: Seen) -> list[Finding]:
             here, there = (float(np.nanmedian(side[name])) for side in (mine, theirs))
             detail = f"{name}: median {there:.4g} where these have {here:.4g}, {_words(told, manifest, others)}"
             found.append(Finding("", "shift", told.score, detail=detail))
-    columns, their_columns = label_columns(manifest), label_columns(others)
-    for key in (key for key in columns if key in their_columns):
+    columns, their_columns = label_columns(manifest, others)
+    for key in columns:
         told = shift(columns[key], their_columns[key], groups=groups)
         if told is not None and told.is_apart:
             here, there = (100 * float(np.nanmean(side[key])) for side in (columns, their_columns))

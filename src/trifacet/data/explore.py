@@ -71,6 +71,11 @@ class Pictures:
     thumbnails: dict[int, str]
 
 
+def has_people(manifest: Manifest) -> bool:
+    """Whether it is known of any photo whom it shows."""
+    return bool((manifest.table["person_id"] != "").any())
+
+
 def count(rows: pl.DataFrame) -> Count:
     """How many photos and people these rows are."""
     known = rows["person_id"].filter(rows["person_id"] != "")
@@ -266,9 +271,9 @@ def kept(manifest: Manifest) -> tuple[Manifest, tuple[str, ...]]:
     names = [name for name in schema.names if rows.table[name].null_count() < len(rows)]
     notes = []
     if n := len(manifest) - len(rows):
-        notes.append(f"{count_text(n, 'photo')} that somebody dropped are left out")
+        notes.append(f"left out, because somebody dropped them: {count_text(n, 'photo')}")
     if n := rows.table.filter(IS_PSEUDO).height:
-        notes.append(f"{count_text(n, 'photo')} carry labels that a model gave")
+        notes.append(f"with labels that a model gave, not a person: {count_text(n, 'photo')}")
     lacking = [name for name in schema.names if name not in names]
     if names and lacking:
         notes.append(f"no photo has a label of {', '.join(lacking)}")

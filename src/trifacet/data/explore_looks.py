@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from trifacet.core.manifest import Manifest
 from trifacet.core.schema import FloatArray
-from trifacet.data.explore import Data, combination_name
+from trifacet.data.explore import Data, combination_name, has_people
 from trifacet.data.faces import faces_by_class
 from trifacet.pages import html
 from trifacet.pages.contact import PhotoTile, photo_grid_html
@@ -146,8 +146,13 @@ def sheets_section(data: Data) -> html.Section | None:
         html.heading_html(combination_name(data.manifest.schema, combination)) + sheet_html(data, rows)
         for combination, rows in data.pictures.sheets.items()
     ]
-    note = "Photos drawn at random, of as many people as there are. Another --seed shows others."
-    return html.Section("Photos of each class", html.below(*blocks), "photos", note)
+    return html.Section("Photos of each class", html.below(*blocks), "photos", drawn_note(data))
+
+
+def drawn_note(*shown: Data) -> str:
+    """How the photos were chosen."""
+    of_people = ", of as many people as there are" if any(has_people(data.manifest) for data in shown) else ""
+    return f"Photos drawn at random{of_people}. Another --seed shows others."
 
 
 def sheet_html(data: Data, rows: Sequence[int]) -> Markup:

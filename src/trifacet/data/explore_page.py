@@ -25,6 +25,7 @@ from trifacet.data.explore import (
     cuts,
     divided_people,
     evenness,
+    has_people,
     parts_of,
 )
 from trifacet.data.explore_looks import looks_section, means_section, sheets_section
@@ -66,11 +67,6 @@ def size_text(manifest: Manifest) -> str:
 def is_labelled(manifest: Manifest) -> bool:
     """Whether any photo has any label."""
     return bool((manifest.classes >= 0).any())
-
-
-def has_people(manifest: Manifest) -> bool:
-    """Whether it is known of any photo whom it shows."""
-    return bool((manifest.table["person_id"] != "").any())
 
 
 def summary(manifest: Manifest) -> html.Section:
@@ -256,8 +252,8 @@ def cuts_section(manifest: Manifest) -> html.Section | None:
         rows = [_cut_row(cut, manifest) for cut in moved]
         tables.append(html.table_html(columns, rows, caption=f"The cut at {edge} years"))
     note = (
-        "Photos and people that change class when a cut of the age classes is moved, and how many stand on each side "
-        "of it then, as far as the next cut."
+        f"{html.sentence(' and '.join(_columns(manifest)))} that change class when a cut of the age classes is moved, "
+        "and how many stand on each side of it then, as far as the next cut."
     )
     return html.Section("What a cut would do", html.below(*tables), "cuts", note)
 

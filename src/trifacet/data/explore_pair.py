@@ -9,9 +9,9 @@ import numpy as np
 from markupsafe import Markup
 
 from trifacet.core.schema import FloatArray
-from trifacet.data.explore import Data, by_year
-from trifacet.data.explore_looks import MEANT, PLOTTED, number, quantity_plots, sheet_html, size_table
-from trifacet.data.explore_page import has_people, notices, size_text
+from trifacet.data.explore import Data, by_year, has_people
+from trifacet.data.explore_looks import MEANT, PLOTTED, drawn_note, number, quantity_plots, sheet_html, size_table
+from trifacet.data.explore_page import notices, size_text
 from trifacet.measure.shift import FAR, FAR_SPREAD, FEW_PEOPLE, Shift, label_columns, shift
 from trifacet.pages import html
 from trifacet.pages.contact import PhotoTile, photo_grid_html
@@ -114,10 +114,10 @@ def _verdict(told: Shift, *, is_far: bool) -> str:
 
 def classes(pair: Pair) -> html.Section | None:
     """Shares of the classes that both know; None where no attribute is labelled on both sides."""
-    columns = [label_columns(data.manifest) for data in pair]
+    columns = label_columns(pair[0].manifest, pair[1].manifest)
     groups = (pair[0].manifest.groups, pair[1].manifest.groups)
     rows: dict[str, list[list[object]]] = {}
-    for attribute, name in (key for key in columns[0] if key in columns[1]):
+    for attribute, name in columns[0]:
         one, other = (side[attribute, name] for side in columns)
         told = shift(one, other, groups=groups)
         if told is not None:
@@ -190,5 +190,4 @@ def photos(pair: Pair) -> html.Section | None:
         if data.pictures is not None and data.pictures.thumbnails:
             rows = [row for chosen in data.pictures.sheets.values() for row in chosen]
             blocks.append(html.heading_html(data.name) + sheet_html(data, rows))
-    note = "Photos drawn at random, of as many people as there are. Another --seed shows others."
-    return html.Section("Photos", html.below(*blocks), "photos", note) if blocks else None
+    return html.Section("Photos", html.below(*blocks), "photos", drawn_note(*pair)) if blocks else None

@@ -18,7 +18,9 @@ FAR = 0.25
 FAR_SPREAD = 2.0
 FEW_PEOPLE = 10  # fewer on a side say nothing of a dataset: an interval drawn from them is too narrow
 MOST = 100.0  # stands for what is beyond measure: a difference where neither side varies
-_ROUNDING = 1e-9  # of the scale of the numbers: a spread below it is none
+_ROUNDING = 1e-7  # of the largest number: a spread below it is none
+
+LabelColumns = dict[tuple[str, str], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def shift(
     values = [np.asarray(v, dtype=float)[k] for v, k in zip((one, other), known, strict=True)]
     who = [np.asarray(g)[k] for g, k in zip(groups, known, strict=True)]
     middle = float(np.concatenate(values).mean())  # sums of squares about it lose no digits
-    least = _ROUNDING * max(1.0, abs(middle))
+    least = _ROUNDING * max(float(np.abs(v).max()) for v in values) or _ROUNDING
     terms = [np.stack([np.ones_like(v), v - middle, (v - middle) ** 2], axis=1) for v in values]
     sums = [group_sums(side, w) for side, w in zip(terms, who, strict=True)]
     draws = [resampled_sums(side, seed=seed + i) for i, side in enumerate(sums)]
@@ -95,13 +97,21 @@ def shift(
     )
 
 
-def label_columns(manifest: Manifest) -> dict[tuple[str, str], FloatArray]:
-    """Whether each photo is of a class, (N,) 0 or 1, NaN where its label is not known, by attribute and class."""
-    found = {}
-    for attribute, ids in zip(manifest.schema.attributes, manifest.classes.T, strict=True):
-        for i, name in enumerate(attribute.classes):
-            found[attribute.name, name] = np.where(ids == MISSING, np.nan, ids == i)
-    return found
+def label_columns(one: Manifest, other: Manifest) -> tuple[LabelColumns, LabelColumns]:
+    """Whether photos are of a class, (N,) 0 or 1, NaN where the label is not known, by attribute and class, of each.
+
+    Of the attributes alone that both have with the same classes.
+    """
+    shared = [a for a in one.schema.attributes if a in other.schema.attributes]
+    made = []
+    for manifest in (one, other):
+        found: LabelColumns = {}
+        for attribute in shared:
+            ids = attribute.ids(manifest.table[attribute.name].to_list())
+            for i, name in enumerate(attribute.classes):
+                found[attribute.name, name] = np.where(ids == MISSING, np.nan, ids == i)
+        made.append(found)
+    return made[0], made[1]
 
 
 def _moments(sums: FloatArray) -> tuple[FloatArray, FloatArray]:
