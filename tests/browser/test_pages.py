@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.report.example import RUN_INFO, attention, compared, example, history, scored, source_columns
-from trifacet.core.manifest import LEAK
+from trifacet import stages
+from trifacet.core.manifest import CROP_COLUMNS, LEAK, write_manifest
+from trifacet.data.drawn import draw_dataset
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.report import evaluation_report, predictions_page
 from trifacet.report.compare import comparison_page
@@ -32,7 +35,7 @@ ARGS = [
 
 WIDTHS_PX = (360, 768, 1440)
 PAPER_PX = 703  # 186 mm: A4 within the margins of page.css, at 96 px an inch
-PAGES = ("run", "evaluation", "photos", "names", "compare")
+PAGES = ("run", "evaluation", "photos", "names", "compare", "explore", "beside")
 
 # Elements that reach beyond the window, unless a box that scrolls by itself holds them.
 BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
@@ -95,10 +98,28 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         ),
         "names": predictions_page(predictions, None, title="Predictions without pictures"),
         "compare": comparison_page(compared(), measured_on="test"),
+        **explored(folder),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in texts}
+
+
+def explored(folder: Path) -> dict[str, str]:
+    """The page of a dataset of people in folds, its faces known, and of two, one of them with a name that is long."""
+    draw_dataset(folder / "drawn", n_train_people=8, n_eval_people=4, size_px=(48, 64), workers=1)
+    data = stages.split(stages.ingest([folder / "drawn/train"]).manifest, val=0.2, test=0.2, folds=2)
+    crops = [pl.lit(v, pl.Float32()).alias(name) for name, v in zip(CROP_COLUMNS, (8, 16, 40, 48, 3), strict=True)]
+    write_manifest(
+        folder / "s.parquet", replace(data, table=data.table.with_columns(*crops, n_faces=pl.lit(1, pl.Int32())))
+    )
+    other = folder / f"{'a_name_without_any_place_to_break_it' * 3}.parquet"
+    stages.ingest([folder / "drawn/eval"], other)
+    made = {"explore": None, "beside": other}
+    return {
+        name: stages.explore(folder / "s.parquet", folder / name, other=beside).page_path.read_text(encoding="utf-8")
+        for name, beside in made.items()
+    }
 
 
 def opened(browser: Browser, path: Path, *, width: int, scheme: str) -> tuple[Page, list[str]]:

@@ -62,14 +62,14 @@ def number(value: float) -> str:
     return html.number_text(float(value), digits=digits)
 
 
-def size_table(manifest: Manifest) -> Markup:
-    """The most frequent sizes of photos."""
+def size_table(manifest: Manifest, *, of: str = "photos") -> Markup:
+    """The most frequent sizes of photos, called `of` in its caption."""
     table = manifest.table.select("width_px", "height_px").drop_nulls()
     counted = table.group_by("width_px", "height_px").len().sort("len", "width_px", "height_px", descending=True)
     rows = [(f"{w:,} x {h:,}", n, html.share_html(n / table.height)) for w, h, n in counted.head(MAX_SIZES).iter_rows()]
     note = f"The most frequent of {counted.height:,} sizes." if counted.height > MAX_SIZES else ""
     columns = ["width x height, px", "photos", "share of photos"]
-    return html.table_html(columns, rows, caption="Sizes of photos", note=note)
+    return html.table_html(columns, rows, caption=f"Sizes of {of}", note=note)
 
 
 def quantity_plots(found: Mapping[str, Mapping[str, FloatArray]]) -> list[Markup]:
@@ -164,4 +164,4 @@ def sheet_html(data: Data, rows: Sequence[int]) -> Markup:
 def _photo_tile(data: Data, row: int, *, uri: str) -> PhotoTile:
     photo, years = data.manifest.table["photo_id"][row], data.manifest.table["age_years"][row]
     lines = (photo,) if years is None else (f"{years:g} years", photo)
-    return PhotoTile(uri, photo, lines)
+    return PhotoTile(uri, f"A photo: {photo}", lines)

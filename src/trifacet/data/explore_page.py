@@ -304,7 +304,9 @@ def _parts(manifest: Manifest, column: str, *, title: str) -> html.Section | Non
             for name in attribute.classes
         ]
         shares = html.table_html(
-            ["attribute", "class", *parts], rows, caption="Shares of classes, of photos whose label is known"
+            ["attribute", "class", *parts],
+            rows,
+            caption=f"Shares of classes by {column}, of photos whose label is known",
         )
         blocks.append(shares)
     return html.Section(title, html.below(*blocks), title.lower())

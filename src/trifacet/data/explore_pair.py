@@ -21,6 +21,7 @@ from trifacet.pixels.quantities import comparable, quantities
 Pair = tuple[Data, Data]
 
 AGE = "age, years"
+MAX_NAME = 20  # characters: two names stand above a plot
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ def compared(pair: Pair) -> Iterator[Compared]:
             yield Compared(name, (one, other), told)
 
 
+def short(name: str) -> str:
+    """A name that fits above a plot and a table, both of its ends kept."""
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME // 2]}…{name[-MAX_NAME // 2 + 1 :]}"
+
+
 def summary(pair: Pair) -> html.Section:
     """How much there is of each."""
     rows = []
@@ -63,7 +69,7 @@ def summary(pair: Pair) -> html.Section:
         n_people = known.n_unique() if len(known) else None
         rows.append([data.name, len(manifest), n_people, ", ".join(labels) or "none", len(data.looks.failed)])
     columns = ["data", "photos", "people", "labels", "not readable"]
-    tables = [html.below(html.heading_html(data.name), size_table(data.manifest)) for data in pair]
+    tables = [size_table(data.manifest, of=short(data.name)) for data in pair]
     body = html.below(html.table_html(columns, rows, caption="Both"), html.side_by_side(*tables, at_least_rem=22))
     return html.Section("Summary", body, "summary")
 
@@ -140,7 +146,7 @@ def ages(pair: Pair) -> html.Section | None:
         return None
     edges = np.arange(min(min(y) for y in years), max(max(y) for y in years) + 2)
     counts = {
-        data.name: np.array([y[year].photos if year in y else 0 for year in edges[:-1].tolist()])
+        short(data.name): np.array([y[year].photos if year in y else 0 for year in edges[:-1].tolist()])
         for data, y in zip(pair, years, strict=True)
     }
     age = pair[0].manifest.schema.age
@@ -153,7 +159,7 @@ def ages(pair: Pair) -> html.Section | None:
 
 def plots(pair: Pair, measured: list[Compared]) -> html.Section | None:
     """How often each value of a quantity occurs, both in one plot."""
-    names = [data.name for data in pair]
+    names = [short(data.name) for data in pair]
     shown = {c.name: dict(zip(names, c.values, strict=True)) for c in measured if c.name != AGE}
     figures = quantity_plots(shown)
     if not figures:
