@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from trifacet.clean.against import OTHER, Seen, copies_across, shift_findings
 from trifacet.clean.copies import copy_findings, divided, same_bytes
@@ -77,7 +78,7 @@ def audit(
             found += label_findings(*told)
         paths = dict(zip(manifest.photo_ids, manifest.paths, strict=True))
         if other is not None:
-            others = open_data(other, progress=progress)
+            others = open_data(other, progress=progress).where(pl.col("dropped_because").is_null())
             more, said = _against((manifest, looks), others, where=other, progress=progress)
             found, notes = found + more, notes + said
             paths |= {f"{OTHER}{photo}": path for photo, path in zip(others.photo_ids, others.paths, strict=True)}

@@ -1558,6 +1558,37 @@ CLEANING = (
     ),
 )
 
+EXPLORING = (
+    one(
+        "explore: who a moved cut takes along",
+        "data/explore.py",
+        "is_moved = (years >= min(edge, moved)) & (years < max(edge, moved))",
+        "is_moved = (years > min(edge, moved)) & (years < max(edge, moved))",
+        "data/test_explore.py::test_a_moved_cut_takes_along_who_stands_between",
+    ),
+    one(
+        "explore: other people before second photos",
+        "data/explore.py",
+        "return [row for _, _, row in sorted(turns)[:n]]",
+        "return [row for _, _, row in turns[:n]]",
+        "data/test_explore.py::test_a_sheet_shows_other_people_before_second_photos_and_the_seed_decides_alone",
+    ),
+    one(
+        "shift: people are drawn, not photos",
+        "measure/shift.py",
+        "sums = [group_sums(side, w) for side, w in zip(terms, who, strict=True)]",
+        "sums = [group_sums(side, np.arange(len(w))) for side, w in zip(terms, who, strict=True)]",
+        "measure/test_shift.py::test_seven_photos_of_a_person_make_an_interval_wider_than_seven_people_do",
+    ),
+    one(
+        "audit: what stands in two datasets",
+        "clean/against.py",
+        "if (a < n) != (b < n):",
+        "if (a < n) == (b < n):",
+        "clean/test_against.py::test_copies_across_are_found_by_bytes_and_by_pixels_and_told_once",
+    ),
+)
+
 BREAKS = (
     *LOSS,
     *IMBALANCE,
@@ -1571,4 +1602,5 @@ BREAKS = (
     *OLD_WORK_AND_TRACKERS,
     *OUTPUTS,
     *CLEANING,
+    *EXPLORING,
 )

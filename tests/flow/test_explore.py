@@ -174,7 +174,7 @@ def test_two_datasets_are_shown_side_by_side(root: Path, tmp_path: Path) -> None
     assert "split.parquet has 12 people; of eval.parquet the people are unknown" in shown
     done("explore", root / "split.parquet", root / "all.parquet", "--out", tmp_path / "both")
     assert sections(tmp_path / "both/index.html") == [
-        "summary", "differences", "classes", "ages", "looks", "means", "photos"
+        "summary", "differences", "shares", "ages", "looks", "means", "photos"
     ]  # fmt: skip
     assert re.search(r"worn 71 % 71 % \+0\.00 ", text(tmp_path / "both/index.html"))
 

@@ -88,7 +88,7 @@ def differences(pair: Pair, measured: list[Compared]) -> html.Section:
     note = (
         f"Difference of the means in standard deviations, {other} less {one}, with its 95 % interval (.2 is called "
         "small, .5 medium, .8 large); how many times as widely they vary; and the largest difference of the "
-        f"cumulative shares (0 the same .. 1 apart). They differ where the interval leaves out 0 and the difference is "
+        f"cumulative shares (0 the same .. 1 apart). They are said to differ where the interval leaves out 0 and the difference is "
         f"{FAR} or more, or where the variances differ more than {FAR_SPREAD:g} times. "
         f"{_people_note(pair)}"
     )
@@ -115,7 +115,7 @@ def _effect(told: Shift) -> html.Number:
 def _verdict(told: Shift, *, is_far: bool) -> str:
     if not told.is_told:
         return f"fewer than {FEW_PEOPLE} people: not told"
-    return "differs" if is_far else "no more than a little"
+    return "differs" if is_far else "alike"
 
 
 def classes(pair: Pair) -> html.Section | None:
@@ -136,7 +136,7 @@ def classes(pair: Pair) -> html.Section | None:
     heads = ["class", *sides, "difference in sd", "verdict"]
     tables = [html.table_html(heads, lines, caption=html.sentence(name)) for name, lines in rows.items()]
     note = "Of photos whose label is known. A share's standard deviation is that of being of the class or not."
-    return html.Section("Classes", html.below(*tables), "classes", note)
+    return html.Section("Classes", html.below(*tables), "shares", note)
 
 
 def ages(pair: Pair) -> html.Section | None:
