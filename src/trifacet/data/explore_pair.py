@@ -88,8 +88,8 @@ def differences(pair: Pair, measured: list[Compared]) -> html.Section:
     note = (
         f"Difference of the means in standard deviations, {other} less {one}, with its 95 % interval (.2 is called "
         "small, .5 medium, .8 large); how many times as widely they vary; and the largest difference of the "
-        f"cumulative shares (0 the same .. 1 apart). They are said to differ where the interval leaves out 0 and the difference is "
-        f"{FAR} or more, or where the variances differ more than {FAR_SPREAD:g} times. "
+        "cumulative shares (0 the same .. 1 apart). They are said to differ where the interval leaves out 0 and the "
+        f"difference is {FAR} or more, or where the variances differ more than {FAR_SPREAD:g} times. "
         f"{_people_note(pair)}"
     )
     return html.Section("What differs", html.table_html(columns, rows, caption="Quantities"), "differences", note)
