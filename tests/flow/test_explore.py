@@ -171,7 +171,7 @@ def test_two_datasets_are_shown_side_by_side(root: Path, tmp_path: Path) -> None
     assert sections(page) == ["summary", "differences", "looks", "means", "photos"]
     shown = text(page)
     assert re.search(r"brightness [\d.]+ [\d.]+ [+-][\d.]+ \[[+-][\d.]+, [+-][\d.]+\] [\d.]+ [\d.]+ ", shown)
-    assert "split.parquet has 12 people; of eval.parquet the people are unknown" in shown
+    assert "split.parquet has 12 people; nobody knows whom 84 photos of eval.parquet show: each counts as one" in shown
     done("explore", root / "split.parquet", root / "all.parquet", "--out", tmp_path / "both")
     assert sections(tmp_path / "both/index.html") == [
         "summary", "differences", "shares", "ages", "looks", "means", "photos"

@@ -111,13 +111,13 @@ def means_section(data: Data) -> html.Section | None:
     for attribute in schema.attributes:
         place = attribute.name
         tiles = [
-            _mean_tile(html.readable(name), *pictures.means[place, i])
+            _mean_tile(html.readable(name), pictures.means[place, i])
             for i, name in enumerate(attribute.classes)
             if (place, i) in pictures.means
         ]
         if tiles:
             blocks.append(html.heading_html(place) + photo_grid_html(tiles, is_square=True))
-    joint = [_mean_tile(combination_name(schema, c), *mean) for c, mean in pictures.joint_means.items()]
+    joint = [_mean_tile(combination_name(schema, c), mean) for c, mean in pictures.joint_means.items()]
     if len(joint) > 1 and len(schema.names) > 1:
         blocks.append(html.heading_html("All labels together") + photo_grid_html(joint, is_square=True))
     if not blocks:
@@ -133,7 +133,8 @@ def _has_faces(data: Data) -> bool:
     return data.manifest.table.select(pl.col("crop_x0_px").is_not_null().any()).item() is True
 
 
-def _mean_tile(name: str, uri: str, n_photos: int) -> PhotoTile:
+def _mean_tile(name: str, mean: tuple[str, int]) -> PhotoTile:
+    uri, n_photos = mean
     told = html.count_text(n_photos, "photo")
     return PhotoTile(uri, f"The mean of {told}: {name}", (name, told))
 

@@ -299,7 +299,11 @@ def _parts(manifest: Manifest, column: str, *, title: str) -> html.Section | Non
     blocks = [html.table_html(columns, sizes, caption=f"Photos by {column}", note=note)]
     if is_labelled(manifest):
         rows = [
-            [attribute.name, html.readable(name), *(_share(part, attribute, name) for part in parts.values())]
+            [
+                attribute.name,
+                html.readable(name),
+                *(_share(part.table[attribute.name], name) for part in parts.values()),
+            ]
             for attribute in manifest.schema.attributes
             for name in attribute.classes
         ]
@@ -312,6 +316,6 @@ def _parts(manifest: Manifest, column: str, *, title: str) -> html.Section | Non
     return html.Section(title, html.below(*blocks), title.lower())
 
 
-def _share(part: Manifest, attribute: Attribute, name: str) -> html.Number:
-    known = part.table[attribute.name].drop_nulls()
+def _share(labels: pl.Series, name: str) -> html.Number:
+    known = labels.drop_nulls()
     return html.Number(html.percent_text(int((known == name).sum()) / len(known) if len(known) else None))

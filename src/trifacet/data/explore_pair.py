@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from trifacet.core.schema import FloatArray
-from trifacet.data.explore import Data, by_year, has_people
+from trifacet.data.explore import Data, by_year
 from trifacet.data.explore_looks import MEANT, PLOTTED, drawn_note, number, quantity_plots, sheet_html, size_table
 from trifacet.data.explore_page import notices, size_text
 from trifacet.measure.shift import FAR, FAR_SPREAD, FEW_PEOPLE, Shift, label_columns, shift
@@ -76,15 +76,15 @@ def summary(pair: Pair) -> html.Section:
 
 def differences(pair: Pair, measured: list[Compared]) -> html.Section:
     """By how much each quantity differs, the widest apart first."""
-    one, other = (data.name for data in pair)
+    one, other = (short(data.name) for data in pair)
     rows = []
     for each in sorted(measured, key=lambda c: -abs(c.shift.effect.value)):
         middles = [html.Number(number(float(np.nanmedian(values)))) for values in each.values]
         told = each.shift
         more = [html.Number(f"{told.spread.value:.2f}"), html.Number(f"{told.distance:.2f}")]
         rows.append([each.name, *middles, _effect(told), *more, _verdict(told, is_far=told.is_far)])
-    sides = [Markup("median of {}").format(html.name_html(name)) for name in (one, other)]
-    columns = ["quantity", *sides, "difference in sd", "spread, times", "distance", "verdict"]
+    sides = [Markup("median<br>{}").format(html.name_html(name)) for name in (one, other)]
+    columns = ["quantity", *sides, "difference in sd", "spread", "distance", "verdict"]
     note = (
         f"Difference of the means in standard deviations, {other} less {one}, with its 95 % interval (.2 is called "
         "small, .5 medium, .8 large); how many times as widely they vary; and the largest difference of the "
@@ -98,12 +98,13 @@ def differences(pair: Pair, measured: list[Compared]) -> html.Section:
 def _people_note(pair: Pair) -> str:
     told = []
     for data in pair:
-        n = len(set(data.manifest.groups))
-        if has_people(data.manifest):
-            told.append(f"{data.name} has {html.count_text(n, 'person', many='people')}")
+        n_unknown, n_people = int((data.manifest.table["person_id"] == "").sum()), data.manifest.n_persons
+        if n_people is not None:
+            told.append(f"{data.name} has {html.count_text(n_people, 'person', many='people')}")
         else:
+            photos = html.count_text(n_unknown, "photo")
             told.append(
-                f"of {data.name} the people are unknown, each photo counts as one, and intervals are too narrow"
+                f"nobody knows whom {photos} of {data.name} show: each counts as one, and intervals are too narrow"
             )
     return f"Intervals are drawn by person: {'; '.join(told)}."
 
@@ -132,7 +133,7 @@ def classes(pair: Pair) -> html.Section | None:
             rows.setdefault(attribute, []).append([html.readable(name), *figures])
     if not rows:
         return None
-    sides = [Markup("share of {}").format(html.name_html(data.name)) for data in pair]
+    sides = [Markup("share of<br>{}").format(html.name_html(short(data.name))) for data in pair]
     heads = ["class", *sides, "difference in sd", "verdict"]
     tables = [html.table_html(heads, lines, caption=html.sentence(name)) for name, lines in rows.items()]
     note = "Of photos whose label is known. A share's standard deviation is that of being of the class or not."
@@ -173,18 +174,18 @@ def means(pair: Pair) -> html.Section | None:
     if one is None or other is None or not (one.mean and other.mean):
         return None
     names = [data.name for data in pair]
-    tiles = [_mean_pair("all photos", (one.mean, other.mean), names)]
+    tiles = [_mean_pair("all photos", (one.mean, other.mean), sides=names)]
     theirs = pair[1].manifest.schema.attributes
     for attribute in (a for a in pair[0].manifest.schema.attributes if a in theirs):
         for i, name in enumerate(attribute.classes):
             key = (attribute.name, i)
             if key in one.means and key in other.means:
-                tiles.append(_mean_pair(html.readable(name), (one.means[key][0], other.means[key][0]), names))
+                tiles.append(_mean_pair(html.readable(name), (one.means[key][0], other.means[key][0]), sides=names))
     note = f"The mean of all photos, and of each class that both have: left {names[0]}, right {names[1]}."
     return html.Section("Mean faces", photo_grid_html(tiles, is_square=True), "means", note)
 
 
-def _mean_pair(name: str, uris: tuple[str, str], sides: list[str]) -> PhotoTile:
+def _mean_pair(name: str, uris: tuple[str, str], *, sides: list[str]) -> PhotoTile:
     one, other = (f"The mean of {name} of {side}" for side in sides)
     return PhotoTile(uris[0], one, (name,), beside=uris[1], beside_alt=other)
 
