@@ -225,11 +225,11 @@ class Gathering:
         crop = self._crops[row]
         if self._has_faces and crop is None:
             return  # its middle is no face, and would blur those of the others
-        fitted = fit(image, self._geometry, crop=crop).astype(np.int64)
+        fitted, combination = fit(image, self._geometry, crop=crop), self._combinations[row]
         with self._lock:
-            total, n = self._sums.get(self._combinations[row], (np.zeros_like(fitted), 0))
+            total, n = self._sums.get(combination) or (np.zeros(fitted.shape, dtype=np.int64), 0)
             total += fitted
-            self._sums[self._combinations[row]] = (total, n + 1)
+            self._sums[combination] = (total, n + 1)
 
     def pictures(self) -> Pictures:
         """What was gathered."""
