@@ -179,7 +179,7 @@ KINDS: dict[str, Kind] = {
 
 def put_mistakes(facts: Facts, kind: str, *, rate: float, seed: int) -> Mistaken:
     """The manifest with mistakes of one of KINDS in a share `rate` of what each attribute's labels are about."""
-    classes, years = KINDS[kind](facts, rate, np.random.default_rng([seed, list(KINDS).index(kind)]))
+    classes, years = KINDS[kind](facts, rate, np.random.default_rng([seed, 3 + list(KINDS).index(kind)]))
     return mistaken(facts, classes, years)
 
 

@@ -12,6 +12,7 @@ from bench.mistakes import Bools, Facts, Mistaken, mistaken
 from trifacet.clean.mislabels import age_doubt, doubts
 from trifacet.core.predictions import Predictions
 from trifacet.core.schema import IntArray
+from trifacet.measure.people import OF_A_PERSON
 
 SHARES = (0.01, 0.02, 0.05, 0.1)  # of the looks, in which mistakes are counted
 
@@ -116,13 +117,18 @@ def _by_photo(attribute: str, order: IntArray, wrong: Bools) -> Ranking:
 
 
 def reviewed(made: Mistaken, rankings: Sequence[Ranking], *, share: float, facts: Facts) -> Mistaken:
-    """The labels after a reviewer who never errs has looked at a share of each attribute's order."""
+    """The labels after a reviewer who never errs has looked at a share of each attribute's order.
+
+    Gender and age are ruled for all photos of the person who is looked at.
+    """
     schema, classes = made.manifest.schema, made.manifest.classes.copy()
     years = np.asarray(made.manifest.ages, dtype=float)
     orders = {ranking.attribute: ranking.members for ranking in rankings}
     for i, attribute in enumerate(schema.attributes):
         order = orders[attribute.name]
-        rows = [row for members in order[: round(share * len(order))] for row in members]
+        rows = np.array([row for members in order[: round(share * len(order))] for row in members], dtype=np.int64)
+        if attribute.name in OF_A_PERSON:
+            rows = np.flatnonzero(np.isin(facts.person, facts.person[rows]))
         classes[rows, i] = facts.classes[rows, i]
         if attribute.edges:
             years[rows] = facts.years[rows]

@@ -138,12 +138,11 @@ def test_a_review_puts_right_what_it_looks_at_and_nothing_else(facts: Facts) -> 
     assert reviewed(nothing, orders, share=0.5, facts=facts).manifest.table.equals(nothing.manifest.table)
 
 
-def test_the_grid_is_fitted_once_and_its_controls_fail(tmp_path: Path, capsys, monkeypatch) -> None:
+def test_the_grid_is_fitted_once_and_its_controls_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     drawn = draw_dataset(tmp_path / "drawn", n_train_people=60, n_eval_people=1, size_px=(64, 48), workers=1)
     trifacet.ingest([drawn.train_dir], tmp_path / "m.parquet")
-    monkeypatch.setattr(noise, "SEEDS", (0,))
     out = tmp_path / "cells.jsonl"
-    words = [str(tmp_path / "m.parquet"), "--out", str(out), "--kinds", "person", "--rates", "0.1"]
+    words = [str(tmp_path / "m.parquet"), "--out", str(out), "--kinds", "person", "--rates", "0.1", "--seeds", "0"]
     noise.main(words)
     cells = {c["cell"]: c for c in map(json.loads, out.read_text().splitlines())}
     assert list(cells) == ["person 0.1 0", "clean", "no mistakes 0", "shuffled scores 0", "folds of photos 0"]
