@@ -10,6 +10,7 @@ import polars as pl
 
 from trifacet.clean.desk import Desk
 from trifacet.clean.store import Outcome, open_store, outcome
+from trifacet.clean.team import Agreement, agreements
 from trifacet.core.decisions import Decision, Refused, read_decisions, refuse, replay, write_decisions
 from trifacet.core.errors import error
 from trifacet.core.files import sha256_file, sha256_json, write_text
@@ -94,6 +95,13 @@ def export_rulings(store: Path, out: Path, *, is_all: bool) -> Outcome:
     return told
 
 
+def agreement(store: Path) -> list[Agreement]:
+    """How the reviewers of a store agree, an attribute after another. Raises StoreError TRI703."""
+    if not store.is_file():
+        raise error("TRI703", "no such file", where=store)
+    return agreements(open_store(store).events())
+
+
 def back_up(store: Path, out: Path) -> None:
     """Copies a store to a new file. Raises StoreError TRI703; ConfigError TRI104."""
     if not store.is_file():
@@ -109,13 +117,17 @@ def require_review() -> None:
         raise error("TRI600", "this needs the extra [review]", got=f"no {', '.join(absent)}", do=do)
 
 
-def open_desk(data: Path, rulings: Path, *, findings: Path | None, progress: Progress) -> Desk:
+def open_desk(
+    data: Path, rulings: Path, *, findings: Path | None, is_following_links: bool = False, progress: Progress = quiet
+) -> Desk:
     """The desk of a dataset, its rulings in the store at `rulings`, made where none is there.
 
+    is_following_links: show photos, too, that are links which leave their folder.
+
     Raises:
-        ManifestError: TRI202, TRI203. StoreError: TRI700, TRI703, TRI704, TRI706. MachineError: TRI901.
+        ManifestError: TRI202, TRI203. StoreError: TRI700, TRI703, TRI704, TRI706, TRI713. MachineError: TRI901.
     """
     manifest = open_data(data, progress=progress)
     found = read_findings(findings, photo_ids=manifest.photo_ids) if findings else None
     store = open_store(rulings, about={"schema": manifest.schema.fingerprint})
-    return Desk(manifest, store, findings=found)
+    return Desk(manifest, store, findings=found, is_following_links=is_following_links)

@@ -12,10 +12,11 @@ from starlette.testclient import TestClient
 
 from tests.core.tiny import manifest
 from trifacet.clean.desk import Desk
-from trifacet.clean.store import open_store
+from trifacet.clean.store import open_store, outcome
 from trifacet.core.findings import Finding, Findings, findings_table
 from trifacet.core.schema import DEFAULT_SCHEMA
-from trifacet.serve.review import LOOPBACK, MAX_BODY, Served, review_app
+from trifacet.serve.guard import MAX_BODY
+from trifacet.serve.review import LOOPBACK, Served, review_app
 
 HOST = "127.0.0.1:8765"
 SECRET = "what nobody may read"
@@ -54,7 +55,7 @@ def test_a_ruling_is_on_the_disk_when_it_is_told(client: TestClient, desk: Desk)
     item = client.get("/api/next", params={"who": "ann", "pass": "rule"}).json()
     assert (item["item"]["photo_id"], item["done"], item["n_photos"]) == ("1.jpg", 0, 1)
     told = client.post("/api/rule", json=ruling(seen=item["item"]["seen"]))
-    assert (told.status_code, told.json()) == (200, {"numbers": [1]})
+    assert (told.status_code, told.json()["numbers"]) == (200, [1])
     assert [(e.subject, e.old, e.new, e.who) for e in desk.board.store.events()] == [("1.jpg", "male", "female", "ann")]
     after = client.get("/api/next", params={"who": "ann", "pass": "rule"}).json()
     assert (after["item"], after["done"]) == (None, 1)
@@ -64,10 +65,10 @@ def test_a_stale_answer_gets_409_and_undo_takes_back(client: TestClient, desk: D
     assert client.post("/api/rule", json=ruling()).status_code == 200
     stale = client.post("/api/rule", json=ruling(changes={"gender": "male"}))
     assert (stale.status_code, stale.json()["latest"]) == (409, 1)
-    assert client.post("/api/undo", json={"number": 1, "who": "ann"}).json() == {"numbers": [2]}
+    assert client.post("/api/undo", json={"number": 1, "who": "ann"}).json()["numbers"] == [2]
     assert client.post("/api/undo", json={"number": 1, "who": "ann"}).status_code == 409
     assert client.post("/api/undo", json={"number": 1, "who": "bob"}).status_code == 422
-    assert desk.board.outcome().decisions == ()
+    assert outcome(desk.board.store.events()).decisions == ()
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_with_a_token_nothing_is_told_without_it(desk: Desk) -> None:
 
 def test_a_photo_is_shown_upright_small_and_without_metadata(client: TestClient) -> None:
     shown = client.get("/photo/2", params={"px": 64})
-    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/webp")
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
     assert b"EXIF" not in shown.content
     assert [client.get(f"/photo/{row}").status_code for row in ("3", "-1", "x")] == [404, 404, 422]
     assert client.get("/photo/0", params={"px": 9_999}).status_code == 422

@@ -5,88 +5,22 @@ Three passes: look through all and flag, look through what is flagged and confir
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any
 from uuid import uuid4
 
-from trifacet.clean.store import SETTLED, Outcome, Store, outcome, standing
-from trifacet.core.decisions import USE, VERDICT, YEARS, Decision, why_no_value
-from trifacet.core.errors import error, pick
+from trifacet.clean.board import Board, Step
+from trifacet.clean.passes import DONE, PASSES, UNASKED, WAITS, Filters, Order, Progress, Queue
+from trifacet.clean.store import SETTLED, Store
+from trifacet.core.decisions import PERSON, USE, VERDICT, YEARS, Decision, why_no_value
+from trifacet.core.errors import error, first_few, pick
 from trifacet.core.findings import Findings
 from trifacet.core.manifest import Manifest
 
-Pass = Literal["look", "flagged", "rule", "settle"]
-PASSES: dict[str, str] = {
-    "look": "all photos, to flag what looks wrong",
-    "flagged": "what somebody flagged, to confirm or dismiss",
-    "rule": "findings and confirmed photos, to say what is right",
-    "settle": "what reviewers see differently, to settle",
-}
-
-
-@dataclass
-class Board:
-    """What is ruled so far, kept in step with the store: events by (subject, attribute, who)."""
-
-    store: Store
-    last: int = 0
-    about: dict[tuple[str, str, str], list[Decision]] = field(default_factory=dict)
-    by_photo: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def refresh(self) -> None:
-        """Reads what others added since."""
-        with self.lock:
-            for event in self.store.events(after=self.last):
-                key = (event.subject, event.attribute, event.who)
-                self.about.setdefault(key, []).append(event)
-                self.by_photo.setdefault(event.subject, set()).add(key)
-                self.last = event.number
-
-    def stands(self, photo: str, attribute: str, who: str) -> Decision | None:
-        """This reviewer's ruling that stands, None where there is none."""
-        return next(iter(standing(self.about.get((photo, attribute, who), []))), None)
-
-    def latest(self, photo: str, attribute: str, who: str) -> int:
-        """The number of this reviewer's newest event about this, 0 for none."""
-        events = self.about.get((photo, attribute, who))
-        return events[-1].number if events else 0
-
-    def verdicts(self, photo: str) -> dict[str, str]:
-        """The verdict of each reviewer that stands."""
-        keys = [key for key in self.by_photo.get(photo, ()) if key[1] == VERDICT]
-        found = {who: self.stands(photo, VERDICT, who) for _, _, who in keys}
-        return {who: ruling.new for who, ruling in found.items() if ruling is not None}
-
-    def has_ruled(self, photo: str, who: str) -> bool:
-        """Whether this reviewer ruled on the photo, was unsure of it, or skipped it."""
-        rulings = [self.stands(*key) for key in self.by_photo.get(photo, ()) if key[2] == who]
-        return any(r is not None and (r.attribute != VERDICT or r.new in ("unsure", "skipped")) for r in rulings)
-
-    def outcome(self) -> Outcome:
-        """What all rulings come to."""
-        events = [event for events in self.about.values() for event in events]
-        return outcome(sorted(events, key=lambda e: e.number))
-
-
-@dataclass(frozen=True)
-class Filters:
-    """Which photos a reviewer wants to see, all of it at once: kinds of findings, an attribute, classes, a split."""
-
-    kinds: tuple[str, ...] = ()
-    attribute: str = ""
-    classes: Mapping[str, str] = field(default_factory=dict)
-    split: str = ""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a reviewer is in a pass: photos done, and in all."""
-
-    done: int
-    n_photos: int
+KEPT_QUEUES = 64  # of reviewers, passes and filters: a byte a photo each
+BESIDE = 24  # other photos of the person that are shown
 
 
 class Desk:
@@ -95,117 +29,176 @@ class Desk:
     A photo is known by its row in the manifest; nothing that a browser sends is ever taken for a path.
     """
 
-    def __init__(self, manifest: Manifest, store: Store, *, findings: Findings | None = None) -> None:
-        self.manifest, self.findings = manifest, findings
-        self.board = Board(store)
+    def __init__(
+        self, manifest: Manifest, store: Store, *, findings: Findings | None = None, is_following_links: bool = False
+    ) -> None:
+        self.manifest, self.findings, self.is_following_links = manifest, findings, is_following_links
         self.ids, self.paths = manifest.photo_ids, manifest.paths
+        _require_inside(manifest)
         self.row_of = {photo: row for row, photo in enumerate(self.ids)}
         self.groups = manifest.groups
         self.members: dict[str, list[int]] = {}
         for row, person in enumerate(self.groups):
             self.members.setdefault(person, []).append(row)
-        names = [*manifest.schema.names, YEARS, "split", "dropped_because"]
-        self.labels = manifest.table.select(names).to_dicts()
+        names = [*manifest.schema.names, YEARS, PERSON, "split", "dropped_because"]
+        self._columns = {name: manifest.table[name].to_list() for name in names}
         self.reasons = self._reasons()
-        self._orders: dict[tuple[Any, ...], list[int]] = {}
+        self.board = Board(store, photos_of=self._photos_of)
+        self.board.refresh()
+        self._order = lru_cache(KEPT_QUEUES)(self._ordered)
+        self._queue = lru_cache(KEPT_QUEUES)(self._queued)
+
+    def _photos_of(self, event: Decision) -> list[str]:
+        """The photos that an event is about; none where it is about another dataset's."""
+        if event.scope == "person":
+            return [self.ids[row] for row in self.members.get(f"person:{event.subject}", [])]
+        return [event.subject] if event.subject in self.row_of else []
 
     def _reasons(self) -> dict[int, list[dict[str, Any]]]:
-        """Why each photo is shown: its findings, worst first."""
+        """Why each photo is shown: its findings, worst first; `other` is the row of the photo beside it."""
         found: dict[int, list[dict[str, Any]]] = {}
         if self.findings is not None:
             for finding in self.findings.issues.sort("score").iter_rows(named=True):
                 if (row := self.row_of.get(finding["photo_id"])) is not None:
-                    found.setdefault(row, []).append(finding)
+                    found.setdefault(row, []).append(finding | {"other": self.row_of.get(finding["other_id"])})
         return found
 
-    def order(self, which: str, filters: Filters) -> list[int]:
-        """The rows of a pass, in the order in which they are shown: findings worst first, else as in the manifest."""
-        key = (which, filters.kinds, filters.attribute, tuple(sorted(filters.classes.items())), filters.split)
-        if key not in self._orders:
-            rows = list(self.reasons) if which == "rule" and self.findings is not None else range(len(self.ids))
-            self._orders[key] = [row for row in rows if self._fits(row, filters)]
-        return self._orders[key]
+    def labels(self, row: int) -> dict[str, Any]:
+        """What the manifest says of a photo: each attribute, its years and person, its split, why it is left out."""
+        return {name: column[row] for name, column in self._columns.items()}
+
+    def _ordered(self, which: str, filters: Filters) -> Order:
+        """The rows of a pass, in the order in which they are shown: findings worst first, then as in the manifest."""
+        for name, _ in filters.classes:
+            pick(self._columns, name, what="attribute")
+        rows = list(range(len(self.ids)))
+        if which == "rule":
+            rows = [*self.reasons, *(row for row in rows if row not in self.reasons)]
+        kept = rows if filters == Filters() else [row for row in rows if self._fits(row, filters)]
+        return Order(kept, {row: place for place, row in enumerate(kept)})
 
     def _fits(self, row: int, filters: Filters) -> bool:
-        labels, reasons = self.labels[row], self.reasons.get(row, [])
-        if filters.split and labels["split"] != filters.split:
+        if filters.split and self._columns["split"][row] != filters.split:
             return False
-        if any(labels.get(name) != value for name, value in filters.classes.items()):
+        if any(self._columns[name][row] != value for name, value in filters.classes):
             return False
         wanted = [
             r
-            for r in reasons
+            for r in self.reasons.get(row, [])
             if (not filters.kinds or r["kind"] in filters.kinds)
             and (not filters.attribute or r["attribute"] == filters.attribute)
         ]
         return bool(wanted) or not (filters.kinds or filters.attribute)
 
-    def waits(self, row: int, which: str, who: str) -> bool | None:
+    def _queued(self, which: str, who: str, *, filters: Filters) -> Queue:
+        pick(PASSES, which, what="pass")
+        read = len(self.board.trail)
+        return Queue(self._order(which, filters), lambda row: self._state(row, which, who=who), read=read)
+
+    def _state(self, row: int, which: str, *, who: str) -> bytes:
+        waits = self.waits(row, which, who=who)
+        return UNASKED if waits is None else WAITS if waits else DONE
+
+    def waits(self, row: int, which: str, *, who: str) -> bool | None:
         """Whether a photo waits for this reviewer: False where it is done, None where the pass does not ask."""
-        photo = self.ids[row]
+        photo, board = self.ids[row], self.board
+        verdicts = board.verdicts(photo)
         if which == "look":
-            return not self.board.verdicts(photo).get(who) and not self.board.has_ruled(photo, who)
-        verdicts = self.board.verdicts(photo)
+            return who not in verdicts and not board.has_ruled(photo, who)
         if which == "flagged":
-            if not {"flagged", "confirmed", "dismissed"} & {*verdicts.values()}:
-                return None
-            return verdicts.get(who) not in ("confirmed", "dismissed")
-        if row not in self.reasons and self.findings is not None and "confirmed" not in verdicts.values():
-            return None
-        return not self.board.has_ruled(photo, who)
+            is_asked = bool({"flagged", "confirmed", "dismissed"} & {*verdicts.values()})
+            return verdicts.get(who) not in ("confirmed", "dismissed") if is_asked else None
+        if which == "settle":
+            found = board.outcome(photo)
+            is_asked = bool(found.disagreements) or any(d.certainty == SETTLED for d in found.decisions)
+            return bool(found.disagreements) if is_asked else None
+        is_asked = self.findings is None or row in self.reasons or "confirmed" in verdicts.values()
+        return not board.has_ruled(photo, who) if is_asked else None
+
+    def _told(self, which: str, who: str, *, filters: Filters) -> Queue:
+        """A reviewer's queue with all that was ruled so far in it. The board's lock is held."""
+        queue = self._queue(which, who, filters=filters)
+        for photo in {*self.board.trail[queue.read :]}:
+            queue.tell(self.row_of[photo])
+        queue.read = len(self.board.trail)
+        return queue
 
     def following(self, which: str, who: str, *, filters: Filters, after: int = -1) -> int | None:
         """The row that comes next for this reviewer, behind the row `after`, then from the start; None at the end."""
-        pick(PASSES, which, what="pass")
-        if which == "settle":
-            rows = sorted({self.row_of[r[0].subject] for r in self.board.outcome().disagreements})
-        else:
-            rows = self._asked(which, filters)
-        start = rows.index(after) + 1 if after in rows else 0
-        for row in (*rows[start:], *rows[:start]):
-            if which == "settle" or self.waits(row, which, who):
-                return row
-        return None
-
-    def _asked(self, which: str, filters: Filters) -> list[int]:
-        """The rows of a pass, with photos that were confirmed though nothing was found about them."""
-        rows = self.order(which, filters)
-        if which != "rule" or self.findings is None:
-            return rows
-        known = set(rows)
-        confirmed = (key[0] for key in list(self.board.about) if key[1] == VERDICT)
-        more = {self.row_of[photo] for photo in confirmed if "confirmed" in self.board.verdicts(photo).values()}
-        return [*rows, *sorted(row for row in more - known if self._fits(row, filters))]
+        with self.board.lock:
+            return self._told(which, who, filters=filters).behind(after)
 
     def progress(self, which: str, who: str, *, filters: Filters) -> Progress:
         """How far this reviewer is."""
-        if which == "settle":
-            return Progress(0, len(self.board.outcome().disagreements))
-        waiting = [self.waits(row, which, who) for row in self._asked(which, filters)]
-        return Progress(waiting.count(False), sum(w is not None for w in waiting))
+        with self.board.lock:
+            return self._told(which, who, filters=filters).progress
+
+    @property
+    def reviewers(self) -> list[str]:
+        """Everybody who ruled so far, by name."""
+        with self.board.lock:
+            return self.board.reviewers
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that there are."""
+        return sorted({*self._columns["split"]} - {None})
+
+    def has_answered(self, row: int, who: str) -> bool:
+        """Whether this reviewer answered, so that nothing that is shown can sway them."""
+        with self.board.lock:
+            return self.board.has_answered(self.ids[row], who)
+
+    def read(self, row: int) -> bytes:
+        """The file of a photo.
+
+        Raises:
+            OSError: it is gone, cannot be read, or is a link that leaves its folder and links are not followed.
+        """
+        path = self.paths[row]
+        if not self.is_following_links:
+            home = self.manifest.roots[self.manifest.table["source"][row]].resolve()
+            if not path.resolve().is_relative_to(home):
+                raise PermissionError(f"{path} leads out of {home}")
+        return path.read_bytes()
 
     def item(self, row: int, who: str) -> dict[str, Any]:
         """What is shown of a photo: its labels, its person's photos, why it is shown, and what this reviewer ruled.
 
         `seen` is the newest event that this shows; an answer sends it back.
         """
-        photo = self.ids[row]
-        rulings = [self.board.stands(*key) for key in sorted(self.board.by_photo.get(photo, ()))]
-        disagreed = [r for r in rulings if r is not None and r.attribute != VERDICT]
+        with self.board.lock:
+            rulings, seen = self.board.rulings(self.ids[row]), self.board.last
+            differ = {found[0].attribute for found in self.board.outcome(self.ids[row]).disagreements}
+        members = self.members[self.groups[row]]
+        others = [other for other in members[: BESIDE + 1] if other != row][:BESIDE]
         return {
             "row": row,
-            "photo_id": photo,
-            "labels": self.labels[row],
-            "person": self.manifest.table["person_id"][row],
-            "others": [self._beside(other) for other in self.members[self.groups[row]] if other != row],
+            "photo_id": self.ids[row],
+            "labels": self.labels(row),
+            "person": self._columns[PERSON][row],
+            "n_of_person": len(members),
+            "others": [{"row": other, "photo_id": self.ids[other], "labels": self.labels(other)} for other in others],
             "why": self.reasons.get(row, []),
-            "own": {r.attribute: r.new for r in rulings if r is not None and r.who == who},
-            "rulings": [r.model_dump(include={"who", "attribute", "new", "reason", "at"}) for r in disagreed],
-            "seen": self.board.last,
+            "own": {r.attribute: r.new for r in rulings if r.who == who},
+            "rulings": [
+                r.model_dump(include={"who", "attribute", "new", "reason", "at"})
+                for r in rulings
+                if r.attribute != VERDICT
+            ],
+            "differs": sorted(differ),
+            "seen": seen,
         }
 
-    def _beside(self, row: int) -> dict[str, Any]:
-        return {"row": row, "photo_id": self.ids[row], "labels": self.labels[row]}
+    def way(self, who: str) -> dict[str, dict[str, int] | None]:
+        """What this reviewer may take back, and rule again: number and row of a stroke, None for nothing."""
+        with self.board.lock:
+            way = self.board.way(who)
+            back, forth = (steps[-1] if steps else None for steps in (way.back, way.forth))
+        return {"back": self._step(back), "forth": self._step(forth)}
+
+    def _step(self, step: Step | None) -> dict[str, int] | None:
+        return None if step is None else {"number": step.number, "row": self.row_of.get(step.photo, -1)}
 
     def rule(
         self,
@@ -220,15 +213,16 @@ class Desk:
     ) -> list[int]:
         """Writes a reviewer's answer about a photo, or all photos of its person at one stroke; the events' numbers.
 
-        changes: the value of each attribute as it should be (the given label confirms it), `use` or `verdict`.
+        changes: the value of each attribute as it should be (the given label confirms it), `use` or `verdict`. The
+        numbers begin with the photo's own.
 
         Raises:
-            StaleError: this reviewer answered meanwhile elsewhere. ConfigError: TRI100, no such attribute or value.
+            StaleError: this reviewer answered meanwhile elsewhere. ConfigError: TRI104, no such attribute or value.
         """
         for name, new in changes.items():
             if why := why_no_value(name, new, schema=self.manifest.schema):
                 raise error("TRI104", why, where=name, do="The schema has what may be ruled.")
-        rows = self.members[self.groups[row]] if is_whole_person else [row]
+        others = self.members[self.groups[row]] if is_whole_person else []
         told = [
             Decision(
                 who=who,
@@ -239,7 +233,7 @@ class Desk:
                 reason=reason,
                 certainty=SETTLED if is_settling else "",
             )
-            for one in rows
+            for one in (row, *(other for other in others if other != row))
             for name, new in changes.items()
         ]
         if len(told) > 1:
@@ -253,7 +247,7 @@ class Desk:
         """The manifest's label as text, "" where there is none."""
         if name == VERDICT:
             return ""
-        value = self.labels[row]["dropped_because" if name == USE else name]
+        value = self._columns["dropped_because" if name == USE else name][row]
         return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
     def undo(self, number: int, *, who: str) -> list[int]:
@@ -261,3 +255,10 @@ class Desk:
         numbers = self.board.store.undo(number, who=who)
         self.board.refresh()
         return numbers
+
+
+def _require_inside(manifest: Manifest) -> None:
+    """Refuses photos that are named as if they lay outside their folder. Raises StoreError TRI713."""
+    paths = [PurePosixPath(path) for path in manifest.table["path"].to_list()]
+    if outside := [str(path) for path in paths if path.is_absolute() or ".." in path.parts]:
+        raise error("TRI713", "photos outside their folder are not shown", got=first_few(outside))

@@ -188,16 +188,22 @@ def label_findings(manifest: Manifest, told: Predictions) -> list[Finding]:
             given, proposed = classes[doubt.given[u]], classes[doubt.proposed[u]]
             detail = f"{_whose(doubt.members[u])} labelled {given}; the model says {proposed} ({doubt.proposal[u]:.2f})"
             score, is_issue = float(doubt.belief[u]), bool(doubt.is_issue[u])
-            found.append(Finding(ids[doubt.units[u]], "label", score, is_issue, doubt.attribute, detail=detail))
+            sure = float(doubt.proposal[u])
+            one = Finding(ids[doubt.units[u]], "label", score, is_issue, doubt.attribute, "", detail, proposed, sure)
+            found.append(one)
     if (aged := age_doubt(manifest, told)) is not None:
         for u in aged.worst_first.tolist():
-            off, row = float(aged.off[u]), int(aged.units[u])
-            whose, expected = _whose(aged.members[u]), aged.expected[u]
-            detail = f"{whose} labelled {manifest.ages[row]:g} years; the model expects {expected:.0f}"
-            found.append(Finding(ids[row], "age", 1 / (1 + off / YEARS_OFF), off >= YEARS_OFF, YEARS, detail=detail))
+            off, row, expected = float(aged.off[u]), int(aged.units[u]), f"{aged.expected[u]:.0f}"
+            detail = f"{_whose(aged.members[u])} labelled {manifest.ages[row]:g} years; the model expects {expected}"
+            score, is_issue = 1 / (1 + off / YEARS_OFF), off >= YEARS_OFF
+            found.append(Finding(ids[row], "age", score, is_issue, YEARS, "", detail, expected))
     for one, two, name, nats in swaps(manifest, told):
         detail = f"more likely by {nats:.1f} nats with each other's {name}"
-        found.append(Finding(ids[one], "swap", float(np.exp(-nats)), True, name, ids[two], detail))
+        proposed = manifest.table[name][two]
+        classes = next(a.classes for a in manifest.schema.attributes if a.name == name)
+        confidence = float(told.marginals[name][one, classes.index(proposed)])
+        score = float(np.exp(-nats))
+        found.append(Finding(ids[one], "swap", score, True, name, ids[two], detail, proposed, confidence))
     return found
 
 

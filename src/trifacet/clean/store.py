@@ -77,7 +77,7 @@ class Store:
         """
         with self._writing() as link:
             for decision in decisions if seen is not None else ():
-                latest = _latest(link, decision.subject, decision.attribute, decision.who)
+                latest = _latest(link, decision)
                 if seen is not None and latest > seen:
                     raise StaleError(latest)
             return [_insert(link, decision) for decision in decisions]
@@ -98,7 +98,7 @@ class Store:
             batch = _events(link, "batch = ?", first.batch) if first.batch else [first]
             for event in batch:
                 if not _may_be_undone(link, event):
-                    raise StaleError(_latest(link, event.subject, event.attribute, who))
+                    raise StaleError(_latest(link, event))
             stroke = uuid4().hex if len(batch) > 1 else ""
             return [_insert(link, _reversed(event, batch=stroke)) for event in batch]
 
@@ -106,11 +106,6 @@ class Store:
         """The events after a number, oldest first, of all reviewers or of one; undone ones and undoings too."""
         with self._reading() as link:
             return _events(link, "number > ? AND (? IS NULL OR who = ?)", after, who, who)
-
-    def latest(self, subject: str, attribute: str, who: str) -> int:
-        """The number of this reviewer's newest event about this, an undoing too; 0 for none."""
-        with self._reading() as link:
-            return _latest(link, subject, attribute, who)
 
     def back_up(self, target: Path) -> None:
         """Copies the store, as it is at one moment, to a file that is not there yet. Raises ConfigError TRI104."""
@@ -262,9 +257,10 @@ def _event(link: sqlite3.Connection, number: int) -> Decision | None:
     return next(iter(_events(link, "number = ?", number)), None)
 
 
-def _latest(link: sqlite3.Connection, subject: str, attribute: str, who: str) -> int:
+def _latest(link: sqlite3.Connection, like: Decision) -> int:
+    """The number of the newest event by this author about this thing, an undoing too; 0 for none."""
     wanted = "SELECT max(number) FROM events WHERE subject = ? AND attribute = ? AND who = ?"
-    return int(link.execute(wanted, (subject, attribute, who)).fetchone()[0] or 0)
+    return int(link.execute(wanted, (like.subject, like.attribute, like.who)).fetchone()[0] or 0)
 
 
 def _may_be_undone(link: sqlite3.Connection, event: Decision) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
@@ -67,8 +68,10 @@ def review(
         list[str] | None, typer.Option("--name", help="What else browsers call this machine; repeatable.")
     ] = None,
     blind: Annotated[
-        bool, typer.Option("--blind", help="Hide why a photo is shown until the reviewer has answered.")
+        bool,
+        typer.Option("--blind", help="Hide why a photo is shown, and what a model proposes, until it is answered."),
     ] = False,
+    follow_links: Annotated[bool, typer.Option("--follow-links", help="Show links that leave the folder.")] = False,
 ) -> None:
     """A local page on which people rule on photos, keyboard first: flag, confirm, say what is right, settle.
 
@@ -82,7 +85,7 @@ def review(
     from trifacet.serve.review import Served, serve_review
 
     with render.bars() as bars:
-        desk = open_desk(data, decisions, findings=findings, progress=bars.told)
+        desk = open_desk(data, decisions, findings=findings, is_following_links=follow_links, progress=bars.told)
 
     def ready(served: Served) -> None:
         render.say(f"review {len(desk.ids):,} photos at [bold]{served.url}[/]")
@@ -140,6 +143,32 @@ def export_decisions(
         render.warn(
             f"{len(told.disagreements):,} things that reviewers see differently are left out: settle them first"
         )
+
+
+@decisions.command("agreement", cls=Command)
+def tell_agreement(store: StoreArgument) -> None:
+    """How far reviewers agree beyond chance: Cohen's kappa of each two, Krippendorff's alpha of more.
+
+    1 is full agreement, 0 what chance would bring. Photos are those that both ruled on by themselves: what settled a
+    disagreement is left out. A kappa of few photos, or of labels that are nearly all alike, says little.
+    """
+    from trifacet import ruling
+    from trifacet.cli import render
+
+    found = ruling.agreement(store)
+    rows = [
+        (
+            a.attribute,
+            ", ".join(a.reviewers),
+            f"{a.n_photos:,}",
+            f"{a.same:.1%}",
+            "–" if isnan(a.kappa) else f"{a.kappa:.3f}",
+        )
+        for a in found
+    ]
+    render.show(str(store), ("attribute", "reviewers", "#photos", "#the same", "#kappa"), rows)
+    if not found:
+        render.say("No two reviewers have ruled on the same photo yet.")
 
 
 @decisions.command("backup", cls=Command)

@@ -23,6 +23,8 @@ KIND = TableKind(
         "is_issue": pl.Boolean(),
         "other_id": pl.String(),
         "detail": pl.String(),
+        "proposed": pl.String(),
+        "confidence": pl.Float32(),
     },
     migrations={},
 )
@@ -59,6 +61,8 @@ class Finding:
     """One finding: score is 0 worst .. 1 fine, `attribute` and `other_id` "" where there are none.
 
     photo_id is "" where it is about the data as a whole; other_id begins with `other:` where it is of other data.
+    proposed: what a model would say of the attribute instead, "" where none does. confidence: the probability that it
+    gives to that, 0..1; None where it gives none.
     """
 
     photo_id: str
@@ -68,6 +72,8 @@ class Finding:
     attribute: str = ""
     other_id: str = ""
     detail: str = ""
+    proposed: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,11 @@ MISHAPS: dict[str, Entry] = {
         "It was locked for longer than any ruling takes to write.",
         "End the process that holds it open, such as an editor for SQLite files.",
     ),
+    "TRI713": Entry(
+        "Photos outside their folder",
+        "The manifest names photos by an absolute path, or one with `..`: a page that others open must not lead there.",
+        "Make the manifest again with `trifacet ingest` on the folder that holds the photos.",
+    ),
     "TRI900": Entry(
         "The disk is full",
         "Writing stopped because no space was left. What was there before is untouched.",

@@ -5,33 +5,56 @@ from __future__ import annotations
 import io
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
-from trifacet.clean.desk import PASSES, Desk, Filters
+from trifacet.clean.desk import Desk
+from trifacet.clean.passes import PASSES, Filters
 from trifacet.clean.store import StaleError
+from trifacet.clean.team import agreements
 from trifacet.core.errors import TrifacetError, error
 from trifacet.pixels.decode import Undecodable, decode
+from trifacet.serve.guard import Guard
 
 COOKIE = "trifacet-review"
-MAX_BODY = 64_000  # bytes of an answer: a few hundred characters, and a reason
 MAX_SIDE_PX = 2_048
-KEPT_PICTURES = 512  # encoded pictures in memory: of 1,024 px some 60 MB
+KEPT_PICTURES = 512  # encoded pictures in memory: of 1,024 px some 100 MB
+JPEG_QUALITY = 90
+STATIC = {"review.js": "text/javascript", "review.css": "text/css", "texts.js": "text/javascript"}
 
-# Nothing is loaded from elsewhere, nothing is framed, and what is typed is sent nowhere else.
-POLICY = (
-    "default-src 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-STATIC = {"review.js": "text/javascript", "review.css": "text/css"}
+Who = Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class Asked(BaseModel):
+    """A reviewer's place: the pass, the filters, and the row behind which they go on.
+
+    kinds: of findings, with commas between. classes: `attribute:class` as labelled, with commas between.
+    """
+
+    model_config = ConfigDict(extra="ignore")  # the token may come along
+
+    who: Who
+    which: str = Field(default="rule", alias="pass")
+    after: int = -1
+    kinds: str = ""
+    attribute: str = ""
+    classes: str = ""
+    split: str = ""
+
+    @property
+    def filters(self) -> Filters:
+        """What the reviewer wants to see."""
+        kinds = tuple(kind for kind in self.kinds.split(",") if kind)
+        pairs = [pair.partition(":") for pair in self.classes.split(",") if pair]
+        return Filters(kinds, self.attribute, tuple((name, value) for name, _, value in pairs), self.split)
 
 
 class Answer(BaseModel):
@@ -40,7 +63,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     row: int = Field(ge=0)
-    who: str = Field(min_length=1, max_length=80)
+    who: Who
     changes: dict[str, str] = Field(min_length=1, max_length=16)
     seen: int = Field(ge=0)
     whole_person: bool = False
@@ -54,122 +77,124 @@ class Undo(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     number: int = Field(ge=1)
-    who: str = Field(min_length=1, max_length=80)
-
-
-Handler = Callable[[Request], Awaitable[Response]]
+    who: Who
 
 
 def review_app(desk: Desk, *, hosts: frozenset[str], token: str = "", is_blind: bool = False) -> FastAPI:
     """The server's app. hosts: what `Host` may say, with the port; token: what all requests must bring, "": none."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-    @app.middleware("http")
-    async def guard(request: Request, follow: Handler) -> Response:
-        refused = _why_refused(request, hosts=hosts, token=token)
-        response = JSONResponse({"error": refused}, 403) if refused else await follow(request)
-        response.headers["Content-Security-Policy"] = POLICY
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Cache-Control"] = "no-store"
-        if token and not refused and request.query_params.get("token"):
-            response.set_cookie(COOKIE, token, httponly=True, samesite="strict")
-        return response
-
-    @app.get("/")
-    def page() -> HTMLResponse:
-        return HTMLResponse(_static("review.html"))
-
-    @app.get("/static/{name}")
-    def static(name: str) -> Response:
-        if name not in STATIC:
-            raise HTTPException(404)
-        return Response(_static(name), media_type=STATIC[name])
-
-    @app.get("/api/about")
-    def about() -> dict[str, Any]:
-        schema = desk.manifest.schema
-        return {
-            "attributes": [{"name": a.name, "classes": a.classes} for a in schema.attributes],
-            "passes": PASSES,
-            "kinds": sorted({r["kind"] for reasons in desk.reasons.values() for r in reasons}),
-            "n_photos": len(desk.ids),
-            "blind": is_blind,
-        }
-
-    @app.get("/api/next")
-    def following(
-        who: Annotated[str, Query(min_length=1, max_length=80)],
-        which: Annotated[str, Query(alias="pass")] = "rule",
-        after: int = -1,
-        kinds: str = "",
-        attribute: str = "",
-        split: str = "",
-    ) -> dict[str, Any]:
-        filters = Filters(tuple(k for k in kinds.split(",") if k), attribute, {}, split)
-        desk.board.refresh()
-        row = desk.following(which, who, filters=filters, after=after)
-        progress = desk.progress(which, who, filters=filters)
-        item = None if row is None else _shown(desk, row, who, is_blind=is_blind)
-        return {"item": item, "done": progress.done, "n_photos": progress.n_photos}
-
-    @app.get("/api/item/{row}")
-    def item(row: int, who: str) -> dict[str, Any]:
-        return _shown(desk, _row(desk, row), who, is_blind=is_blind)
-
-    @app.post("/api/rule")
-    def rule(answer: Answer) -> JSONResponse:
-        try:
-            numbers = desk.rule(
-                _row(desk, answer.row),
-                answer.changes,
-                who=answer.who,
-                seen=answer.seen,
-                is_whole_person=answer.whole_person,
-                is_settling=answer.settle,
-                reason=answer.reason,
-            )
-        except StaleError as problem:
-            desk.board.refresh()
-            return JSONResponse({"error": str(problem), "latest": problem.latest}, 409)
-        return JSONResponse({"numbers": numbers})
-
-    @app.post("/api/undo")
-    def undo(asked: Undo) -> JSONResponse:
-        try:
-            return JSONResponse({"numbers": desk.undo(asked.number, who=asked.who)})
-        except StaleError as problem:
-            return JSONResponse({"error": str(problem), "latest": problem.latest}, 409)
-
-    @app.get("/photo/{row}")
-    def photo(row: int, px: Annotated[int, Query(ge=16, le=MAX_SIDE_PX)] = 1024) -> Response:
-        content = picture(_row(desk, row), px)
-        if content is None:
-            raise HTTPException(410, "the photo is gone, or no photo any more")
-        return Response(content, media_type="image/webp")
-
-    @lru_cache(KEPT_PICTURES)
-    def picture(row: int, px: int) -> bytes | None:
-        return _encoded(desk, row, px)
+    app.add_middleware(Guard, hosts=hosts, cookie=COOKIE, token=token)
+    for router in (_page(), _reading(desk, is_blind=is_blind), _answering(desk), _pictures(desk)):
+        app.include_router(router)
 
     @app.exception_handler(TrifacetError)
     def told(_: Request, problem: TrifacetError) -> JSONResponse:
         return JSONResponse({"error": str(problem)}, 422)
 
+    @app.exception_handler(StaleError)
+    def stale(_: Request, problem: StaleError) -> JSONResponse:
+        return JSONResponse({"error": str(problem), "latest": problem.latest}, 409)
+
     return app
 
 
-def _why_refused(request: Request, *, hosts: frozenset[str], token: str) -> str:
-    """Why a request is not answered, "" where it is: a page elsewhere can neither read nor rule (rebinding, CSRF)."""
-    if request.headers.get("host", "") not in hosts:
-        return "another host's name"
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] not in hosts:
-        return "another page's request"
-    if int(request.headers.get("content-length") or 0) > MAX_BODY:
-        return "too long"
-    given = request.query_params.get("token") or request.cookies.get(COOKIE, "")
-    return "" if not token or secrets.compare_digest(given.encode(), token.encode()) else "no token, or another one"
+def _page() -> APIRouter:
+    """The page itself, and what it loads."""
+    router = APIRouter()
+
+    @router.get("/")
+    def page() -> HTMLResponse:
+        return HTMLResponse(_static("review.html"))
+
+    @router.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in STATIC:
+            raise HTTPException(404)
+        return Response(_static(name), media_type=STATIC[name])
+
+    return router
+
+
+def _reading(desk: Desk, *, is_blind: bool) -> APIRouter:
+    """What the page shows: of the data, of the photo that comes next, of the reviewers."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/about")
+    def about() -> dict[str, Any]:
+        return {
+            "attributes": [{"name": a.name, "classes": a.classes} for a in desk.manifest.schema.attributes],
+            "passes": PASSES,
+            "kinds": sorted({r["kind"] for reasons in desk.reasons.values() for r in reasons}),
+            "splits": desk.splits,
+            "n_photos": len(desk.ids),
+            "blind": is_blind,
+        }
+
+    @router.get("/next")
+    def following(asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+        desk.board.refresh()
+        row = desk.following(asked.which, asked.who, filters=asked.filters, after=asked.after)
+        progress = desk.progress(asked.which, asked.who, filters=asked.filters)
+        item = None if row is None else _shown(desk, row, who=asked.who, is_blind=is_blind)
+        return {"item": item, "done": progress.done, "n_photos": progress.n_photos, "way": desk.way(asked.who)}
+
+    @router.get("/item/{row}")
+    def item(row: int, who: Annotated[Who, Query()]) -> dict[str, Any]:
+        desk.board.refresh()
+        return _shown(desk, _row(desk, row), who=who, is_blind=is_blind)
+
+    @router.get("/team")
+    def team(asked: Annotated[Asked, Query()]) -> dict[str, Any]:
+        desk.board.refresh()
+        people = {who: desk.progress(asked.which, who, filters=asked.filters) for who in desk.reviewers}
+        return {
+            "reviewers": [{"who": who, "done": p.done, "n_photos": p.n_photos} for who, p in people.items()],
+            "agreement": [one.told for one in agreements(desk.board.store.events())],
+        }
+
+    return router
+
+
+def _answering(desk: Desk) -> APIRouter:
+    """What a reviewer rules and takes back: on the disk before it is told."""
+    router = APIRouter(prefix="/api")
+
+    @router.post("/rule")
+    def rule(answer: Answer) -> dict[str, Any]:
+        numbers = desk.rule(
+            _row(desk, answer.row),
+            answer.changes,
+            who=answer.who,
+            seen=answer.seen,
+            is_whole_person=answer.whole_person,
+            is_settling=answer.settle,
+            reason=answer.reason,
+        )
+        return {"numbers": numbers, "way": desk.way(answer.who)}
+
+    @router.post("/undo")
+    def undo(asked: Undo) -> dict[str, Any]:
+        return {"numbers": desk.undo(asked.number, who=asked.who), "way": desk.way(asked.who)}
+
+    return router
+
+
+def _pictures(desk: Desk) -> APIRouter:
+    """The photos, by their row: no name that a browser sends is a path."""
+    router = APIRouter()
+
+    @lru_cache(KEPT_PICTURES)
+    def picture(row: int, px: int) -> bytes:
+        return _encoded(desk, row, px=px)
+
+    @router.get("/photo/{row}")
+    def photo(row: int, px: Annotated[int, Query(ge=16, le=MAX_SIDE_PX)] = 1024) -> Response:
+        try:
+            return Response(picture(_row(desk, row), px), media_type="image/jpeg")
+        except (OSError, Undecodable) as problem:
+            raise HTTPException(410, "the photo is gone, or no photo any more") from problem
+
+    return router
 
 
 def _row(desk: Desk, row: int) -> int:
@@ -178,24 +203,25 @@ def _row(desk: Desk, row: int) -> int:
     return row
 
 
-def _shown(desk: Desk, row: int, who: str, *, is_blind: bool) -> dict[str, Any]:
+def _shown(desk: Desk, row: int, *, who: str, is_blind: bool) -> dict[str, Any]:
     """An item as the browser may see it: a blind reviewer sees neither why nor what others said before answering."""
     item = desk.item(row, who)
-    if is_blind and not desk.board.has_ruled(item["photo_id"], who):
+    if is_blind and not desk.has_answered(row, who):
         item |= {"why": [], "rulings": []}
     return item
 
 
-def _encoded(desk: Desk, row: int, px: int) -> bytes | None:
-    """A photo as WebP of at most `px` a side, upright; None where its file gives none. Metadata stay behind."""
-    try:
-        image = Image.fromarray(decode(desk.paths[row].read_bytes()))
-    except (OSError, Undecodable):
-        return None
+def _encoded(desk: Desk, row: int, *, px: int) -> bytes:
+    """A photo as JPEG of at most `px` a side, upright; metadata stay behind.
+
+    Raises:
+        OSError, Undecodable: its file is gone, no photo any more, or outside the photos' folder.
+    """
+    image = Image.fromarray(decode(desk.read(row)))
     if max(image.size) > px:
         image = ImageOps.contain(image, (px, px))
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=85, method=2)
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()
 
 
@@ -242,8 +268,13 @@ def serve_review(
             got = getattr(problem, "strerror", None) or str(problem)
             raise error("TRI905", "cannot be served here", where=f"{host}:{port}", got=got) from problem
         found = Served(host, door.getsockname()[1], "" if host in LOOPBACK else secrets.token_urlsafe(24))
-        known = {host, *(LOOPBACK if host in LOOPBACK else ()), *names}
-        hosts = frozenset(f"[{name}]:{found.port}" if ":" in name else f"{name}:{found.port}" for name in known)
-        app = review_app(desk, hosts=hosts, token=found.token, is_blind=is_blind)
+        app = review_app(desk, hosts=_hosts(found, names), token=found.token, is_blind=is_blind)
         ready(found)
         uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[door])
+
+
+def _hosts(served: Served, names: Sequence[str]) -> frozenset[str]:
+    """What browsers may call this server: each name with the port, which they leave out where it is 80."""
+    known = {served.host, *(LOOPBACK if served.host in LOOPBACK else ()), *names}
+    found = [f"[{name}]" if ":" in name else name for name in known]
+    return frozenset([f"{name}:{served.port}" for name in found] + (found if served.port == 80 else []))

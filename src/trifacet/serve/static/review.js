@@ -1,40 +1,25 @@
 "use strict";
 // The review page: keyboard first. An answer is on the server's disk before the next photo shows.
 
-const TEXTS = {
-  en: {
-    look: "Look through", flagged: "Flagged", rule: "Rule", settle: "Settle", kind: "Finding", attribute: "About",
-    reviewer: "Reviewer", keys: "Keys", given: "Given label", whole: "all photos of this person", others: "The person's other photos",
-    remap: "Click a key, then press the new one.", reset: "Reset", close: "Close", all: "all", fine: "fine", flag: "flag",
-    confirm: "confirm", dismiss: "dismiss", right: "labels are right", drop: "drop", unusable: "unusable", notFace: "not a face",
-    unsure: "unsure", skip: "skip", undo: "undo", redo: "redo", zoom: "zoom", end: "Nothing waits for you in this pass.",
-    saved: "saved", undone: "taken back", redone: "ruled again", stale: "You answered this elsewhere meanwhile: look again.",
-    nothing: "nothing to take back", name: "Write who reviews first.", gone: "This photo is gone, or no photo any more.",
-    person: "person", years: "years", says: "says", server: "The server does not answer. Nothing was saved; try again.",
-  },
-  ko: {
-    look: "모두 보기", flagged: "표시된 사진", rule: "판정", settle: "의견 조정", kind: "발견", attribute: "속성",
-    reviewer: "검토자", keys: "단축키", given: "현재 라벨", whole: "이 사람의 모든 사진", others: "이 사람의 다른 사진",
-    remap: "키를 누른 뒤 새 키를 입력하세요.", reset: "초기화", close: "닫기", all: "전체", fine: "이상 없음", flag: "표시",
-    confirm: "확인", dismiss: "무시", right: "라벨이 맞음", drop: "제외", unusable: "사용 불가", notFace: "얼굴 아님",
-    unsure: "모르겠음", skip: "건너뛰기", undo: "되돌리기", redo: "다시 실행", zoom: "확대", end: "이 단계에서 남은 사진이 없습니다.",
-    saved: "저장됨", undone: "되돌렸습니다", redone: "다시 적용했습니다", stale: "다른 창에서 이미 답했습니다. 다시 확인하세요.",
-    nothing: "되돌릴 것이 없습니다", name: "먼저 검토자 이름을 입력하세요.", gone: "사진이 없거나 더 이상 열 수 없습니다.",
-    person: "사람", years: "세", says: "의견", server: "서버가 응답하지 않습니다. 저장되지 않았으니 다시 시도하세요.",
-  },
-};
 const ROWS = ["123456789", "qwertyuio", "asdfghjkl"]; // the keys of the first, second and third attribute
-const COMMON = { right: "Enter", drop: "x", unusable: "v", notFace: "n", unsure: "c", skip: " ", flag: "f", confirm: "Enter",
+const KEYS = { right: "Enter", drop: "x", unusable: "v", notFace: "n", unsure: "c", skip: " ", flag: "f", confirm: "Enter",
   dismiss: "x", fine: " ", undo: "z", redo: "Z", whole: "p", zoom: "b" };
+const TOOLS = ["undo", "redo", "zoom"];
+const SWIPES = { look: ["fine", "flag"], flagged: ["confirm", "dismiss"], rule: ["right", "skip"], settle: ["right", "skip"] }; // → ←
+const SWIPE_PX = 60;
+const LARGE_PX = 1024, ZOOMED_PX = 2048, SMALL_PX = 192;
+const FILTERS = ["kinds", "attribute", "classes", "split"];
 
 const $ = (id) => document.getElementById(id);
-const page = { about: null, pass: "rule", item: null, ahead: null, undo: [], redo: [], busy: false, words: TEXTS.en, actions: [] };
+const page = { about: null, pass: "rule", item: null, ahead: null, way: { back: null, forth: null }, busy: false, words: TEXTS.en, actions: [] };
 const store = {
   get: (name, other) => JSON.parse(localStorage.getItem(`trifacet-${name}`) ?? JSON.stringify(other)),
   set: (name, value) => localStorage.setItem(`trifacet-${name}`, JSON.stringify(value)),
 };
-const readable = (text) => text.replaceAll("_", " ");
-const keyName = (key) => (key === " " ? "space" : key);
+const readable = (text) => page.words.names[text] ?? String(text ?? "–").replaceAll("_", " ");
+const keyName = (key) => ({ " ": "space", Enter: "⏎" })[key] ?? key;
+const percent = (share) => `${Math.round(100 * share)} %`;
+const who = () => $("who").value.trim();
 
 async function call(path, body) {
   const asked = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
@@ -54,44 +39,60 @@ function part(tag, text = "", name = "") {
   return made;
 }
 
-// What may be done now: name, key, what the button says, what it sends.
+function row(cells, tag = "td") {
+  const made = part("tr");
+  made.append(...cells.map((cell) => (cell instanceof Node ? cell : part(tag, cell))));
+  return made;
+}
+
+function picture(number, px, alt) {
+  const made = new Image();
+  made.alt = alt;
+  made.src = `photo/${number}?px=${px}`;
+  return made;
+}
+
+// What may be done now: name, key, what the button says, what it does, and the attribute that it is about.
 function actionsOf(item) {
   const own = store.get("keys", {});
   const made = [];
   const add = (name, key, text, run, group = "") => made.push({ name, key: own[name] ?? key, text, run, group });
   const w = page.words;
   const verdict = (value) => () => answer({ verdict: value });
-  if (page.pass === "look") {
-    add("fine", COMMON.fine, w.fine, verdict("seen"));
-    add("flag", COMMON.flag, w.flag, verdict("flagged"));
-  } else if (page.pass === "flagged") {
-    add("confirm", COMMON.confirm, w.confirm, verdict("confirmed"));
-    add("dismiss", COMMON.dismiss, w.dismiss, verdict("dismissed"));
-  } else {
+  if (item && page.pass === "look") {
+    add("fine", KEYS.fine, w.fine, verdict("seen"));
+    add("flag", KEYS.flag, w.flag, verdict("flagged"));
+  } else if (item && page.pass === "flagged") {
+    add("confirm", KEYS.confirm, w.confirm, verdict("confirmed"));
+    add("dismiss", KEYS.dismiss, w.dismiss, verdict("dismissed"));
+  } else if (item) {
     page.about.attributes.forEach((attribute, i) => attribute.classes.forEach((value, j) => {
       const key = (ROWS[i] ?? "")[j] ?? "";
       add(`${attribute.name}=${value}`, key, readable(value), (stays) => answer({ [attribute.name]: value }, stays), attribute.name);
     }));
-    add("right", COMMON.right, w.right, () => answer(asGiven(item)));
+    add("right", KEYS.right, w.right, (stays) => answer(asGiven(item), stays));
     for (const [name, value] of [["drop", "dropped"], ["unusable", "unusable"], ["notFace", "not_a_face"]]) {
-      add(name, COMMON[name], w[name], () => answer({ use: value }));
+      add(name, KEYS[name], w[name], (stays) => answer({ use: value }, stays));
     }
-    add("unsure", COMMON.unsure, w.unsure, verdict("unsure"));
-    add("skip", COMMON.skip, w.skip, verdict("skipped"));
+    add("unsure", KEYS.unsure, w.unsure, verdict("unsure"));
+    add("skip", KEYS.skip, w.skip, verdict("skipped"));
   }
-  add("undo", COMMON.undo, w.undo, () => takeBack(page.undo, page.redo, w.undone));
-  add("redo", COMMON.redo, w.redo, () => takeBack(page.redo, page.undo, w.redone));
-  add("whole", COMMON.whole, "", () => { $("whole").checked = !$("whole").checked; });
-  add("zoom", COMMON.zoom, w.zoom, () => $("stage").classList.toggle("zoomed"));
+  add("undo", KEYS.undo, w.undo, () => takeBack("back", w.undone));
+  add("redo", KEYS.redo, w.redo, () => takeBack("forth", w.redone));
+  if (item) {
+    add("zoom", KEYS.zoom, w.zoom, zoom);
+    add("whole", KEYS.whole, w.whole(item.n_of_person), () => { $("whole").checked = !$("whole").checked; });
+  }
   return made;
 }
 
-// The given labels that are doubted, or all of them, ruled to be right.
+// The labels in question, or all of them, ruled to be as they were given.
 function asGiven(item) {
   const names = page.about.attributes.map((a) => a.name).filter((name) => item.labels[name] !== null);
-  const doubted = names.filter((name) => item.why.some((reason) => reason.attribute === name));
-  const chosen = doubted.length ? doubted : names;
-  return chosen.length ? Object.fromEntries(chosen.map((name) => [name, item.labels[name]])) : { verdict: "dismissed" };
+  const asked = page.pass === "settle" ? item.differs : item.why.map((reason) => reason.attribute);
+  const chosen = names.filter((name) => asked.includes(name));
+  const ruled = chosen.length ? chosen : names;
+  return ruled.length ? Object.fromEntries(ruled.map((name) => [name, item.labels[name]])) : { verdict: "dismissed" };
 }
 
 async function guarded(work) {
@@ -108,152 +109,221 @@ async function guarded(work) {
 
 const answer = (changes, stays = false) => guarded(async () => {
   const { item } = page;
-  if (!item) return;
-  if (!$("who").value.trim()) { say(page.words.name, true); $("who").focus(); return; }
+  if (!who()) { say(page.words.name, true); $("who").focus(); return; }
   const isWhole = $("whole").checked;
-  const body = { row: item.row, who: $("who").value.trim(), changes, seen: item.seen, whole_person: isWhole, settle: page.pass === "settle" };
+  const body = { row: item.row, who: who(), changes, seen: item.seen, whole_person: isWhole, settle: page.pass === "settle" };
   const { status, told } = await call("api/rule", body);
   if (status === 409) { say(page.words.stale, true); await show(item.row); return; }
   if (status !== 200) { say(told.error ?? String(status), true); return; }
-  page.undo.push({ number: told.numbers[0], row: item.row });
-  page.redo = [];
+  page.way = told.way;
   say(page.words.saved);
   if (stays) { await show(item.row); return; }
-  if (isWhole) page.ahead = null; // what was fetched before shows this person's photos as they were
+  if (isWhole) page.ahead = null; // what was fetched before may be of this person
   await advance(item.row);
 });
 
-const takeBack = (from, to, words) => guarded(async () => {
-  const last = from.pop();
-  if (!last) { say(page.words.nothing, true); return; }
-  const { status, told } = await call("api/undo", { number: last.number, who: $("who").value.trim() });
-  if (status !== 200) { say(status === 409 ? page.words.stale : told.error, true); return; }
-  to.push({ number: told.numbers[0], row: last.row });
+const takeBack = (direction, words) => guarded(async () => {
+  const step = page.way[direction];
+  if (!step) { say(page.words.nothing, true); return; }
+  const { status, told } = await call("api/undo", { number: step.number, who: who() });
+  if (status !== 200) { say(status === 409 ? page.words.stale : told.error, true); await advance(); return; }
+  page.way = told.way;
   say(words);
-  page.ahead = null;
-  await show(last.row);
+  if (step.row < 0) await advance();
+  else await show(step.row);
 });
 
 function query(after) {
-  const asked = { who: $("who").value.trim() || "-", pass: page.pass, after, kinds: $("kinds").value, attribute: $("attribute").value };
-  return `api/next?${new URLSearchParams(asked)}`;
+  const chosen = FILTERS.map((name) => [name, $(name).value]).filter(([, value]) => value);
+  return new URLSearchParams([["who", who() || "-"], ["pass", page.pass], ["after", after], ...chosen]);
 }
 
 async function advance(after = -1) {
-  const ahead = page.ahead && page.ahead.after === after ? await page.ahead.coming : null;
+  const ahead = page.ahead?.after === after ? await page.ahead.coming : null;
   page.ahead = null;
-  const found = ahead ?? (await call(query(after))).told;
+  const found = ahead ?? (await call(`api/next?${query(after)}`)).told;
   if (found.error) { say(found.error, true); return; }
+  if (!ahead) page.way = found.way;
   const done = found.done + (ahead ? 1 : 0); // it was counted before the answer that led here
-  draw(found.item, Math.min(done, found.n_photos), found.n_photos);
+  count(Math.min(done, found.n_photos), found.n_photos);
+  draw(found.item, ahead?.picture);
   if (found.item) look(found.item.row);
 }
 
 // Fetches what comes behind this photo, and its picture, while the reviewer looks.
-function look(row) {
-  const coming = call(query(row)).then(({ told }) => {
-    if (!told.item || told.item.row === row) return null;
-    new Image().src = `photo/${told.item.row}?px=1024`;
-    return told;
+function look(number) {
+  const coming = call(`api/next?${query(number)}`).then(({ told }) => {
+    if (page.item?.row === number) count(told.done, told.n_photos);
+    if (!told.item || told.item.row === number) return null;
+    return { ...told, picture: picture(told.item.row, LARGE_PX, told.item.photo_id) };
   }).catch(() => null);
-  page.ahead = { after: row, coming };
+  page.ahead = { after: number, coming };
 }
 
-async function show(row) {
-  const { told } = await call(`api/item/${row}?${new URLSearchParams({ who: $("who").value.trim() || "-" })}`);
+async function show(number) {
+  const { told } = await call(`api/item/${number}?${new URLSearchParams({ who: who() || "-" })}`);
   draw(told);
-  page.ahead = null;
+  look(number);
 }
 
-function draw(item, done, nPhotos) {
+function count(done, nPhotos) {
+  $("count").textContent = `${done.toLocaleString()} / ${nPhotos.toLocaleString()}`;
+  $("fill").style.width = `${nPhotos ? (100 * done) / nPhotos : 100}%`;
+  $("bar").setAttribute("aria-valuemax", nPhotos);
+  $("bar").setAttribute("aria-valuenow", done);
+}
+
+function draw(item, shown) {
   page.item = item;
   document.querySelector("main").dataset.state = item ? "photo" : "end";
   $("end").hidden = Boolean(item);
   $("end").textContent = page.words.end;
-  if (nPhotos !== undefined) {
-    $("count").textContent = `${done.toLocaleString()} / ${nPhotos.toLocaleString()}`;
-    $("fill").style.width = `${nPhotos ? (100 * done) / nPhotos : 100}%`;
-  }
   $("stage").classList.remove("zoomed");
   $("whole").checked = false;
-  $("answers").replaceChildren();
-  if (!item) { page.actions = actionsOf(null).filter((a) => ["undo", "redo"].includes(a.name)); return; }
-  $("photo").src = `photo/${item.row}?px=1024`;
-  $("photo").alt = item.photo_id;
+  page.actions = actionsOf(item);
+  drawTools();
+  document.body.dataset.row = item ? item.row : "end";
+  if (!item) return;
+  drawPhoto(shown ?? picture(item.row, LARGE_PX, item.photo_id));
   $("name").textContent = item.person ? `${item.photo_id} · ${page.words.person} ${item.person}` : item.photo_id;
-  document.body.dataset.row = item.row;
   drawLabels(item);
   drawWhy(item);
   drawAnswers(item);
   drawOthers(item);
 }
 
+function drawPhoto(made) {
+  made.id = "photo";
+  made.draggable = false;
+  const isGone = made.complete && !made.naturalWidth;
+  if (isGone) say(page.words.gone, true);
+  else made.addEventListener("error", () => say(page.words.gone, true));
+  $("photo").replaceWith(made);
+}
+
 function drawLabels(item) {
-  const rows = page.about.attributes.flatMap(({ name }) => [part("dt", readable(name)), part("dd", readable(item.labels[name] ?? "–"))]);
-  if (item.labels.age_years !== null) rows.push(part("dt", page.words.years), part("dd", String(item.labels.age_years)));
-  if (item.labels.dropped_because) rows.push(part("dt", page.words.drop), part("dd", readable(item.labels.dropped_because)));
-  $("labels").replaceChildren(...rows);
+  const w = page.words;
+  const proposals = new Map(item.why.filter((r) => r.proposed).map((r) => [r.attribute, r]));
+  const names = [...page.about.attributes.map((a) => a.name), ...(item.labels.age_years === null ? [] : ["age_years"])];
+  const rows = names.map((name) => {
+    const told = proposals.get(name);
+    const cell = part("td", told ? readable(told.proposed) : "", "says");
+    if (told?.confidence !== null && told) cell.append(part("span", ` ${percent(told.confidence)}`, "sure"));
+    const given = name === "age_years" ? String(item.labels[name]) : readable(item.labels[name]);
+    return row([head(readable(name)), part("td", given), ...(proposals.size ? [cell] : [])]);
+  });
+  if (item.labels.dropped_because) rows.push(row([head(w.left_out), part("td", readable(item.labels.dropped_because))]));
+  const heads = [w.attributeHead, w.given, ...(proposals.size ? [w.model] : [])];
+  $("labels").replaceChildren(row(heads, "th"), ...rows);
+}
+
+function head(text) {
+  const made = part("th", text);
+  made.scope = "row";
+  return made;
 }
 
 function drawWhy(item) {
-  const why = item.why.map((r) => part("p", [readable(r.kind), r.attribute && readable(r.attribute), r.detail].filter(Boolean).join(" · ")));
-  const others = item.rulings.map((r) => part("p", `${r.who} ${page.words.says}: ${readable(r.attribute)} ${readable(r.new)} ${r.reason}`));
-  $("why").replaceChildren(...why, ...(page.pass === "settle" ? others : []));
+  const why = item.why.map((reason) => {
+    const told = [readable(reason.kind), reason.attribute && readable(reason.attribute), reason.detail].filter(Boolean).join(" · ");
+    const box = part("div", "", "reason");
+    box.append(part("p", told));
+    if (reason.other !== null) box.append(picture(reason.other, SMALL_PX, `${page.words.beside}: ${reason.other_id}`));
+    return box;
+  });
+  const others = page.pass !== "settle" ? [] : item.rulings.filter((r) => item.differs.includes(r.attribute)).map((r) => {
+    const box = part("div", "", "reason");
+    box.append(part("p", [`${r.who} ${page.words.says}: ${readable(r.attribute)} ${readable(r.new)}`, r.reason].filter(Boolean).join(" · ")));
+    return box;
+  });
+  $("why").replaceChildren(...why, ...others);
+}
+
+function button(action) {
+  const made = part("button");
+  made.type = "button";
+  made.dataset.action = action.name;
+  made.append(part("span", action.text));
+  if (action.key) made.append(part("kbd", keyName(action.key)));
+  made.addEventListener("click", (event) => { if (event.detail) made.blur(); action.run(event.shiftKey); });
+  return made;
+}
+
+function drawTools() {
+  const tools = page.actions.filter((action) => TOOLS.includes(action.name)).map(button);
+  const [right, left] = SWIPES[page.pass].map((name) => page.words[name]);
+  $("tools").replaceChildren(...tools, part("span", page.item ? page.words.swipe(right, left) : "", "hint"));
 }
 
 function drawAnswers(item) {
-  page.actions = actionsOf(item);
   const groups = new Map();
   for (const action of page.actions) {
-    if (action.name === "whole") { $("wholeKey").textContent = keyName(action.key); continue; }
+    if (TOOLS.includes(action.name)) continue;
+    if (action.name === "whole") { $("wholeKey").textContent = keyName(action.key); $("wholeText").textContent = action.text; continue; }
     if (!groups.has(action.group)) {
-      groups.set(action.group, part("div", "", "group"));
-      if (action.group) groups.get(action.group).append(part("span", readable(action.group)));
+      const group = part("div", "", "group");
+      if (action.group) group.append(part("span", readable(action.group), "of"));
+      groups.set(action.group, group);
     }
-    const button = part("button", `${action.text} `);
-    button.dataset.action = action.name;
-    const [name, value] = action.name.split("=");
-    button.classList.toggle("given", value !== undefined && item.labels[name] === value);
-    button.classList.toggle("own", value !== undefined && item.own[name] === value);
-    if (action.key) button.append(part("kbd", keyName(action.key)));
-    button.addEventListener("click", (event) => { button.blur(); action.run(event.shiftKey); });
-    groups.get(action.group).append(button);
+    const made = button(action);
+    mark(made, action.name, item);
+    groups.get(action.group).append(made);
   }
   $("answers").replaceChildren(...groups.values());
+  $("wholeLine").hidden = item.n_of_person < 2;
+}
+
+// What was given, what a model proposes, what reviewers said and what this one ruled, on the button that says it.
+function mark(made, action, item) {
+  const [name, value] = action.split("=");
+  if (value === undefined) return;
+  const tags = [];
+  if (item.labels[name] === value) { made.classList.add("given"); tags.push(page.words.given); }
+  if (item.why.some((r) => r.attribute === name && r.proposed === value)) { made.classList.add("proposed"); tags.push(page.words.model); }
+  if (page.pass === "settle") tags.push(...item.rulings.filter((r) => r.attribute === name && r.new === value).map((r) => r.who));
+  if (item.own[name] === value) { made.classList.add("own"); made.setAttribute("aria-pressed", "true"); }
+  if (tags.length) made.firstChild.append(part("span", tags.join(", "), "tag"));
 }
 
 function drawOthers(item) {
-  const shown = item.others.slice(0, 24).map((other) => {
+  const shown = item.others.map((other) => {
     const figure = part("figure");
-    const picture = part("img");
-    picture.src = `photo/${other.row}?px=128`;
-    picture.alt = other.photo_id;
-    picture.loading = "lazy";
-    const labels = page.about.attributes.map(({ name }) => readable(other.labels[name] ?? "–")).join(", ");
-    figure.append(picture, part("figcaption", labels));
+    const small = picture(other.row, SMALL_PX, other.photo_id);
+    small.loading = "lazy";
+    const labels = page.about.attributes.map(({ name }) => readable(other.labels[name])).join(", ");
+    figure.append(small, part("figcaption", labels));
     return figure;
   });
   $("others").replaceChildren(...shown);
+  $("othersHead").hidden = !shown.length;
 }
 
 function drawChrome() {
-  page.words = TEXTS[store.get("language", "en")];
-  document.documentElement.lang = store.get("language", "en");
-  $("language").textContent = store.get("language", "en") === "en" ? "한국어" : "English";
+  const language = store.get("language", "en");
+  page.words = TEXTS[language] ?? TEXTS.en;
+  document.documentElement.lang = language;
+  $("language").textContent = page.words.language;
   for (const element of document.querySelectorAll("[data-text]")) element.textContent = page.words[element.dataset.text];
+  for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", page.words[element.dataset.label]);
+  $("bar").setAttribute("aria-label", page.words.progress);
   const tabs = Object.keys(page.about.passes).map((name) => {
     const tab = part("button", page.words[name]);
-    tab.setAttribute("role", "tab");
-    tab.setAttribute("aria-selected", String(name === page.pass));
+    tab.type = "button";
+    tab.setAttribute("aria-current", String(name === page.pass));
     tab.dataset.pass = name;
-    tab.addEventListener("click", () => { tab.blur(); choose(name); });
+    tab.addEventListener("click", (event) => { if (event.detail) tab.blur(); choose(name); });
     return tab;
   });
   $("passes").replaceChildren(...tabs);
-  for (const [id, names] of [["kinds", page.about.kinds], ["attribute", page.about.attributes.map((a) => a.name)]]) {
+  const { attributes, kinds, splits } = page.about;
+  const classes = attributes.flatMap((a) => a.classes.map((value) => [`${a.name}:${value}`, `${readable(a.name)}: ${readable(value)}`]));
+  const plain = (names) => names.map((name) => [name, readable(name)]);
+  const choices = { kinds: plain(kinds), attribute: plain(attributes.map((a) => a.name)), classes, split: plain(splits) };
+  for (const id of FILTERS) {
     const chosen = $(id).value;
-    $(id).replaceChildren(new Option(page.words.all, ""), ...names.map((name) => new Option(readable(name), name)));
+    $(id).replaceChildren(new Option(page.words.all, ""), ...choices[id].map(([value, text]) => new Option(text, value)));
     $(id).value = chosen;
+    $(id).parentElement.hidden = !choices[id].length;
   }
 }
 
@@ -265,49 +335,133 @@ function choose(name) {
 
 const again = () => guarded(async () => { page.ahead = null; drawChrome(); await advance(); });
 
+function zoom() {
+  const stage = $("stage");
+  if (!stage.classList.toggle("zoomed")) return;
+  const [wide, high] = [stage.scrollWidth - stage.clientWidth, stage.scrollHeight - stage.clientHeight];
+  stage.scrollTo(wide / 2, high / 2);
+  const large = picture(page.item.row, ZOOMED_PX, page.item.photo_id);
+  const { row: shown } = page.item;
+  large.decode().then(() => { if (page.item?.row === shown && stage.classList.contains("zoomed")) drawPhoto(large); }).catch(() => {});
+}
+
+// A finger's swipe answers; on a zoomed photo, finger and mouse move it. A second tap or click at once zooms.
+function listenToStage() {
+  const stage = $("stage");
+  let from = null;
+  stage.addEventListener("pointerdown", (event) => {
+    from = { x: event.clientX, y: event.clientY, left: stage.scrollLeft, top: stage.scrollTop, isTouch: event.pointerType !== "mouse" };
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (!from || from.isTouch || !event.buttons || !stage.classList.contains("zoomed")) return;
+    stage.scrollTo(from.left + from.x - event.clientX, from.top + from.y - event.clientY);
+  });
+  stage.addEventListener("pointerup", (event) => {
+    const begun = from;
+    from = null;
+    if (!begun?.isTouch || stage.classList.contains("zoomed") || !page.item) return;
+    const [x, y] = [event.clientX - begun.x, event.clientY - begun.y];
+    if (Math.abs(x) < SWIPE_PX || Math.abs(x) < 2 * Math.abs(y)) return;
+    const name = SWIPES[page.pass][x > 0 ? 0 : 1];
+    page.actions.find((action) => action.name === name)?.run();
+  });
+  stage.addEventListener("pointercancel", () => { from = null; });
+  stage.addEventListener("dblclick", () => { if (page.item) zoom(); });
+}
+
+// The key of an action, whatever alphabet the keyboard is set to: a Korean ㅂ is where q is.
+function keysOf(event) {
+  const at = event.code.replace(/^(Key|Digit)(?=.$)/, "").toLowerCase();
+  const isLatin = event.key !== "Process" && (event.key.length > 1 || event.key.charCodeAt(0) < 128);
+  const pressed = isLatin ? event.key : event.shiftKey ? at.toUpperCase() : at;
+  return { pressed, plain: at.length === 1 ? at : event.key };
+}
+
+function listenToKeys(event) {
+  const isTyping = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName) && event.target.type !== "checkbox";
+  const isPressing = event.target.tagName === "BUTTON" && ["Enter", " "].includes(event.key);
+  const isElsewhere = document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || event.repeat;
+  if (isTyping || isPressing || isElsewhere) return;
+  const { pressed, plain } = keysOf(event);
+  const exact = page.actions.find((action) => action.key === pressed && !(event.shiftKey && pressed === " "));
+  const action = exact ?? (event.shiftKey ? page.actions.find((a) => a.key && a.key === plain) : undefined);
+  if (!action) return;
+  event.preventDefault();
+  action.run(event.shiftKey && (!exact || pressed === "Enter"));
+}
+
 function drawBindings() {
-  const rows = page.actions.filter((a) => a.key !== undefined).flatMap((action) => {
-    const button = part("button", keyName(action.key) || "–");
-    button.type = "button";
-    button.addEventListener("click", () => {
-      button.textContent = "…";
-      button.addEventListener("keydown", (event) => {
-        event.preventDefault();
-        event.stopPropagation();
-        store.set("keys", { ...store.get("keys", {}), [action.name]: event.key });
-        drawAnswers(page.item);
-        drawBindings();
-      }, { once: true });
+  const rows = page.actions.map((action) => {
+    const line = part("div");
+    const made = part("button", keyName(action.key) || "–");
+    made.type = "button";
+    made.setAttribute("aria-label", `${action.text}: ${keyName(action.key) || "–"}`);
+    made.dataset.binds = action.name;
+    made.addEventListener("click", () => {
+      made.textContent = "…";
+      made.addEventListener("keydown", (event) => { event.preventDefault(); bind(action, event); }, { once: true });
     });
-    return [part("span", action.text || page.words.whole), button];
+    line.append(part("span", action.text), made);
+    return line;
   });
   $("bindings").replaceChildren(...rows);
 }
 
-document.addEventListener("keydown", (event) => {
-  const isTyping = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName) && event.target.type !== "checkbox";
-  if (isTyping || event.ctrlKey || event.metaKey || event.altKey || $("mapping").open || event.repeat) return;
-  const exact = page.actions.find((a) => a.key === event.key);
-  const action = exact ?? page.actions.find((a) => a.key && a.key === event.key.toLowerCase() && a.group);
-  if (!action) return;
-  event.preventDefault();
-  action.run(event.shiftKey && !exact);
-});
+function bind(action, event) {
+  const key = keysOf(event).pressed;
+  const other = page.actions.find((a) => a.key === key && a.name !== action.name);
+  if (other) say(page.words.taken(other.text), true);
+  else if (key !== "Escape" && key !== "Tab") store.set("keys", { ...store.get("keys", {}), [action.name]: key });
+  redraw();
+  drawBindings();
+  document.querySelector(`[data-binds="${CSS.escape(action.name)}"]`).focus();
+}
+
+function redraw() {
+  page.actions = actionsOf(page.item);
+  drawTools();
+  if (page.item) drawAnswers(page.item);
+}
+
+async function drawTeam() {
+  const { told } = await call(`api/team?${query(-1)}`);
+  const w = page.words;
+  const people = told.reviewers.map((one) => {
+    const bar = part("div", "", "bar");
+    const fill = part("div");
+    fill.style.width = `${one.n_photos ? (100 * one.done) / one.n_photos : 0}%`;
+    bar.append(fill);
+    const wide = part("td", "", "wide");
+    wide.append(bar);
+    return row([one.who, wide, `${one.done.toLocaleString()} / ${one.n_photos.toLocaleString()}`]);
+  });
+  const table = part("table", "", "numbers");
+  table.append(row([part("th", w.reviewer), part("th", w[page.pass]), part("th", w.progress)]), ...people);
+  $("progressOf").replaceChildren(table);
+  const agreed = told.agreement.map((one) => row([
+    readable(one.attribute), part("td", one.reviewers.join(", "), "text"), one.n_photos.toLocaleString(), percent(one.same),
+    one.kappa === null ? "–" : one.kappa.toFixed(2),
+  ]));
+  const numbers = part("table", "", "numbers");
+  const heads = [part("th", w.attributeHead), part("th", w.who, "text"), part("th", w.photos), part("th", w.same), part("th", "κ")];
+  numbers.append(row(heads), ...agreed);
+  $("agreed").replaceChildren(agreed.length ? numbers : part("p", w.nobody));
+}
 
 async function begin() {
   page.about = (await call("api/about")).told;
   page.pass = page.about.passes[store.get("pass", "rule")] ? store.get("pass", "rule") : "rule";
   $("who").value = store.get("who", "");
   drawChrome();
-  $("who").addEventListener("change", () => { store.set("who", $("who").value.trim()); $("who").blur(); again(); });
-  $("kinds").addEventListener("change", again);
-  $("attribute").addEventListener("change", again);
-  $("photo").addEventListener("error", () => say(page.words.gone, true));
+  listenToStage();
+  document.addEventListener("keydown", listenToKeys);
+  $("who").addEventListener("change", () => { store.set("who", who()); $("who").blur(); again(); });
+  for (const id of FILTERS) $(id).addEventListener("change", () => { $(id).blur(); again(); });
   $("language").addEventListener("click", () => { store.set("language", store.get("language", "en") === "en" ? "ko" : "en"); again(); });
+  $("menu").addEventListener("click", () => { $("menu").setAttribute("aria-expanded", String($("more").classList.toggle("open"))); });
   $("keys").addEventListener("click", () => { drawBindings(); $("mapping").showModal(); });
-  $("mapping").addEventListener("close", () => {
-    if ($("mapping").returnValue === "reset") { store.set("keys", {}); if (page.item) drawAnswers(page.item); }
-  });
+  $("team").addEventListener("click", () => guarded(async () => { await drawTeam(); $("people").showModal(); }));
+  $("mapping").addEventListener("close", () => { if ($("mapping").returnValue === "reset") { store.set("keys", {}); redraw(); } });
   await again();
 }
 

@@ -1,0 +1,47 @@
+"use strict";
+// What the review page says, in each of its languages.
+
+const TEXTS = {
+  en: {
+    language: "한국어", more: "More", look: "Look through", flagged: "Flagged", rule: "Rule", settle: "Settle",
+    kind: "Finding", attribute: "About", labelled: "Labelled", split: "Split", all: "all",
+    reviewer: "Reviewer", team: "Reviewers", keys: "Keys", given: "given", model: "model", attributeHead: "label",
+    whole: (n) => `all ${n.toLocaleString()} photos of this person`, others: "The person's other photos",
+    remap: "Click a key, then press the new one.", taken: (what) => `That key is for: ${what}`, reset: "Reset", close: "Close",
+    fine: "fine", flag: "flag", confirm: "confirm", dismiss: "dismiss", right: "labels are right", drop: "drop",
+    unusable: "unusable", notFace: "not a face", unsure: "unsure", skip: "skip", undo: "undo", redo: "redo", zoom: "zoom",
+    end: "Nothing waits for you in this pass.", saved: "saved", undone: "taken back", redone: "ruled again",
+    stale: "You answered this elsewhere meanwhile: look again.", nothing: "nothing to take back", name: "Write who reviews first.",
+    gone: "This photo is gone, or no photo any more.", person: "person", years: "years", says: "says", beside: "beside it",
+    left_out: "left out", progress: "done", photos: "photos", same: "the same", who: "reviewers",
+    server: "The server does not answer. Nothing was saved; try again.", agreement: "Agreement",
+    kappa: "What each ruled alone. Kappa (Cohen's of two, Krippendorff's alpha of more): 1 is full agreement, 0 what chance would bring.",
+    nobody: "No two reviewers have ruled on the same photo yet.", swipe: (right, left) => `swipe → ${right} · ← ${left}`,
+    names: {},
+  },
+  ko: {
+    language: "English", more: "더 보기", look: "모두 보기", flagged: "표시된 사진", rule: "판정", settle: "의견 조정",
+    kind: "발견", attribute: "대상", labelled: "라벨", split: "분할", all: "전체",
+    reviewer: "검토자", team: "검토자 현황", keys: "단축키", given: "현재 라벨", model: "모델", attributeHead: "속성",
+    whole: (n) => `이 사람의 사진 ${n.toLocaleString()}장 모두`, others: "이 사람의 다른 사진",
+    remap: "키를 누른 뒤 새 키를 입력하세요.", taken: (what) => `이미 쓰는 키입니다: ${what}`, reset: "초기화", close: "닫기",
+    fine: "이상 없음", flag: "표시", confirm: "확인", dismiss: "무시", right: "라벨이 맞음", drop: "제외",
+    unusable: "사용 불가", notFace: "얼굴 아님", unsure: "모르겠음", skip: "건너뛰기", undo: "되돌리기", redo: "다시 실행", zoom: "확대",
+    end: "이 단계에서 남은 사진이 없습니다.", saved: "저장됨", undone: "되돌렸습니다", redone: "다시 적용했습니다",
+    stale: "다른 창에서 이미 답했습니다. 다시 확인하세요.", nothing: "되돌릴 것이 없습니다", name: "먼저 검토자 이름을 입력하세요.",
+    gone: "사진이 없거나 더 이상 열 수 없습니다.", person: "사람", years: "나이(세)", says: "의견", beside: "함께 볼 사진",
+    left_out: "제외됨", progress: "완료", photos: "사진 수", same: "일치", who: "검토자",
+    server: "서버가 응답하지 않습니다. 저장되지 않았으니 다시 시도하세요.", agreement: "일치도",
+    kappa: "각자 따로 내린 판정만 셉니다. 카파(두 사람은 코헨, 그 이상은 크리펜도르프 알파): 1은 완전 일치, 0은 우연 수준입니다.",
+    nobody: "두 사람이 함께 판정한 사진이 아직 없습니다.", swipe: (right, left) => `밀기 → ${right} · ← ${left}`,
+    names: {
+      mask: "마스크", worn: "착용", incorrect: "잘못 착용", not_worn: "미착용", gender: "성별", male: "남성", female: "여성",
+      age: "나이", age_years: "나이(세)", under_30: "30세 미만", "30_to_59": "30–59세", "60_plus": "60세 이상", use: "사용",
+      dropped: "제외", unusable: "사용 불가", not_a_face: "얼굴 아님", train: "학습", val: "검증", test: "시험",
+      changed: "바뀐 파일", copy: "복사본", copy_other_label: "라벨이 다른 복사본", copy_across_splits: "분할을 넘는 복사본",
+      copy_of_own: "같은 사람의 복사본", divided: "나뉜 사람", dark: "어두움", bright: "밝음", flat: "대비 낮음", blurred: "흐림",
+      tiny: "너무 작음", no_face: "얼굴 없음", several_faces: "얼굴 여럿", cut_face: "잘린 얼굴", small_face: "작은 얼굴",
+      turned_face: "돌린 얼굴", exif: "메타데이터", label: "의심스러운 라벨", swap: "뒤바뀐 라벨",
+    },
+  },
+};
