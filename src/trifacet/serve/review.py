@@ -121,8 +121,9 @@ def _reading(desk: Desk, *, is_blind: bool) -> APIRouter:
 
     @router.get("/about")
     def about() -> dict[str, Any]:
+        attributes = desk.manifest.schema.attributes
         return {
-            "attributes": [{"name": a.name, "classes": a.classes} for a in desk.manifest.schema.attributes],
+            "attributes": [{"name": a.name, "classes": a.classes, "is_age": a.edges is not None} for a in attributes],
             "passes": PASSES,
             "kinds": sorted({r["kind"] for reasons in desk.reasons.values() for r in reasons}),
             "splits": desk.splits,

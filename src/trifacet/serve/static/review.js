@@ -176,6 +176,7 @@ function count(done, nPhotos) {
 function draw(item, shown) {
   page.item = item;
   document.querySelector("main").dataset.state = item ? "photo" : "end";
+  document.querySelector("main").dataset.pass = page.pass;
   $("end").hidden = Boolean(item);
   $("end").textContent = page.words.end;
   $("stage").classList.remove("zoomed");
@@ -262,7 +263,7 @@ function drawAnswers(item) {
     if (action.name === "whole") { $("wholeKey").textContent = keyName(action.key); $("wholeText").textContent = action.text; continue; }
     if (!groups.has(action.group)) {
       const group = part("div", "", "group");
-      if (action.group) group.append(part("span", readable(action.group), "of"));
+      if (action.group) group.append(part("span", headOf(action.group, item), "of"));
       groups.set(action.group, group);
     }
     const made = button(action);
@@ -273,13 +274,22 @@ function drawAnswers(item) {
   $("wholeLine").hidden = item.n_of_person < 2;
 }
 
+function headOf(name, item) {
+  const isAge = page.about.attributes.some((a) => a.name === name && a.is_age);
+  return isAge && item.labels.age_years !== null ? `${readable(name)} · ${item.labels.age_years}` : readable(name);
+}
+
 // What was given, what a model proposes, what reviewers said and what this one ruled, on the button that says it.
 function mark(made, action, item) {
   const [name, value] = action.split("=");
   if (value === undefined) return;
   const tags = [];
   if (item.labels[name] === value) { made.classList.add("given"); tags.push(page.words.given); }
-  if (item.why.some((r) => r.attribute === name && r.proposed === value)) { made.classList.add("proposed"); tags.push(page.words.model); }
+  const told = item.why.find((r) => r.attribute === name && r.proposed === value);
+  if (told) {
+    made.classList.add("proposed");
+    tags.push(told.confidence === null ? page.words.model : `${page.words.model} ${percent(told.confidence)}`);
+  }
   if (page.pass === "settle") tags.push(...item.rulings.filter((r) => r.attribute === name && r.new === value).map((r) => r.who));
   if (item.own[name] === value) { made.classList.add("own"); made.setAttribute("aria-pressed", "true"); }
   if (tags.length) made.firstChild.append(part("span", tags.join(", "), "tag"));
@@ -410,8 +420,8 @@ function drawBindings() {
 function bind(action, event) {
   const key = keysOf(event).pressed;
   const other = page.actions.find((a) => a.key === key && a.name !== action.name);
-  if (other) say(page.words.taken(other.text), true);
-  else if (key !== "Escape" && key !== "Tab") store.set("keys", { ...store.get("keys", {}), [action.name]: key });
+  $("clash").textContent = other ? page.words.taken(other.text) : "";
+  if (!other && key !== "Escape" && key !== "Tab") store.set("keys", { ...store.get("keys", {}), [action.name]: key });
   redraw();
   drawBindings();
   document.querySelector(`[data-binds="${CSS.escape(action.name)}"]`).focus();
