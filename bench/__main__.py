@@ -19,6 +19,7 @@ from bench.parts import parts
 from bench.photos import SIZES, draw_photos, open_photos
 from bench.predicting import predicting
 from bench.reading import cache
+from bench.reviewing import reviewing
 from trifacet.core.errors import pick
 from trifacet.core.files import write_text
 
@@ -29,6 +30,7 @@ MEASURES: dict[str, Callable[[Asked], list[Figure]]] = {
     "cache_memory": cache_memory,
     "rows": rows_memory,
     "parts": parts,
+    "review": reviewing,
 }
 MET = {None: "", True: "met)", False: "NOT MET)"}
 HISTORY = ROOT / "bench" / "history.jsonl"

@@ -71,7 +71,7 @@ class Entry(BaseModel):
 
 
 def figure(measure: str, name: str, values: Sequence[float], *, unit: str, n: int, must: float | None = None) -> Figure:
-    """The figure of one value a round; `must` is what it has to reach, for memory and seconds what it may take."""
+    """The figure of one value a round; `must` is what it has to reach, for memory and time what it may take."""
     low, high = min(values), max(values)
     return Figure(
         measure=measure,
@@ -83,7 +83,7 @@ def figure(measure: str, name: str, values: Sequence[float], *, unit: str, n: in
         n=n,
         rounds=len(values),
         must=must,
-        is_at_most=unit in ("MB", "s", "of the file"),
+        is_at_most=unit in ("MB", "s", "ms", "of the file"),
     )
 
 

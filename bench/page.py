@@ -18,6 +18,7 @@ MEASURES = {  # the measures in the order of the page, and what heads them
     "cache_memory": "Memory of a pixel cache",
     "rows": "Memory of large tables",
     "parts": "Single parts",
+    "review": "Reviewing a large table",
 }
 
 

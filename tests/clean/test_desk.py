@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.core.tiny import manifest
 from trifacet.clean.desk import Desk
-from trifacet.clean.passes import Filters, Progress
+from trifacet.clean.passes import PASSES, Filters, Progress
 from trifacet.clean.store import StaleError, open_store, outcome
-from trifacet.core.decisions import replay
-from trifacet.core.errors import ConfigError
+from trifacet.core.decisions import Decision, replay
+from trifacet.core.errors import ConfigError, StoreError
 from trifacet.core.findings import Finding, Findings, findings_table
 from trifacet.core.manifest import Manifest
 from trifacet.core.schema import DEFAULT_SCHEMA
@@ -140,6 +145,87 @@ def test_what_reviewers_see_differently_is_settled(tmp_path: Path) -> None:
     assert replay(photos(), outcome(at.board.store.events()).decisions).manifest.table["mask"][2] == "worn"
 
 
+def test_a_reviewer_walks_back_and_forth_also_at_a_new_desk(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    answer(at, 0, gender="female")
+    numbers = at.rule(4, {"mask": "worn"}, who="ann", seen=9, is_whole_person=True)
+    answer(at, 2, "bob", mask="worn")
+    at = desk(tmp_path)
+    assert at.way("ann") == {"back": {"number": numbers[0], "row": 4}, "forth": None}
+    assert at.way("cem") == {"back": None, "forth": None}
+    first = at.undo(numbers[0], who="ann")
+    assert at.way("ann") == {"back": {"number": 1, "row": 0}, "forth": {"number": first[0], "row": 4}}
+    second = at.undo(1, who="ann")
+    assert at.way("ann") == {"back": None, "forth": {"number": second[0], "row": 0}}
+    again = at.undo(second[0], who="ann")
+    assert at.way("ann") == {"back": {"number": again[0], "row": 0}, "forth": {"number": first[0], "row": 4}}
+    answer(at, 5, mask="worn")
+    assert at.way("ann")["forth"] is None
+
+
+def test_what_is_settled_counts_as_done(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    for row in (1, 2):
+        answer(at, row, mask="worn")
+        answer(at, row, "bob", mask="incorrect")
+    assert at.progress("settle", "cem", filters=NONE) == Progress(0, 2)
+    assert at.item(1, "cem")["differs"] == ["mask"]
+    at.rule(1, {"mask": "worn"}, who="cem", seen=at.board.last, is_settling=True)
+    assert at.progress("settle", "cem", filters=NONE) == Progress(1, 2)
+    assert at.item(1, "cem")["differs"] == []
+
+
+def test_rulings_on_a_whole_person_that_were_imported_are_of_each_photo(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    told = Decision(who="ann", scope="person", subject="a", attribute="gender", old="male", new="female")
+    strange = Decision(who="ann", subject="elsewhere.jpg", attribute="gender", new="female")
+    at.board.store.add([told, strange])
+    at.board.refresh()
+    assert walk(at, "rule", "ann") == [2, 3, 4, 5]
+    assert at.way("ann") == {"back": {"number": 2, "row": -1}, "forth": None}
+
+
+def test_a_photo_shows_what_lies_beside_it_and_what_a_model_proposes(tmp_path: Path) -> None:
+    found = (
+        Finding("0.jpg", "copy", 0.1, other_id="5.jpg"),
+        Finding("1.jpg", "label", 0.2, attribute="gender", proposed="female", confidence=0.5),
+    )
+    at = desk(tmp_path, *found)
+    assert [(why["other"], why["confidence"]) for why in at.item(0, "ann")["why"]] == [(5, None)]
+    assert [(why["other"], why["proposed"], why["confidence"]) for why in at.item(1, "ann")["why"]] == [
+        (None, "female", 0.5)
+    ]
+
+
+def test_photos_that_are_named_outside_their_folder_are_refused(tmp_path: Path) -> None:
+    made = photos()
+    table = made.table.with_columns(path=pl.Series(["/etc/passwd", "a/../../b.jpg", "a..jpg", "2.jpg", "3.jpg", "x"]))
+    with pytest.raises(StoreError) as caught:
+        Desk(replace(made, table=table), open_store(tmp_path / "rulings.db"))
+    assert str(caught.value) == (
+        "TRI713 photos outside their folder are not shown, got /etc/passwd, a/../../b.jpg. Make the manifest again "
+        "with `trifacet ingest` on the folder that holds the photos."
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.integers(0, 4)), max_size=25))
+def test_queues_that_are_kept_are_what_a_new_desk_finds(steps: list[tuple[str, int, int]]) -> None:
+    values = [{"verdict": "flagged"}, {"verdict": "confirmed"}, {"mask": "worn"}, {"mask": "incorrect"}]
+    with TemporaryDirectory() as folder:
+        at = desk(Path(folder), *FOUND)
+        for who, row, kind in steps:
+            if kind < len(values):
+                answer(at, row, who, **values[kind])
+            elif (step := at.way(who)["back"]) is not None:
+                at.undo(step["number"], who=who)
+            kept = [[at.progress(which, each, filters=NONE) for which in PASSES] for each in "ab"]
+        new = desk(Path(folder), *FOUND)
+        found = [[new.progress(which, each, filters=NONE) for which in PASSES] for each in "ab"]
+        assert not steps or kept == found
+        assert [walk(at, which, "a") for which in PASSES] == [walk(new, which, "a") for which in PASSES]
+
+
 def test_two_desks_on_one_store_see_each_other(tmp_path: Path) -> None:
     one, two = desk(tmp_path), desk(tmp_path)
     answer(one, 0, verdict="seen")
@@ -154,4 +240,6 @@ def test_what_cannot_be_ruled_is_refused(tmp_path: Path, changes: dict[str, str]
         at.rule(0, changes, who="ann", seen=0)
     with pytest.raises(ConfigError, match=r"^TRI100 no pass 'looks'. Did you mean 'look'\?"):
         at.following("looks", "ann", filters=NONE)
+    with pytest.raises(ConfigError, match=r"^TRI100 no attribute 'masks'. Did you mean 'mask'\?"):
+        at.following("look", "ann", filters=Filters(classes=(("masks", "worn"),)))
     assert at.board.store.events() == []

@@ -129,7 +129,7 @@ def test_a_photo_is_shown_upright_small_and_without_metadata(client: TestClient)
 
 
 def test_a_photo_that_was_deleted_meanwhile_is_told(client: TestClient, desk: Desk) -> None:
-    desk.paths[0].unlink()
+    desk.manifest.paths[0].unlink()
     assert client.get("/photo/0").status_code == 410
     assert client.get("/api/item/0", params={"who": "ann"}).status_code == 200
 

@@ -107,6 +107,13 @@ class Store:
         with self._reading() as link:
             return _events(link, "number > ? AND (? IS NULL OR who = ?)", after, who, who)
 
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keeps the file open: else every ruling is the last to close it, and waits until SQLite has tidied its log."""
+        with _told(self.path), closing(_connect(self.path)) as link:
+            link.execute("SELECT 1 FROM about").fetchone()
+            yield
+
     def back_up(self, target: Path) -> None:
         """Copies the store, as it is at one moment, to a file that is not there yet. Raises ConfigError TRI104."""
         if target.exists():

@@ -136,8 +136,12 @@ def _reading(desk: Desk, *, is_blind: bool) -> APIRouter:
         desk.board.refresh()
         row = desk.following(asked.which, asked.who, filters=asked.filters, after=asked.after)
         progress = desk.progress(asked.which, asked.who, filters=asked.filters)
-        item = None if row is None else _shown(desk, row, who=asked.who, is_blind=is_blind)
-        return {"item": item, "done": progress.done, "n_photos": progress.n_photos, "way": desk.way(asked.who)}
+        told = {"done": progress.done, "n_photos": progress.n_photos, "way": desk.way(asked.who)}
+        if row is None:
+            return told | {"item": None, "then": None}
+        then = desk.following(asked.which, asked.who, filters=asked.filters, after=row)
+        item = _shown(desk, row, who=asked.who, is_blind=is_blind)
+        return told | {"item": item, "then": None if then == row else then}
 
     @router.get("/item/{row}")
     def item(row: int, who: Annotated[Who, Query()]) -> dict[str, Any]:
@@ -271,7 +275,8 @@ def serve_review(
         found = Served(host, door.getsockname()[1], "" if host in LOOPBACK else secrets.token_urlsafe(24))
         app = review_app(desk, hosts=_hosts(found, names), token=found.token, is_blind=is_blind)
         ready(found)
-        uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[door])
+        with desk.board.store.kept_open():
+            uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).run(sockets=[door])
 
 
 def _hosts(served: Served, names: Sequence[str]) -> frozenset[str]:

@@ -11,7 +11,8 @@ const LARGE_PX = 1024, ZOOMED_PX = 2048, SMALL_PX = 192;
 const FILTERS = ["kinds", "attribute", "classes", "split"];
 
 const $ = (id) => document.getElementById(id);
-const page = { about: null, pass: "rule", item: null, ahead: null, way: { back: null, forth: null }, busy: false, words: TEXTS.en, actions: [] };
+const page = { about: null, pass: "rule", item: null, ahead: null, way: { back: null, forth: null }, busy: false, words: TEXTS.en, actions: [],
+  pictures: { large: { px: LARGE_PX, n: 4, pictures: new Map() }, small: { px: SMALL_PX, n: 64, pictures: new Map() } } };
 const store = {
   get: (name, other) => JSON.parse(localStorage.getItem(`trifacet-${name}`) ?? JSON.stringify(other)),
   set: (name, value) => localStorage.setItem(`trifacet-${name}`, JSON.stringify(value)),
@@ -49,6 +50,17 @@ function picture(number, px, alt) {
   const made = new Image();
   made.alt = alt;
   made.src = `photo/${number}?px=${px}`;
+  return made;
+}
+
+// A picture, the one that was loaded before where it still is kept.
+function kept(kind, number, alt) {
+  const { px, n, pictures } = page.pictures[kind];
+  const made = pictures.get(number) ?? picture(number, px, alt);
+  made.alt = alt;
+  pictures.delete(number);
+  pictures.set(number, made);
+  if (pictures.size > n) pictures.delete(pictures.keys().next().value);
   return made;
 }
 
@@ -146,16 +158,18 @@ async function advance(after = -1) {
   if (!ahead) page.way = found.way;
   const done = found.done + (ahead ? 1 : 0); // it was counted before the answer that led here
   count(Math.min(done, found.n_photos), found.n_photos);
-  draw(found.item, ahead?.picture);
+  draw(found.item);
   if (found.item) look(found.item.row);
 }
 
-// Fetches what comes behind this photo, and its picture, while the reviewer looks.
+// Fetches what comes behind this photo, its picture and the one behind it, while the reviewer looks.
 function look(number) {
   const coming = call(`api/next?${query(number)}`).then(({ told }) => {
     if (page.item?.row === number) count(told.done, told.n_photos);
     if (!told.item || told.item.row === number) return null;
-    return { ...told, picture: picture(told.item.row, LARGE_PX, told.item.photo_id) };
+    kept("large", told.item.row, told.item.photo_id);
+    if (told.then !== null) kept("large", told.then, "");
+    return told;
   }).catch(() => null);
   page.ahead = { after: number, coming };
 }
@@ -173,7 +187,7 @@ function count(done, nPhotos) {
   $("bar").setAttribute("aria-valuenow", done);
 }
 
-function draw(item, shown) {
+function draw(item) {
   page.item = item;
   document.querySelector("main").dataset.state = item ? "photo" : "end";
   document.querySelector("main").dataset.pass = page.pass;
@@ -185,7 +199,7 @@ function draw(item, shown) {
   drawTools();
   document.body.dataset.row = item ? item.row : "end";
   if (!item) return;
-  drawPhoto(shown ?? picture(item.row, LARGE_PX, item.photo_id));
+  drawPhoto(kept("large", item.row, item.photo_id));
   $("name").textContent = item.person ? `${item.photo_id} · ${page.words.person} ${item.person}` : item.photo_id;
   drawLabels(item);
   drawWhy(item);
@@ -196,9 +210,9 @@ function draw(item, shown) {
 function drawPhoto(made) {
   made.id = "photo";
   made.draggable = false;
-  const isGone = made.complete && !made.naturalWidth;
-  if (isGone) say(page.words.gone, true);
-  else made.addEventListener("error", () => say(page.words.gone, true));
+  const tellGone = () => say(page.words.gone, true);
+  if (made.complete && !made.naturalWidth) tellGone();
+  else made.addEventListener("error", tellGone, { once: true });
   $("photo").replaceWith(made);
 }
 
@@ -298,10 +312,8 @@ function mark(made, action, item) {
 function drawOthers(item) {
   const shown = item.others.map((other) => {
     const figure = part("figure");
-    const small = picture(other.row, SMALL_PX, other.photo_id);
-    small.loading = "lazy";
     const labels = page.about.attributes.map(({ name }) => readable(other.labels[name])).join(", ");
-    figure.append(small, part("figcaption", labels));
+    figure.append(kept("small", other.row, other.photo_id), part("figcaption", labels));
     return figure;
   });
   $("others").replaceChildren(...shown);
