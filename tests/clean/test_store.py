@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import random
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from trifacet.clean.store import SETTLED, StaleError, Store, open_store, outcome
 from trifacet.core.decisions import VERDICT, Decision
 from trifacet.core.errors import MachineError, StoreError, TrifacetError
 
-N_WRITERS, N_EACH = 8, 40
+N_WRITERS = 8
 
 
 def ruling(subject: str, new: str, *, who: str = "ann", attribute: str = "gender", **more: str) -> Decision:
@@ -107,17 +108,58 @@ def test_reviewers_agree_disagree_and_settle(store: Store) -> None:
     assert found.disagreements == ()
 
 
-def write_many(path: Path, who: str) -> None:
-    for i in range(N_EACH):
+def write_many(path: Path, who: str, n_each: int) -> None:
+    for i in range(n_each):
         Store(path).add([ruling(f"{who}{i}", "female", who=who)], seen=0)
 
 
-def test_writers_at_once_lose_nothing_and_never_wait_in_vain(store: Store) -> None:
+@pytest.mark.parametrize("n_each", [40, pytest.param(500, marks=pytest.mark.prove)])
+def test_writers_at_once_lose_nothing_and_never_wait_in_vain(store: Store, n_each: int) -> None:
     with multiprocessing.get_context("spawn").Pool(N_WRITERS) as pool:
-        pool.starmap(write_many, [(store.path, f"w{i}") for i in range(N_WRITERS)])
+        pool.starmap(write_many, [(store.path, f"w{i}", n_each) for i in range(N_WRITERS)])
     events = store.events()
-    assert len(events) == N_WRITERS * N_EACH == len({event.subject for event in events})
+    assert len(events) == N_WRITERS * n_each == len({event.subject for event in events})
     assert [event.number for event in events] == list(range(1, len(events) + 1))
+
+
+def count_up(path: Path, seed: int, n_each: int, *, is_careful: bool) -> int:
+    """Reads what stands of a photo and writes one more than that, `n_each` times; how often it had to read again."""
+    store, rng = Store(path), random.Random(seed)
+    last, counts, n_again = 0, dict.fromkeys("abc", 0), 0
+    for _ in range(n_each):
+        photo = rng.choice("abc")
+        while True:
+            for event in store.events(after=last):
+                last, counts[event.subject] = event.number, int(event.reason)
+            try:
+                store.add([ruling(photo, "female", reason=str(counts[photo] + 1))], seen=last if is_careful else None)
+                break
+            except StaleError:
+                n_again += 1
+    return n_again
+
+
+def counted(store: Store, n_each: int, *, is_careful: bool) -> tuple[int, int]:
+    """What writers at once counted up to, and how often one was told to read again."""
+    with multiprocessing.get_context("spawn").Pool(N_WRITERS) as pool:
+        jobs = [
+            pool.apply_async(count_up, (store.path, i, n_each), {"is_careful": is_careful}) for i in range(N_WRITERS)
+        ]
+        n_again = sum(job.get() for job in jobs)
+    last = {event.subject: int(event.reason) for event in store.events()}
+    return sum(last.values()), n_again
+
+
+@pytest.mark.parametrize("n_each", [30, pytest.param(500, marks=pytest.mark.prove)])
+def test_no_edit_is_lost_to_another_of_the_same_thing(store: Store, n_each: int) -> None:
+    n, n_again = counted(store, n_each, is_careful=True)
+    assert n == N_WRITERS * n_each == len(store.events())
+    assert n_again > 0  # they did meet
+
+
+def test_without_saying_what_one_saw_edits_are_lost(store: Store) -> None:
+    n, _ = counted(store, 30, is_careful=False)
+    assert n < N_WRITERS * 30 == len(store.events())
 
 
 @pytest.mark.parametrize("words", ["UPDATE events SET new = 'x'", "DELETE FROM events"])
@@ -171,6 +213,15 @@ def test_a_store_that_somebody_else_holds_is_told(store: Store, monkeypatch: pyt
         with pytest.raises(StoreError, match=r"^TRI707 .*another process holds the store"):
             store.add([ruling("a", "female")])
     store.add([ruling("a", "female")])
+
+
+def test_a_store_that_is_kept_open_is_the_same_to_others(store: Store) -> None:
+    with store.kept_open():
+        store.add([ruling("a", "female")])
+        assert stands(Store(store.path)) == [("a", "ann", "female")]
+        assert store.path.with_name("rulings.db-wal").stat().st_size > 0  # not tidied after each ruling
+    store.add([ruling("b", "female")])
+    assert not store.path.with_name("rulings.db-wal").exists()
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
