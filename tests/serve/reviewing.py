@@ -66,17 +66,23 @@ def place_with_photos(folder: Path, *, n_people: int, size_px: tuple[int, int] =
 
 
 class Server:
-    """`trifacet review` as a process. with_findings: photos with findings come first."""
+    """`trifacet review` as a process, at a free port or this one. with_findings: photos with findings come first.
 
-    def __init__(self, place: Place, *words: str, with_findings: bool = False) -> None:
-        command = [sys.executable, "-m", "trifacet", "review", place.manifest_path, "--decisions", place.store_path]
-        command += ["--findings", place.findings_path] if with_findings else []
+    program: what is run in the place of `python -m trifacet`.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *words: str,
+        with_findings: bool = False,
+        port: int = 0,
+        program: tuple[str, ...] = (sys.executable, "-m", "trifacet"),
+    ) -> None:
+        told = ["review", place.manifest_path, "--decisions", place.store_path, "--port", port, *words]
+        told += ["--findings", place.findings_path] if with_findings else []
         self.process = subprocess.Popen(
-            [*map(str, command), "--port", "0", *words],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            [*program, *map(str, told)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self.url = self._told()
 

@@ -269,6 +269,7 @@ def serve_review(
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             door.bind((host, port))
+            door.listen()  # who comes before the server is up waits
         except (OSError, OverflowError) as problem:
             got = getattr(problem, "strerror", None) or str(problem)
             raise error("TRI905", "cannot be served here", where=f"{host}:{port}", got=got) from problem
