@@ -181,8 +181,8 @@ def test_a_second_reviewer_disagrees_and_a_third_settles(place: Place, opened: O
         at(bob, "end")  # settled by another
         assert count(bob) == "1 / 1"
     assert "ann\t\n\t0 / 1" in told
-    assert "mask\tann, bob\t1\t0 %\t0.00" in told
-    assert "gender\tann, bob\t1\t100 %\t–" in told
+    assert "mask\tann, bob\t0.00\t0 %\t1" in told
+    assert "gender\tann, bob\t–\t100 %\t1" in told
     found = outcome(Store(place.store_path).events())
     assert found.disagreements == ()
     assert [(d.who, d.new, d.certainty) for d in found.decisions if d.attribute == "mask"] == [("cem", "worn", SETTLED)]

@@ -182,7 +182,7 @@ async function show(number) {
 
 function count(done, nPhotos) {
   $("count").textContent = `${done.toLocaleString()} / ${nPhotos.toLocaleString()}`;
-  $("fill").style.width = `${nPhotos ? (100 * done) / nPhotos : 100}%`;
+  $("fill").style.width = `${nPhotos ? (100 * done) / nPhotos : 0}%`;
   $("bar").setAttribute("aria-valuemax", nPhotos);
   $("bar").setAttribute("aria-valuenow", done);
 }
@@ -461,11 +461,11 @@ async function drawTeam() {
   table.append(row([part("th", w.reviewer), part("th", w[page.pass]), part("th", w.progress)]), ...people);
   $("progressOf").replaceChildren(table);
   const agreed = told.agreement.map((one) => row([
-    readable(one.attribute), part("td", one.reviewers.join(", "), "text"), one.n_photos.toLocaleString(), percent(one.same),
-    one.kappa === null ? "–" : one.kappa.toFixed(2),
+    readable(one.attribute), part("td", one.reviewers.join(", "), "text"), one.kappa === null ? "–" : one.kappa.toFixed(2),
+    percent(one.same), one.n_photos.toLocaleString(),
   ]));
   const numbers = part("table", "", "numbers");
-  const heads = [part("th", w.attributeHead), part("th", w.who, "text"), part("th", w.photos), part("th", w.same), part("th", "κ")];
+  const heads = [part("th", w.attributeHead), part("th", w.who, "text"), part("th", "κ"), part("th", w.same), part("th", w.photos)];
   numbers.append(row(heads), ...agreed);
   $("agreed").replaceChildren(agreed.length ? numbers : part("p", w.nobody));
 }
