@@ -192,7 +192,7 @@ def test_findings_come_first_with_what_the_model_says(place: Place, opened: Open
     with Server(place, with_findings=True) as server:
         page = opened(server, "ann")
         at(page, 1)
-        assert count(page) == f"0 / {2 * N_PEOPLE}"
+        assert count(page) == f"0 / {3 * N_PEOPLE}"
         given = place.manifest.table["gender"][1]
         other = "female" if given == "male" else "male"
         assert f"gender\t{given}\t{other} 93 %" in page.inner_text("#labels")
@@ -200,9 +200,9 @@ def test_findings_come_first_with_what_the_model_says(place: Place, opened: Open
         assert f"the model says {other}" in page.inner_text("#why")
         page.select_option("#kinds", "swap")
         at(page, 2)
-        assert count(page) == f"0 / {N_PEOPLE}"
+        assert count(page) == f"0 / {2 * N_PEOPLE}"
         assert page.get_attribute("#why img", "alt") == f"beside it: {place.manifest.photo_ids[3]}"
-        press(page, "Enter", to=9)  # the label that is doubted is right, and no other is ruled on
+        press(page, "Enter", to=3)  # the label that is doubted is right, and no other is ruled on
     assert stands(place) == {("2", "mask", "ann"): place.manifest.table["mask"][2]}
 
 

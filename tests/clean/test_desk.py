@@ -197,6 +197,16 @@ def test_a_photo_shows_what_lies_beside_it_and_what_a_model_proposes(tmp_path: P
     ]
 
 
+def test_both_photos_of_a_swap_are_shown_with_each_others_label(tmp_path: Path) -> None:
+    at = desk(
+        tmp_path, Finding("1.jpg", "swap", 0.1, attribute="mask", other_id="0.jpg", proposed="worn", confidence=0.9)
+    )
+    assert walk(at, "rule", "ann") == [1, 0]
+    told = [at.item(row, "ann")["why"][0] for row in (1, 0)]
+    assert [(why["other"], why["proposed"]) for why in told] == [(0, "worn"), (1, "incorrect")]
+    assert [why["confidence"] is None for why in told] == [False, True]
+
+
 def test_photos_that_are_named_outside_their_folder_are_refused(tmp_path: Path) -> None:
     made = photos()
     table = made.table.with_columns(path=pl.Series(["/etc/passwd", "a/../../b.jpg", "a..jpg", "2.jpg", "3.jpg", "x"]))

@@ -58,10 +58,16 @@ class Desk:
     def _reasons(self) -> dict[int, list[dict[str, Any]]]:
         """Why each photo is shown: its findings, worst first; `other` is the row of the photo beside it."""
         found: dict[int, list[dict[str, Any]]] = {}
-        if self.findings is not None:
-            for finding in self.findings.issues.sort("score").iter_rows(named=True):
-                if (row := self.row_of.get(finding["photo_id"])) is not None:
-                    found.setdefault(row, []).append(finding | {"other": self.row_of.get(finding["other_id"])})
+        table = None if self.findings is None else self.findings.issues.sort("score", maintain_order=True)
+        for finding in () if table is None else table.iter_rows(named=True):
+            row, other = (self.row_of.get(finding[name]) for name in ("photo_id", "other_id"))
+            if row is None:
+                continue
+            found.setdefault(row, []).append(finding | {"other": other})
+            if finding["kind"] == "swap" and other is not None:  # it doubts both labels
+                turned = {"photo_id": finding["other_id"], "other_id": finding["photo_id"], "other": row}
+                proposed = {"proposed": self._columns[finding["attribute"]][row] or "", "confidence": None}
+                found.setdefault(other, []).append(finding | turned | proposed)
         return found
 
     def labels(self, row: int) -> dict[str, Any]:

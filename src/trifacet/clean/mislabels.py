@@ -189,8 +189,8 @@ def label_findings(manifest: Manifest, told: Predictions) -> list[Finding]:
             detail = f"{_whose(doubt.members[u])} labelled {given}; the model says {proposed} ({doubt.proposal[u]:.2f})"
             score, is_issue = float(doubt.belief[u]), bool(doubt.is_issue[u])
             sure = float(doubt.proposal[u])
-            one = Finding(ids[doubt.units[u]], "label", score, is_issue, doubt.attribute, "", detail, proposed, sure)
-            found.append(one)
+            photo = ids[doubt.units[u]]
+            found.append(Finding(photo, "label", score, is_issue, doubt.attribute, "", detail, proposed, sure))
     if (aged := age_doubt(manifest, told)) is not None:
         for u in aged.worst_first.tolist():
             off, row, expected = float(aged.off[u]), int(aged.units[u]), f"{aged.expected[u]:.0f}"
