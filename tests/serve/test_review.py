@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from starlette.testclient import TestClient
 from tests.core.tiny import manifest
 from trifacet.clean.desk import Desk
 from trifacet.clean.store import open_store, outcome
+from trifacet.core.errors import MachineError
 from trifacet.core.findings import Finding, Findings, findings_table
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.serve.guard import MAX_BODY
-from trifacet.serve.review import LOOPBACK, Served, _hosts, review_app
+from trifacet.serve.review import LOOPBACK, Served, _hosts, review_app, serve_review
 
 HOST = "127.0.0.1:8765"
 
@@ -195,6 +197,19 @@ def test_browsers_may_call_it_by_these_names(host: str, port: int, known: set[st
     names = _hosts(Served(host, port, ""), ["box"])
     assert known <= names
     assert ("box" in names) is (port == 80)
+
+
+def test_a_port_that_is_taken_is_told(desk: Desk) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(MachineError) as caught:
+            serve_review(desk, host="127.0.0.1", port=port, is_blind=False, ready=lambda _: None)
+    assert str(caught.value) == (
+        f"TRI905 127.0.0.1:{port}: cannot be served here, got Address already in use. Name another --port (0 takes a "
+        "free one), or --host 127.0.0.1."
+    )
 
 
 def test_every_answer_forbids_what_a_page_does_not_need(client: TestClient) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from typing import Any
 
-from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import Request
+from fastapi.responses import JSONResponse
+
+# What servers and apps hand each other. Source: asgi.readthedocs.io, HTTP connection scope.
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 64_000  # bytes of what is sent here: a few hundred characters, and a reason
 
@@ -32,7 +39,7 @@ class Guard:
     cookie: the name under which a browser keeps the token after its first visit.
     """
 
-    app: ASGIApp
+    app: App
     hosts: frozenset[str]
     cookie: str
     token: str = ""
@@ -44,14 +51,12 @@ class Guard:
             return
         request = Request(scope)
         refused = self.why_refused(request)
-        has_come = bool(self.token and not refused and request.query_params.get("token"))
+        is_new = bool(self.token and not refused and request.query_params.get("token"))
+        come = _encoded({"Set-Cookie": f"{self.cookie}={self.token}; HttpOnly; Path=/; SameSite=strict"})
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
-                if has_come:
-                    headers.append("Set-Cookie", f"{self.cookie}={self.token}; HttpOnly; Path=/; SameSite=strict")
+                message["headers"] = [*message.get("headers", ()), *_encoded(HEADERS), *(come if is_new else ())]
             await send(message)
 
         answer = JSONResponse({"error": refused}, 403) if refused else self.app
@@ -70,3 +75,7 @@ class Guard:
         given = request.query_params.get("token") or request.cookies.get(self.cookie, "")
         is_right = not self.token or secrets.compare_digest(given.encode(), self.token.encode())
         return "" if is_right else "no token, or another one"
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
