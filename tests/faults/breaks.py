@@ -1589,6 +1589,44 @@ EXPLORING = (
     ),
 )
 
+REVIEWING = (
+    one(
+        "review: a stale edit is refused",
+        "clean/store.py",
+        "if seen is not None and latest > seen:",
+        "if seen is not None and latest > 1 << 60:",
+        "clean/test_store.py::test_a_stale_edit_is_refused_whole",
+    ),
+    one(
+        "review: queues take in what is ruled",
+        "clean/desk.py",
+        "            queue.tell(self.row_of[photo])\n",
+        "            self.row_of[photo]\n",
+        "clean/test_desk.py::test_queues_that_are_kept_are_what_a_new_desk_finds",
+    ),
+    one(
+        "review: a blind reviewer is shown no proposal",
+        "serve/review.py",
+        "if is_blind and not desk.has_answered(row, who):",
+        "if is_blind and not item:",
+        "serve/test_review.py::test_a_blind_reviewer_is_told_why_only_afterwards",
+    ),
+    one(
+        "review: no link leads out of the folder",
+        "clean/desk.py",
+        "if not self.is_following_links and not path",
+        "if self.is_following_links and not path",
+        "serve/test_traversals.py::test_a_link_out_of_the_folder_is_followed_only_when_asked",
+    ),
+    one(
+        "review: agreement is of what each said alone",
+        "clean/team.py",
+        "if event.certainty != SETTLED]",
+        "]",
+        "clean/test_team.py::test_what_settled_a_disagreement_leaves_what_was_said_before",
+    ),
+)
+
 BREAKS = (
     *LOSS,
     *IMBALANCE,
@@ -1603,4 +1641,5 @@ BREAKS = (
     *OUTPUTS,
     *CLEANING,
     *EXPLORING,
+    *REVIEWING,
 )
