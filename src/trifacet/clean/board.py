@@ -79,7 +79,7 @@ class Board:
     @property
     def reviewers(self) -> list[str]:
         """Everybody who ever ruled, by name."""
-        return sorted(self._ways)
+        return sorted(filter(None, self._ways))
 
     def way(self, who: str) -> Way:
         """A reviewer's way back and forth."""
