@@ -25,6 +25,7 @@ from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run
 from trifacet.core.schema import LabelSchema, require_same_schema
 from trifacet.core.tables import check_place
+from trifacet.cutting import background as background  # photos -> the same people before another background
 from trifacet.data import ingest as ingest_room
 from trifacet.data import split as split_room
 from trifacet.data.archive import unpacked

@@ -40,6 +40,33 @@ CATALOGUE: dict[str, Entry] = {
         "It is of no system that is known, or names a network, a loss or a schedule that there is no counterpart of.",
         "Correct what is named, or write the differences into a recipe by hand: docs/how-to/migrate.md has the names.",
     ),
+    "TRI120": Entry(
+        "A model may not be used",
+        "It sends photos to a remote service, forbids some uses, or finds something else than people.",
+        "Take one that runs on this machine: u2net, u2netp, u2net_human_seg, isnet-general-use, birefnet-general, "
+        "birefnet-general-lite, birefnet-portrait, or a model file of your own.",
+    ),
+    "TRI121": Entry(
+        "A model file is not known to be the right one",
+        "Its SHA-256 was not given, or is another one than was given. It was not opened.",
+        "Compare it with where the file came from, and pass it as --sha256.",
+    ),
+    "TRI122": Entry(
+        "A model file cannot be used",
+        "It is no ONNX model, is damaged, lies in several files, or takes or gives something else than its session "
+        "shows and expects.",
+        "Check the file, and which --session it was made for.",
+    ),
+    "TRI123": Entry(
+        "A model file is not there",
+        "Models are taken from where rembg keeps them; trifacet never downloads one.",
+        "Fetch the file that is named and put it where the message says.",
+    ),
+    "TRI124": Entry(
+        "An unfinished folder cannot be gone on with",
+        "Photos were being cut out into it with another model, other fills or of other data, or are at this moment.",
+        "Give the same settings as then, or delete the folder NAME.part, or name another --out.",
+    ),
     "TRI200": Entry(
         "A manifest breaks its rules",
         "A class lies outside the schema, a photo has two rows, or an age lies off the year grid.",
