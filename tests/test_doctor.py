@@ -24,7 +24,7 @@ from trifacet.doctor import (
     usable_cores,
 )
 
-EXTRAS = ("audit", "faces", "mlflow", "review", "search", "train", "wandb")
+EXTRAS = ("audit", "background", "faces", "mlflow", "review", "search", "train", "wandb")
 PAIR = (
     "Install both from one place, in one command: `uv pip install --reinstall --torch-backend auto torch torchvision`, "
     "with `cpu` in place of `auto` for the CPU-only builds."

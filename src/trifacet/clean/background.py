@@ -280,6 +280,14 @@ def _session_class(name: str) -> Any:
     return found
 
 
+def _parent(kind: str) -> Any:
+    """A session class that another one is derived from, by its name."""
+    modules = {name: module for module, name in SESSIONS.values()}
+    if kind not in modules:
+        raise AttributeError(kind)
+    return getattr(importlib.import_module(f"rembg.sessions.{modules[kind]}"), kind)
+
+
 @contextmanager
 def _bare_rembg() -> Iterator[None]:
     """Within the block the packages `rembg` and `rembg.sessions` are mere folders, whose modules can be imported.
@@ -291,11 +299,12 @@ def _bare_rembg() -> Iterator[None]:
         yield
         return
     spec = find_spec("rembg")
-    root = Path((spec and spec.submodule_search_locations or [""])[0])
+    root = Path(((spec and spec.submodule_search_locations) or [""])[0])
     shells = {"rembg": root, "rembg.sessions": root / "sessions"}
     for name, folder in shells.items():
         sys.modules[name] = ModuleType(name)
         sys.modules[name].__path__ = [str(folder)]
+    sys.modules["rembg.sessions"].__dict__["__getattr__"] = _parent  # some say `from . import CLASS`
     try:
         yield
     finally:

@@ -44,10 +44,12 @@ def filled(image: ImageArray, mask: Mask, *, fill: str) -> ImageArray:
     person is left, a transparent photo keeps no colour either: the background cannot be brought back.
     """
     if fill == TRANSPARENT:
-        return np.concatenate([np.where(mask[..., None] > 0, image, np.uint8(0)), mask[..., None]], axis=2)
+        seen: ImageArray = np.concatenate([np.where(mask[..., None] > 0, image, np.uint8(0)), mask[..., None]], axis=2)
+        return seen
     share = mask[..., None].astype(np.float32) / np.float32(255)
     behind = FILLS[fill](image, share) if fill in FILLS else _colour(fill)
-    return np.rint(image * share + behind * (1 - share)).astype(np.uint8)
+    made: ImageArray = np.rint(image * share + behind * (1 - share)).astype(np.uint8)
+    return made
 
 
 def _colour(rrggbb: str) -> Backdrop:
