@@ -1586,6 +1586,56 @@ EXPLORING = (
         "if (a < n) != (b < n):",
         "if (a < n) == (b < n):",
         "clean/test_against.py::test_copies_across_are_found_by_bytes_and_by_pixels_and_told_once",
+
+BACKGROUND, CUTTING = "clean/test_background.py::", "flow/test_background.py::"
+BACKGROUNDS = (
+    one(
+        "background: ONNX Runtime reports nothing",
+        "clean/background.py",
+        '    os.environ["ORT_DISABLE_TELEMETRY"] = "1"\n',
+        "",
+        f"{BACKGROUND}test_no_socket_is_opened_and_nothing_is_kept_for_a_report",
+        needs="rembg",
+    ),
+    one(
+        "background: a model is opened by its hash alone",
+        "clean/background.py",
+        "if found != model.sha256:",
+        "if False:",
+        f"{BACKGROUND}test_a_file_is_opened_only_where_it_is_the_one_that_is_meant",
+        needs="rembg",
+    ),
+    one(
+        "background: no session that sends photos away",
+        "clean/background.py",
+        '    "withoutbg": "it sends every photo to a remote service",\n',
+        "",
+        f"{BACKGROUND}test_every_session_of_rembg_is_allowed_or_refused_and_none_that_is_allowed_sends_photos",
+        f"{BACKGROUND}test_a_model_that_may_not_be_used_is_refused_with_the_reason",
+        needs="rembg",
+    ),
+    one(
+        "background: a kill costs what was in flight alone",
+        "clean/cutouts.py",
+        "            append_jsonl(journal, done.model_dump())\n",
+        "",
+        f"{CUTTING}test_after_a_kill_the_same_command_goes_on_and_ends_in_the_same_bytes",
+        needs="rembg",
+    ),
+    one(
+        "background: a counterpart is checked before it is kept",
+        "clean/cutouts.py",
+        "file.is_file() and sha256_file(file) == line.made.get(fill)",
+        "file.is_file()",
+        f"{CUTTING}test_a_counterpart_that_changed_meanwhile_is_made_again",
+        needs="rembg",
+    ),
+    one(
+        "background: a blur without a halo",
+        "pixels/fills.py",
+        "np.minimum(dimmed / np.maximum(seen, 1 / 255), 255)",
+        "dimmed",
+        "pixels/test_fills.py::test_the_blurred_background_holds_nothing_of_the_person",
     ),
 )
 
@@ -1642,4 +1692,5 @@ BREAKS = (
     *CLEANING,
     *EXPLORING,
     *REVIEWING,
+    *BACKGROUNDS,
 )
