@@ -1586,6 +1586,8 @@ EXPLORING = (
         "if (a < n) != (b < n):",
         "if (a < n) == (b < n):",
         "clean/test_against.py::test_copies_across_are_found_by_bytes_and_by_pixels_and_told_once",
+    ),
+)
 
 BACKGROUND, CUTTING = "clean/test_background.py::", "flow/test_background.py::"
 BACKGROUNDS = (
