@@ -138,7 +138,7 @@ def done_before(part: Path, photos: Sequence[Photo], *, folders: Mapping[str, Pa
     found = {}
     for photo in photos:
         line = lines.get(photo.photo_id)
-        if line and line.sha256 == photo.sha256 and _is_whole(photo, line, folders):
+        if line and line.sha256 == photo.sha256 and _is_whole(photo, line, folders=folders):
             found[photo.photo_id] = line
     write_text(journal, "".join(line.model_dump_json() + "\n" for line in found.values()))
     kept = {photo.below(folder) for photo in photos if photo.photo_id in found for folder in folders.values()}
@@ -148,7 +148,8 @@ def done_before(part: Path, photos: Sequence[Photo], *, folders: Mapping[str, Pa
     return found
 
 
-def _is_whole(photo: Photo, line: Done, folders: Mapping[str, Path]) -> bool:
+def _is_whole(photo: Photo, line: Done, *, folders: Mapping[str, Path]) -> bool:
+    """Whether the photo's counterparts are on the disk as the journal has them."""
     files = {fill: photo.below(folder) for fill, folder in folders.items()}
     return all(file.is_file() and sha256_file(file) == line.made.get(fill) for fill, file in files.items())
 
