@@ -130,7 +130,7 @@ def _opened(data: Path, *, progress: Progress) -> tuple[Manifest, pl.DataFrame]:
 def _settings(photos: Sequence[Photo], model: Model, *, fills: Sequence[str]) -> dict[str, Any]:
     """What must be the same for a folder to be gone on with: the same photos would come out."""
     return {
-        "photos": sha256_json([(p.photo_id, p.sha256, p.source, p.name) for p in photos]),
+        "photos": sha256_json([(p.photo_id, p.sha256, p.source, p.name, str(p.crop)) for p in photos]),
         "model": model.sha256,
         "session": model.session,
         "fills": list(fills),
@@ -180,6 +180,7 @@ def _write(manifest: Manifest, photos: Sequence[Photo], *, done: Mapping[str, Do
         pl.Series("derived_from", [f"photo={photo.sha256} model={model}" for photo, _ in kept], dtype=pl.String),
         pl.lit(fill).alias("x_background"),
         pl.Series("x_kept_share", [one.kept_share for _, one in kept], dtype=pl.Float32),
+        pl.Series("x_face_kept_share", [one.face_share for _, one in kept], dtype=pl.Float32),
     )
     roots = {table["source"][i]: home / PHOTOS_NAME / photo.source for i, (photo, _) in enumerate(kept)}
     write_manifest(home / MANIFEST_NAME, replace(manifest, table=table, roots=roots))

@@ -87,7 +87,25 @@ def test_people_stand_before_another_background_and_keep_all_that_is_known_of_th
         assert inner.sum() > 1000
         assert np.abs(new - image)[inner].max() <= 8
         assert (new[~outer] >= 250).all()
-    assert "white           24         24%     24%   24%" in said.out
+    assert "photo           24%     24%   24%      24" in said.out
+    assert made.table["x_face_kept_share"].null_count() == N_PHOTOS  # nobody looked for faces
+
+
+def test_how_much_of_each_face_was_kept_is_told_where_faces_are_known(world: World) -> None:
+    given = read_manifest(world.data)
+    x0 = [24.0 + int(i[:3]) % 20 - 10 for i in given.photo_ids]  # the ellipse's box, in the square of a face finder
+    box = {"crop_x0_px": [x - 6 for x in x0], "crop_x1_px": [x + 54 for x in x0]}
+    low = {"crop_y0_px": [32.0] * 24, "crop_y1_px": [92.0] * 24, "crop_angle_deg": [0.0] * 24}
+    table = given.table.with_columns(pl.Series(name, c, dtype=pl.Float32) for name, c in (box | low).items())
+    nobody = pl.when(pl.col("photo_id") == "005.png").then(None)
+    table = table.with_columns(nobody.otherwise(pl.col(name)).alias(name) for name in (*box, *low))
+    write_manifest(world.root / "known.parquet", Manifest(table, given.schema, given.roots))
+    said = done("background", world.root / "known.parquet", *world.model, "--out", world.root / "new")
+    made = read_manifest(world.root / "new/manifest.parquet").table
+    assert made.filter(pl.col("x_face_kept_share").is_null())["photo_id"].to_list() == ["005.png"]
+    expected = draw_face()[1][38:86, 24:72].mean()  # of the box, what the ellipse fills: about .93
+    assert (made["x_face_kept_share"] - expected).abs().max() < 0.02
+    assert "face            93%     94%   94%      23" in said.out
 
 
 def test_several_fills_make_a_whole_data_set_each(world: World) -> None:
@@ -204,7 +222,7 @@ def test_a_counterpart_that_changed_meanwhile_is_made_again(world: World) -> Non
     done("background", world.data, *world.model, "--out", out)
     made, before = read_manifest(out / "manifest.parquet"), hashes(out)
     rows = zip(made.photo_ids, made.table["derived_from"], made.table["sha256"], strict=True)
-    lines = [Done(photo_id=i, sha256=d[6:70], kept_share=0.2, made={"white": s}) for i, d, s in rows]
+    lines = [Done(photo_id=i, sha256=d[6:70], kept_share=0.2, face_share=None, made={"white": s}) for i, d, s in rows]
     settings = begun(world)
     part = world.root / "new.part"
     out.rename(part / "new")

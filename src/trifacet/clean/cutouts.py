@@ -30,10 +30,10 @@ from trifacet.core.files import (
     write_json,
     write_text,
 )
-from trifacet.core.manifest import Manifest
+from trifacet.core.manifest import CROP_SCALE, Crop, Manifest
 from trifacet.core.predictions import ImageArray
 from trifacet.pixels.decode import Undecodable, decode
-from trifacet.pixels.fills import filled
+from trifacet.pixels.fills import Mask, filled
 
 KEPT = 128  # of 255: a photo without one pixel that is rather person than background shows nobody
 NEW_NAME, JOURNAL_NAME = "new", "done.jsonl"
@@ -46,6 +46,7 @@ class Photo:
     """A photo to cut out: its id, its file, the hash that file must have, and where its counterpart goes.
 
     source, name: the counterpart's folder below `photos` ("" where there is one source), and its path below that.
+    crop: the square around the face, where one was looked for and found.
     """
 
     photo_id: str
@@ -53,6 +54,7 @@ class Photo:
     sha256: str
     source: str
     name: str
+    crop: Crop | None = None
 
     def below(self, folder: Path) -> Path:
         """Where the counterpart lies in the folder of photos of one fill."""
@@ -71,7 +73,7 @@ class Rejected:
 class Done(BaseModel):
     """A line of the journal: a photo, the hash of its file, of each counterpart by fill, and how much was kept.
 
-    kept_share: the share of the photo that is person, 0 nothing .. 1 all.
+    kept_share, face_share: how much of the photo, and of its face where one is known, is kept, 0 nothing .. 1 all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +81,7 @@ class Done(BaseModel):
     photo_id: str
     sha256: str
     kept_share: float
+    face_share: float | None
     made: dict[str, str]
 
 
@@ -88,13 +91,14 @@ def photos_of(manifest: Manifest) -> tuple[list[Photo], list[Rejected]]:
     table = manifest.table
     is_one_source = table["source"].n_unique() == 1
     rows = table.select("photo_id", "sha256", "source", "path").iter_rows()
-    for (photo_id, sha256, source, path), file in zip(rows, manifest.paths, strict=True):
+    for (photo_id, sha256, source, path), file, crop in zip(rows, manifest.paths, manifest.crops, strict=True):
         folder = "" if is_one_source else source
         parts = PurePosixPath(path).parts
         if ".." in parts or PurePosixPath(path).is_absolute() or folder in (".", "..") or "/" in folder:
             outside.append(Rejected(photo_id, "outside", "its path in the manifest leads out of the folder of photos"))
             continue
-        photos.append(Photo(photo_id, file, sha256, folder, _own_name(path, folder, taken=taken)))
+        name = _own_name(path, folder, taken=taken)
+        photos.append(Photo(photo_id, file, sha256, folder, name, crop))
     return photos, outside
 
 
@@ -171,19 +175,17 @@ def cut_out(
             if isinstance(result, Rejected):
                 yield result
                 continue
-            photo, kept_share, pngs = result
+            photo, done, pngs = result
             for fill, png in pngs.items():
                 write_bytes(photo.below(folders[fill]), png)
-            made = {fill: sha256_bytes(png) for fill, png in pngs.items()}
-            done = Done(photo_id=photo.photo_id, sha256=photo.sha256, kept_share=kept_share, made=made)
             append_jsonl(journal, done.model_dump())
             yield done
 
 
 def _cut(
     photo: Photo, segmenter: Segmenter, *, fills: Sequence[str]
-) -> tuple[Photo, float, dict[str, bytes]] | Rejected:
-    """A photo's counterparts, as PNG by fill, and the share that was kept; or why there are none."""
+) -> tuple[Photo, Done, dict[str, bytes]] | Rejected:
+    """A photo, its line of the journal and its counterparts, as PNG by fill; or why there are none."""
     try:
         content = photo.path.read_bytes()
     except OSError as problem:
@@ -200,7 +202,24 @@ def _cut(
     if not (mask >= KEPT).any():
         return Rejected(photo.photo_id, "empty", "the model sees nobody in it")
     pngs = {fill: _png(filled(image, mask, fill=fill)) for fill in fills}
-    return photo, float(mask.mean()) / 255, pngs
+    done = Done(
+        photo_id=photo.photo_id,
+        sha256=photo.sha256,
+        kept_share=float(mask.mean()) / 255,
+        face_share=_face_share(mask, photo.crop),
+        made={fill: sha256_bytes(png) for fill, png in pngs.items()},
+    )
+    return photo, done, pngs
+
+
+def _face_share(mask: Mask, crop: Crop | None) -> float | None:
+    """How much of the face is kept, 0 nothing .. 1 all. A model may take the mask for the thing and cut the face away."""
+    if crop is None:
+        return None
+    box = crop.scaled(1 / CROP_SCALE)
+    x0, y0, x1, y1 = (max(0, round(v)) for v in (box.x0_px, box.y0_px, box.x1_px, box.y1_px))
+    face = mask[y0:y1, x0:x1]
+    return float(face.mean()) / 255 if face.size else None
 
 
 def _png(image: ImageArray) -> bytes:

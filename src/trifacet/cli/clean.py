@@ -158,12 +158,14 @@ def background(
         made = stages.background(
             data, out, model=model, sha256=sha256, session=session, fills=wanted, workers=workers, progress=bars.told
         )
+    photos = next(iter(made.manifests.values())).table
     rows = []
-    for fill, manifest in made.manifests.items():
-        shares = manifest.table["x_kept_share"].sort()
-        kept = (f"{shares[i]:.0%}" for i in (0, len(shares) // 2, -1))
-        rows.append((fill, f"{len(manifest):,}", *kept))
-    render.show(str(out), ("background", "#photos", "#least kept", "#median", "#most"), rows)
+    for of in ("photo", "face"):
+        shares = photos["x_kept_share" if of == "photo" else "x_face_kept_share"].drop_nulls()
+        if len(shares):
+            rows.append((of, *(f"{shares.quantile(q) or 0:.0%}" for q in (0, 0.5, 1)), f"{len(shares):,}"))
+    render.show(str(out), ("kept of each", "#least", "#median", "#most", "#photos"), rows)
+    render.say(f"{len(photos):,} photos before {', '.join(made.manifests)}")
     if made.n_before:
         render.say(f"{made.n_before:,} of them had been cut out before")
     if len(made.rejects):
