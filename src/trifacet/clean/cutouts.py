@@ -213,7 +213,7 @@ def _cut(
 
 
 def _face_share(mask: Mask, crop: Crop | None) -> float | None:
-    """How much of the face is kept, 0 nothing .. 1 all. Some models take the mask for the thing and cut the face away."""
+    """How much of the face is kept, 0 nothing .. 1 all. Some models keep the mask and cut the face away."""
     if crop is None:
         return None
     box = crop.scaled(1 / CROP_SCALE)
