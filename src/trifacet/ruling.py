@@ -32,6 +32,14 @@ class Applied:
     disagreements: tuple[tuple[Decision, ...], ...]
 
 
+def is_store(path: Path) -> bool:
+    """Whether a file is a store, as its first bytes tell."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as content:
+        return content.read(len(_SQLITE)) == _SQLITE
+
+
 def decisions_of(path: Path) -> tuple[list[Decision], tuple[tuple[Decision, ...], ...]]:
     """What counts of the rulings at `path`, a store or a CSV, and what its reviewers see differently.
 
@@ -40,9 +48,7 @@ def decisions_of(path: Path) -> tuple[list[Decision], tuple[tuple[Decision, ...]
     """
     if not path.is_file():
         raise error("TRI702", "no such file", where=path, do="Check the path.")
-    with path.open("rb") as content:
-        is_store = content.read(len(_SQLITE)) == _SQLITE
-    if not is_store:
+    if not is_store(path):
         return read_decisions(path), ()
     found = outcome(open_store(path).events())
     return list(found.decisions), found.disagreements

@@ -162,6 +162,33 @@ MISHAPS: dict[str, Entry] = {
         "It was locked for longer than any ruling takes to write.",
         "End the process that holds it open, such as an editor for SQLite files.",
     ),
+    "TRI708": Entry(
+        "A file of another tool cannot be read",
+        "It is damaged, has none of the forms that are known, or calls its labels by names that are not the schema's. An "
+        "XML file with a document type is refused: it may hold entities that grow without end or name other files.",
+        "Export it again, say which form it has (--form), or what it calls things (--map).",
+    ),
+    "TRI709": Entry(
+        "Parts of a file cannot be imported",
+        "A photo is not in the data, or several could be meant; a word means nothing in the schema; or it says two "
+        "things of one photo. A file is taken whole or not at all.",
+        "Correct what is named, or say what it means with --map; all of it stands in the CSV that is named.",
+    ),
+    "TRI710": Entry(
+        "A map does not fit",
+        "--map names a thing that is not imported, a column that is not there, or a value that the schema does not have.",
+        "Pass KEY=NAME for what the file calls a thing, KEY:WORD=VALUE for what a word means, or a YAML file of both.",
+    ),
+    "TRI711": Entry(
+        "A backup cannot be restored",
+        "The file is damaged, is no store of rulings, is of a newer trifacet, or is a store that is in use.",
+        "Choose another backup; `trifacet decisions backup` makes one of a store that is in use.",
+    ),
+    "TRI712": Entry(
+        "The known corrections are about other data",
+        "They name people of the original dataset by their folders, and none of these is here with the label listed.",
+        "Pass the original dataset; for other data there are no known corrections.",
+    ),
     "TRI713": Entry(
         "Photos outside their folder",
         "The manifest names photos by an absolute path, or one with `..`: a page that others open must not lead there.",

@@ -25,6 +25,7 @@ CSV_HEADS = {
     "probabilities": ("Id,P", "L0"),
     "rejects": ("path,status,reason",),
     "changes": ("photo_id,attribute,old,new,",),
+    "problems": ("place,photo,problem",),
 }
 PART = 65_536  # rows that are worked on at once, so that what is made on the way takes a few MB of a large table
 
