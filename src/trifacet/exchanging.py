@@ -9,10 +9,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trifacet.clean.exchange.cvat import annotations
+from trifacet.clean.exchange.cvat import annotated
 from trifacet.clean.exchange.fiftyone import dataset_metadata, samples
-from trifacet.clean.exchange.forms import AUTO, CLASSES, CSV, CVAT, FIFTYONE, FORMS, LABEL_STUDIO, file_of, form_of
-from trifacet.clean.exchange.forms import read_form
+from trifacet.clean.exchange.forms import (
+    AUTO,
+    CLASSES,
+    CSV,
+    CVAT,
+    FIFTYONE,
+    LABEL_STUDIO,
+    file_of,
+    form_of,
+    read_form,
+)
 from trifacet.clean.exchange.known import Known, known_corrections
 from trifacet.clean.exchange.label_studio import LOCAL, labelling_config, tasks
 from trifacet.clean.exchange.meaning import read_names
@@ -224,7 +233,7 @@ def _write(sheets: Sequence[Sheet], schema: LabelSchema, *, out: Path, how: Expo
         write_text(out, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
         write_text(_config_path(out), labelling_config(schema))
     elif how.form == CVAT:
-        write_text(out, annotations(sheets, schema, name=out.stem))
+        write_text(out, annotated(sheets, schema, name=out.stem))
     else:
         with atomic_folder(out) as folder:
             write_json(folder / "metadata.json", dataset_metadata(out.name, schema))

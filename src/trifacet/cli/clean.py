@@ -1,18 +1,11 @@
-"""`trifacet audit`: what looks wrong in a dataset."""
+"""`trifacet audit`, `review`, `apply` and `background`: what looks wrong in a dataset, what people rule, what is cut out."""
 
 from __future__ import annotations
 
-from math import isnan
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from trifacet.cli.command import Command, Group
-
-decisions = typer.Typer(cls=Group, help="What people ruled: as CSV, and safe copies of the store.")
-
-StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="A store of rulings.")]
 
 
 def audit(
@@ -170,59 +163,3 @@ def background(
         render.say(f"{made.n_before:,} of them had been cut out before")
     if len(made.rejects):
         render.warn(f"{len(made.rejects):,} files have no counterpart: {out / 'rejects.csv'} says why")
-
-
-@decisions.command("export", cls=Command)
-def export_decisions(
-    store: StoreArgument,
-    out: Annotated[Path, typer.Option("--out", help="The CSV to write, which people may edit.")],
-    events: Annotated[
-        bool, typer.Option("--events", help="Every event, also what was taken back, instead of what counts.")
-    ] = False,
-) -> None:
-    """What reviewers agree on, or settled, as a CSV that `trifacet apply` takes."""
-    from trifacet import ruling
-    from trifacet.cli import render
-
-    told = ruling.export_rulings(store, out, is_all=events)
-    render.say(f"{len(told.decisions):,} decisions in [bold]{out}[/]")
-    if told.disagreements and not events:
-        render.warn(
-            f"{len(told.disagreements):,} things that reviewers see differently are left out: settle them first"
-        )
-
-
-@decisions.command("agreement", cls=Command)
-def tell_agreement(store: StoreArgument) -> None:
-    """How far reviewers agree beyond chance: Cohen's kappa of each two, Krippendorff's alpha of more.
-
-    1 is full agreement, 0 what chance would bring. Photos are those that both ruled on by themselves: what settled a
-    disagreement is left out. A kappa of few photos, or of labels that are nearly all alike, says little.
-    """
-    from trifacet import ruling
-    from trifacet.cli import render
-
-    found = ruling.agreement(store)
-    rows = [
-        (
-            a.attribute,
-            ", ".join(a.reviewers),
-            f"{a.n_photos:,}",
-            f"{a.same:.1%}",
-            "–" if isnan(a.kappa) else f"{a.kappa:.3f}",
-        )
-        for a in found
-    ]
-    render.show(str(store), ("attribute", "reviewers", "#photos", "#the same", "#kappa"), rows)
-    if not found:
-        render.say("No two reviewers have ruled on the same photo yet.")
-
-
-@decisions.command("backup", cls=Command)
-def back_up_decisions(store: StoreArgument, out: Annotated[Path, typer.Option("--out", help="The new file.")]) -> None:
-    """A copy of a store as it is at one moment, also while people review. It opens in the store's place."""
-    from trifacet import ruling
-    from trifacet.cli import render
-
-    ruling.back_up(store, out)
-    render.say(f"copied to [bold]{out}[/]")

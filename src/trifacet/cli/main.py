@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from trifacet.cli import answers, clean, data, doctor, ensembles, explore, lists, queue, search, train
+from trifacet.cli import answers, clean, data, decisions, doctor, ensembles, explore, lists, queue, search, train
 from trifacet.cli.command import Command, Group, QueueCommand, TrainCommand
 from trifacet.core.errors import TrifacetError
 
@@ -40,7 +40,7 @@ app.command(cls=Command, rich_help_panel=PHOTOS)(clean.audit)
 app.command(cls=Command, rich_help_panel=PHOTOS)(clean.review)
 app.command(cls=Command, rich_help_panel=PHOTOS)(clean.apply)
 app.command(cls=Command, rich_help_panel=PHOTOS)(clean.background)
-app.add_typer(clean.decisions, name="decisions", rich_help_panel=PHOTOS)
+app.add_typer(decisions.decisions, name="decisions", rich_help_panel=PHOTOS)
 app.add_typer(data.cache, name="cache", rich_help_panel=PHOTOS)
 app.command("train", cls=TrainCommand, rich_help_panel=MODELS)(train.train)
 app.command("queue", cls=QueueCommand, rich_help_panel=MODELS)(queue.queue)

@@ -212,7 +212,11 @@ def write_decisions(path: Path | str, decisions: Iterable[Decision]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([getattr(d, name) for name in COLUMNS] for d in decisions)
+    quoting = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for decision in decisions:
+        row = [getattr(decision, name) for name in COLUMNS]
+        # a lone carriage return ends a line for readers, yet Python 3.11 and 3.12 write it bare
+        (quoting if any("\r" in str(cell) for cell in row) else writer).writerow(row)
     write_text(Path(path), text.getvalue())
 
 

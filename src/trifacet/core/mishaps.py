@@ -164,8 +164,8 @@ MISHAPS: dict[str, Entry] = {
     ),
     "TRI708": Entry(
         "A file of another tool cannot be read",
-        "It is damaged, has none of the forms that are known, or calls its labels by names that are not the schema's. An "
-        "XML file with a document type is refused: it may hold entities that grow without end or name other files.",
+        "It is damaged, has none of the forms that are known, or calls its labels by names that are not the schema's. "
+        "An XML file with a document type is refused: it may hold entities that grow without end or name other files.",
         "Export it again, say which form it has (--form), or what it calls things (--map).",
     ),
     "TRI709": Entry(
@@ -176,7 +176,7 @@ MISHAPS: dict[str, Entry] = {
     ),
     "TRI710": Entry(
         "A map does not fit",
-        "--map names a thing that is not imported, a column that is not there, or a value that the schema does not have.",
+        "--map names a thing that is not imported, a column that is not there, or a value that is not the schema's.",
         "Pass KEY=NAME for what the file calls a thing, KEY:WORD=VALUE for what a word means, or a YAML file of both.",
     ),
     "TRI711": Entry(

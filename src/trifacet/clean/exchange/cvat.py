@@ -155,7 +155,7 @@ def _parse(content: Any, reader: _Reader) -> None:
     parser.ParseFile(content)
 
 
-def annotations(sheets: Sequence[Sheet], schema: LabelSchema, *, name: str) -> str:
+def annotated(sheets: Sequence[Sheet], schema: LabelSchema, *, name: str) -> str:
     """The content of annotations.xml: a tag for each author's rulings on a photo, its attributes the labels.
 
     Characters that XML cannot hold become U+FFFD.

@@ -13,8 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trifacet.clean.exchange.said import CERTAINTY, CLASS, NOTHING, PATH, REASON, WHO, Names, Problem, Said, Told
-from trifacet.clean.exchange.said import nothing_said
+from trifacet.clean.exchange.said import (
+    CERTAINTY,
+    CLASS,
+    NOTHING,
+    PATH,
+    REASON,
+    WHO,
+    Names,
+    Problem,
+    Said,
+    Told,
+    nothing_said,
+)
 from trifacet.clean.exchange.sheets import Sheet
 from trifacet.core.decisions import USE, USES, YEARS
 from trifacet.core.errors import error
@@ -42,7 +53,7 @@ def read_samples(path: Path, names: Names, *, content: Any) -> Told:
     if not looks_like_samples(content):
         raise error("TRI708", "neither FiftyOne's samples.json nor its labels.json", where=path)
     if not isinstance(content.get("samples"), list):
-        return _read_classes(path, names, content=content)
+        return _read_classes(names, content=content)
     said: list[Said] = []
     problems: list[Problem] = []
     foreign: list[str] = []
@@ -94,7 +105,7 @@ def _said(label: Mapping[str, Any], blank: Said) -> list[Said | Problem]:
     return [told]
 
 
-def _read_classes(path: Path, names: Names, *, content: Mapping[str, Any]) -> Told:
+def _read_classes(names: Names, *, content: Mapping[str, Any]) -> Told:
     key = names.key("labels") or CLASS
     classes, said, problems = content.get("classes"), [], []
     for photo, target in content["labels"].items():

@@ -8,7 +8,6 @@ is wrong, not on what is right. disputed: some change it, others keep it.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -114,7 +113,7 @@ class _Here:
         values = {self.given[photo][correction.attribute] for photo in photos}
         if values == {correction.new}:
             return []
-        old = correction.old or (values.pop() if len(values) == 1 else "")
+        old = correction.old or (next(iter(values)) if len(values) == 1 else "")
         if not old or any(self.given[photo][correction.attribute] != old for photo in photos):
             return f"{correction.attribute} is '{first_few(sorted(values))}', not '{correction.old}'"
         person = self.person_of[photos[0]]
@@ -123,8 +122,8 @@ class _Here:
         return [_decision(correction, "photo", subject=photo, old=old) for photo in photos]
 
     def _why_not(self, correction: Correction) -> str:
-        values: Sequence[str] = (correction.old, correction.new)
-        return next((why for value in values if (why := why_no_value(correction.attribute, value, self.schema))), "")
+        reasons = [why_no_value(correction.attribute, v, schema=self.schema) for v in (correction.old, correction.new)]
+        return next(filter(None, reasons), "")
 
 
 def _decision(correction: Correction, scope: str, *, subject: str, old: str) -> Decision:

@@ -40,7 +40,7 @@ def meaning(key: str, text: str, names: Names) -> dict[str, str]:
         words = USES[1:] if key == USE else schema.attribute(key).classes
         known = {word.lower(): word for word in words}
         text = known.get(text.lower(), "" if text.lower() == NOTHING else text)
-    if why := why_no_value(key, text, schema):
+    if why := why_no_value(key, text, schema=schema):
         near = nearest(text.lower(), [c.lower() for a in schema.attributes if a.name == key for c in a.classes])
         raise UnclearError(f"{why}. Did you mean '{near}'?" if near else why)
     return {key: text}
@@ -104,9 +104,9 @@ def _from_file(path: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         raise error("TRI710", "cannot be read as YAML", where=path, got=yaml_reason(problem)) from problem
     content = {} if content is None else content
     values = content.pop("values", {}) if isinstance(content, dict) else None
-    tables = values.values() if isinstance(values, dict) else [None]
     texts = [*content.values()] if isinstance(content, dict) else []
-    if not all(isinstance(t, dict) for t in tables) or any(isinstance(t, dict | list) for t in texts):
+    is_nested = any(isinstance(text, dict | list) for text in texts)
+    if not isinstance(values, dict) or not all(isinstance(t, dict) for t in values.values()) or is_nested:
         raise error("TRI710", "must hold KEY: NAME, and values: {KEY: {WORD: VALUE}}", where=path)
     called = {str(key): str(name) for key, name in content.items()}
     return called, {str(k): {str(w): "" if v is None else str(v) for w, v in t.items()} for k, t in values.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from trifacet.clean.exchange.said import CERTAINTY, CLASS, PATH, REASON, WHO, Names, Problem, Said, Told, label_keys
@@ -40,7 +41,7 @@ def read_classes(path: Path, names: Names) -> Told:
         do = f"Say which it is: --map class=COLUMN, or --map {names.schema.names[0]}=COLUMN."
         raise error("TRI708", "no column of labels", where=path, got=first_few(columns, 10), do=do)
     labels = {key: names.of(key) for key in keys} | ({CLASS: joint} if joint else {})
-    about = {key: names.of(key) for key in (WHO, REASON, CERTAINTY) if names.of(key) in columns}
+    about = [names.of(key) if names.of(key) in columns else "" for key in (WHO, REASON, CERTAINTY)]
     said, problems = [], []
     for line, row in rows:
         if None in row or None in row.values():
@@ -49,8 +50,9 @@ def read_classes(path: Path, names: Names) -> Told:
         if not row[place].strip():
             problems.append(Problem(f"line {line}", "", "names no photo"))
             continue
-        more = {key: row[column].strip() for key, column in about.items()}
-        said += [Said(f"line {line}", row[place], key, row[column], **more) for key, column in labels.items()]
+        who, reason, certainty = (row[column].strip() if column else "" for column in about)
+        blank = Said(f"line {line}", row[place], "", "", who=who, reason=reason, certainty=certainty)
+        said += [replace(blank, key=key, text=row[column]) for key, column in labels.items()]
     return Told(tuple(said), tuple(problems))
 
 
