@@ -229,10 +229,9 @@ def read_decisions(path: Path | str) -> list[Decision]:
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as content:
             reader = csv.DictReader(content)
-            rows = list(reader)
+            columns, rows = reader.fieldnames or [], list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise error("TRI702", "cannot be read as CSV", where=path, got=str(problem)) from problem
-    columns = reader.fieldnames or []
     if foreign := [name for name in columns if name not in COLUMNS]:
         raise error("TRI702", "columns that decisions do not have", where=path, got=first_few(foreign))
     if lacking := [name for name in ("subject", "attribute", "old", "new") if name not in columns]:

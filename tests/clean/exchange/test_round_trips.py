@@ -149,6 +149,6 @@ def test_what_a_model_said_is_a_proposal_in_label_studio_and_no_ruling() -> None
     (made,) = tasks(sheets_of(DATA, [one]).sheets, DATA.schema)
     assert made["annotations"] == []
     assert [p["model_version"] for p in made["predictions"]] == ["given labels", "net"]
-    given_values = {r["from_name"]: [*r["value"].values()][0] for r in made["predictions"][0]["result"]}
+    given_values = {r["from_name"]: next(iter(r["value"].values())) for r in made["predictions"][0]["result"]}
     assert given_values == {"mask": ["incorrect"], "gender": ["female"], "age": ["30_to_59"], YEARS: 45.0}
     assert through(LABEL_STUDIO, [one]) == set()

@@ -61,10 +61,11 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as content:
             reader = csv.DictReader(content, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+            columns = list(reader.fieldnames or [])
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise error("TRI708", "cannot be read as a table", where=path, got=str(problem)) from problem
-    return rows, list(reader.fieldnames or [])
+    return rows, columns
 
 
 def _column(key: str, known: Sequence[str], columns: Sequence[str], *, names: Names) -> str:
