@@ -26,13 +26,21 @@ from trifacet.clean.exchange.known import Known, known_corrections
 from trifacet.clean.exchange.label_studio import LOCAL, labelling_config, tasks
 from trifacet.clean.exchange.meaning import read_names
 from trifacet.clean.exchange.rulings import Author, Ruled, rulings_of
-from trifacet.clean.exchange.said import Problem
+from trifacet.clean.exchange.said import Names, Problem
 from trifacet.clean.exchange.sheets import Sheet, sheets_of
 from trifacet.clean.restoring import restore as restore
 from trifacet.clean.store import Store, open_store, standing
 from trifacet.core.decisions import Decision, Source, read_decisions, replay, write_decisions
 from trifacet.core.errors import error, pick
-from trifacet.core.files import atomic_folder, check_suffix, keep_inputs, sha256_file, write_json, write_text
+from trifacet.core.files import (
+    atomic_folder,
+    check_suffix,
+    keep_inputs,
+    sha256_file,
+    sha256_json,
+    write_json,
+    write_text,
+)
 from trifacet.core.findings import read_findings
 from trifacet.core.manifest import Manifest
 from trifacet.core.schema import LabelSchema
@@ -112,26 +120,33 @@ def import_rulings(
     source = file_of(file)
     form = form_of(source, how.form)
     manifest = open_data(data, progress=progress)
+    names = read_names(how.maps, schema=manifest.schema, is_numbered=how.form == CLASSES)
     there = open_store(out).events() if not is_csv and out.exists() else []
-    found = _ruled(source, manifest, how=replace(how, form=form), others=standing(there))
+    how = replace(how, form=form, who=how.who or source.name)
+    found = _ruled(source, manifest, how=how, names=names, others=standing(there))
     _refuse(found.problems, where=source, out=out)
-    stroke = f"{BATCH}{sha256_file(source)[:12]}"
+    stroke = BATCH + _fingerprint(source, how=how, names=names)
     told = [d.model_copy(update={"number": 0, "at": "", "batch": f"{stroke} {d.who}"}) for d in found.decisions]
     if is_csv:
         write_decisions(out, told)
         return Imported(form, tuple(told), found.n_agreed, 0, 0, found.notes)
     store = open_store(out, about={"schema": manifest.schema.fingerprint})
-    added, n_there, n_own = _added(store, told)
+    added, n_there, n_own = _added(store, told, stroke=stroke)
     return Imported(form, tuple(added), found.n_agreed, n_there, n_own, found.notes)
 
 
-def _ruled(source: Path, manifest: Manifest, *, how: ImportAs, others: Iterable[Decision]) -> Ruled:
-    name = how.who or source.name
+def _fingerprint(source: Path, *, how: ImportAs, names: Names) -> str:
+    """12 hex digits of a file and of how it is read: the same import has the same."""
+    wishes = [how.form, how.who, how.certainty, how.source, how.is_confirming]
+    maps = [dict(names.called), {key: dict(table) for key, table in names.means.items()}]
+    return sha256_json([sha256_file(source), wishes, maps])[:12]
+
+
+def _ruled(source: Path, manifest: Manifest, *, how: ImportAs, names: Names, others: Iterable[Decision]) -> Ruled:
     if how.form == CSV:
-        return _of_csv(source, manifest, author=Author(name, how.certainty))
-    names = read_names(how.maps, schema=manifest.schema, is_numbered=how.form == CLASSES)
+        return _of_csv(source, manifest, author=Author(how.who, how.certainty))
     told = read_form(source, how.form, names=names)
-    author = Author(name, how.certainty, reason=f"imported from {source.name}", source=how.source)
+    author = Author(how.who, how.certainty, reason=f"imported from {source.name}", source=how.source)
     return rulings_of(told, manifest, names=names, author=author, is_confirming=how.is_confirming, others=others)
 
 
@@ -165,17 +180,23 @@ def _refuse(problems: Sequence[Problem], *, where: Path, out: Path) -> None:
     raise error("TRI709", what, where=where, got=first, do=do)
 
 
-def _added(store: Store, told: Sequence[Decision]) -> tuple[list[Decision], int, int]:
-    """What is new to the store, added at one stroke; how many were there; how many their author ruled on by hand."""
+def _added(store: Store, told: Sequence[Decision], *, stroke: str) -> tuple[list[Decision], int, int]:
+    """What is new to the store, added at one stroke; how many were there; how many their author ruled on by hand.
+
+    The same import adds nothing a second time, whatever happened between.
+    """
     about: dict[tuple[str, str, str], list[Decision]] = {}
-    for event in store.events():
+    events = store.events()
+    if any(event.batch.startswith(stroke) for event in events):
+        return [], len(told), 0
+    for event in events:
         about.setdefault((event.subject, event.attribute, event.who), []).append(event)
     new, n_there, n_own = [], 0, 0
     for one in told:
-        events = about.get((one.subject, one.attribute, one.who), [])
-        if any(e.new == one.new and e.batch == one.batch for e in events) or (events and events[-1].new == one.new):
+        before = about.get((one.subject, one.attribute, one.who), [])
+        if before and before[-1].new == one.new:
             n_there += 1
-        elif any(not e.batch.startswith(BATCH) for e in events):
+        elif any(not event.batch.startswith(BATCH) for event in before):
             n_own += 1
         else:
             new.append(one)

@@ -81,7 +81,9 @@ def test_who_and_why_are_columns_too(tmp_path: Path) -> None:
 
 def test_numbers_need_to_be_told_what_they_are(tmp_path: Path) -> None:
     found = read(tmp_path, f"path,class\n{ONE}/mask1.jpg,1\n", is_numbered=False)
-    assert [p.why for p in found.problems] == ["class: '1' is a number, and orders of classes differ"]
+    assert [p.why for p in found.problems] == [
+        "class: '1' is a number, and orders of classes differ (--form classes: the schema's own)"
+    ]
     mapped = read(tmp_path, f"path,class\n{ONE}/mask1.jpg,1\n", "class:1=worn/male/30_to_59", is_numbered=False)
     assert said(mapped) == [(f"{ONE}/mask1.jpg", "gender", "female", "male")]
 
@@ -117,7 +119,7 @@ def test_an_age_class_that_contradicts_the_years_is_a_problem(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "maps", "message"),
     [
-        pytest.param("", (), "no column of paths, got . Say which it is: --map path=COLUMN.", id="nothing"),
+        pytest.param("", (), "no column of paths. Say which it is: --map path=COLUMN.", id="nothing"),
         pytest.param("a,b\n", (), "no column of paths, got a, b. Say which it is: --map path=a.", id="no paths"),
         pytest.param(
             "path,b\n",

@@ -62,7 +62,7 @@ def _joint(text: str, schema: LabelSchema, *, is_numbered: bool) -> dict[str, st
         if number is None:
             raise UnclearError(f"'{text}' is no class, such as {schema.joint_names[0]}")
         if not is_numbered:
-            raise UnclearError(f"'{text}' is a number, and orders of classes differ")
+            raise UnclearError(f"'{text}' is a number, and orders of classes differ (--form classes: the schema's own)")
         if number != int(number) or not 0 <= number < schema.n_joint:
             raise UnclearError(f"class {text} lies outside 0..{schema.n_joint - 1}")
         known = int(number)
