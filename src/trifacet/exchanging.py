@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from trifacet.clean.exchange.cvat import annotated
 from trifacet.clean.exchange.fiftyone import dataset_metadata, samples
@@ -250,15 +251,19 @@ def _check_new(out: Path, form: str) -> None:
 
 def _write(sheets: Sequence[Sheet], schema: LabelSchema, *, out: Path, how: ExportAs) -> None:
     if how.form == LABEL_STUDIO:
-        content = tasks(sheets, schema, prefix=how.images)
-        write_text(out, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        write_text(out, _listed(tasks(sheets, schema, prefix=how.images)) + "\n")
         write_text(_config_path(out), labelling_config(schema))
     elif how.form == CVAT:
         write_text(out, annotated(sheets, schema, name=out.stem))
     else:
         with atomic_folder(out) as folder:
             write_json(folder / "metadata.json", dataset_metadata(out.name, schema))
-            write_json(folder / "samples.json", samples(sheets, schema))
+            write_text(folder / "samples.json", f'{{"samples": {_listed(samples(sheets, schema))}}}\n')
+
+
+def _listed(items: Sequence[Any]) -> str:
+    """A JSON list, an item a line."""
+    return "[\n" + ",\n".join(json.dumps(item, ensure_ascii=False, allow_nan=False) for item in items) + "\n]"
 
 
 def write_known(data: Manifest | Path, out: Path, *, certainty: str, progress: Progress = quiet) -> Known:

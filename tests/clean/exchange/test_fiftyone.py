@@ -99,7 +99,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, content: Any, why: str) ->
 
 def test_what_is_written_is_what_fiftyone_reads() -> None:
     told = Decision(who="ann", subject=f"{ONE}/normal.jpg", attribute="use", new="dropped", certainty="certain")
-    (one,) = json.loads(json.dumps(samples(sheets_of(DATA, [told]).sheets, DATA.schema)))["samples"]
+    (one,) = json.loads(json.dumps(samples(sheets_of(DATA, [told]).sheets, DATA.schema)))
     assert (one["filepath"], one["tags"]) == (f"/photos/{ONE}/normal.jpg", ["ruled", "dropped"])
     assert one["given_gender"] == {"_cls": "Classification", "tags": [], "label": "female"}
     assert one["use"]["tags"] == ["certain"]

@@ -92,8 +92,8 @@ def test_other_data_is_refused() -> None:
     with pytest.raises(StoreError) as caught:
         known_corrections(people())
     assert str(caught.value) == (
-        "TRI712 none of the known corrections is about this data, got none of 13 people. Pass the original dataset; for "
-        "other data there are no known corrections."
+        "TRI712 none of the known corrections is about this data, got none of 13 people. Pass the original dataset; "
+        "for other data there are no known corrections."
     )
     other = manifest([("on", "under_13")], schema=FOUR_BANDS, photo_id=["004432_male_Asian_43/normal.jpg"])
     with pytest.raises(StoreError, match=r"got 004432: no attribute 'gender'"):

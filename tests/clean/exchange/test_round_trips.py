@@ -57,8 +57,9 @@ def through(form: str, decisions: Sequence[Decision]) -> set[Decision]:
         if form == CVAT:
             path.write_text(annotated(made.sheets, DATA.schema, name="a"), encoding="utf-8")
         else:
-            write = tasks if form == LABEL_STUDIO else samples
-            path.write_text(json.dumps(write(made.sheets, DATA.schema)), encoding="utf-8")
+            content = tasks(made.sheets, DATA.schema)
+            content = content if form == LABEL_STUDIO else {"samples": samples(made.sheets, DATA.schema)}
+            path.write_text(json.dumps(content), encoding="utf-8")
         assert form_of(path, "auto") == form
         names = Names(DATA.schema)
         found = rulings_of(

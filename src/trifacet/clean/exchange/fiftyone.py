@@ -123,9 +123,9 @@ def _read_classes(names: Names, *, content: Mapping[str, Any]) -> Told:
     return Told(tuple(said), tuple(problems))
 
 
-def samples(sheets: Sequence[Sheet], schema: LabelSchema) -> dict[str, Any]:
-    """The content of samples.json, photos by their absolute paths; of each attribute the last ruling."""
-    return {"samples": [_sample(sheet, schema) for sheet in sheets]}
+def samples(sheets: Sequence[Sheet], schema: LabelSchema) -> list[dict[str, Any]]:
+    """The samples of samples.json, photos by their absolute paths; of each attribute the last ruling."""
+    return [_sample(sheet, schema) for sheet in sheets]
 
 
 def _sample(sheet: Sheet, schema: LabelSchema) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 from trifacet.core.errors import first_few
 
@@ -62,4 +61,5 @@ def _endings(key: str) -> list[str]:
 
 
 def _stem(ending: str) -> str:
-    return PurePosixPath(ending).with_suffix("").as_posix()
+    stem, dot, suffix = ending.rpartition(".")
+    return stem if dot and "/" not in suffix else ending

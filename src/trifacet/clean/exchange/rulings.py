@@ -109,6 +109,7 @@ def _decision(one: _Value, old: str, *, author: Author) -> Decision:
 def _values(told: Told, manifest: Manifest, *, names: Names, author: Author) -> tuple[list[_Value], list[Problem]]:
     photos = Photos(manifest.photo_ids)
     found: dict[str, str | UnmatchedError] = {}
+    known: dict[tuple[str, str], dict[str, str] | UnclearError] = {}  # words are few, so each is looked up once
     values, problems = [], []
     for said in told.said:
         if said.path not in found:
@@ -118,15 +119,23 @@ def _values(told: Told, manifest: Manifest, *, names: Names, author: Author) -> 
                 found[said.path] = why
                 problems.append(Problem(said.place, said.path, str(why)))
         photo = found[said.path]
-        try:
-            means = meaning(said.key, said.text, names)
-        except UnclearError as why:
-            problems.append(Problem(said.place, said.path, f"{said.key}: {why}"))
-            continue
-        if isinstance(photo, str):
+        word = (said.key, said.text)
+        if word not in known:
+            known[word] = _meaning(*word, names=names)
+        means = known[word]
+        if isinstance(means, UnclearError):
+            problems.append(Problem(said.place, said.path, f"{said.key}: {means}"))
+        elif isinstance(photo, str):
             by = replace(said, who=said.who or author.who)
             values += [_Value(photo, attribute, value, by) for attribute, value in means.items()]
     return values, problems
+
+
+def _meaning(key: str, text: str, *, names: Names) -> dict[str, str] | UnclearError:
+    try:
+        return meaning(key, text, names)
+    except UnclearError as why:
+        return why
 
 
 def _without_contradictions(values: Sequence[_Value], *, names: Names) -> tuple[list[_Value], list[Problem]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,11 @@ class Names:
 
     def key(self, name: str) -> str:
         """The label that the file calls `name`; "" where it is none of ours."""
-        return next((key for key in label_keys(self.schema) if self.of(key) == name), "")
+        return self._keys.get(name, "")
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        return {self.of(key): key for key in reversed(label_keys(self.schema))}
 
 
 def label_keys(schema: LabelSchema) -> tuple[str, ...]:
