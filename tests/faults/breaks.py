@@ -1676,6 +1676,41 @@ REVIEWING = (
         "if event.certainty != SETTLED]",
         "]",
         "clean/test_team.py::test_what_settled_a_disagreement_leaves_what_was_said_before",
+EXCHANGE = (
+    one(
+        "decisions import: the same file adds nothing twice",
+        "exchanging.py",
+        "if any(event.batch.startswith(stroke) for event in events):",
+        "if False:",
+        "clean/exchange/test_exchanging.py::test_importing_twice_adds_nothing",
+    ),
+    one(
+        "decisions import: a bare file name means no photo of another folder",
+        "clean/exchange/photos.py",
+        'if "/" in ending or ending in (key, whole, _stem(whole)):',
+        "if ending:",
+        "clean/exchange/test_photos.py::test_a_path_that_is_not_sure_finds_nothing",
+    ),
+    one(
+        "decisions import: XML with a document type is refused",
+        "clean/exchange/cvat.py",
+        "        raise _BombError",
+        "        return",
+        "clean/exchange/test_cvat.py::test_a_bomb_is_refused",
+    ),
+    one(
+        "decisions known: somebody of the same number in other data is left alone",
+        "clean/exchange/known.py",
+        "if fnmatchcase(name, folder)]",
+        "if name.startswith(correction.number)]",
+        "clean/exchange/test_known.py::test_somebody_else_of_that_number_is_left_alone",
+    ),
+    one(
+        "decisions restore: no store is overwritten",
+        "clean/restoring.py",
+        "        if there.exists() or there.is_symlink():",
+        "        if False:",
+        "clean/test_restoring.py::test_nothing_is_ever_overwritten",
     ),
 )
 
@@ -1695,4 +1730,5 @@ BREAKS = (
     *EXPLORING,
     *REVIEWING,
     *BACKGROUNDS,
+    *EXCHANGE,
 )
