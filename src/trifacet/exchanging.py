@@ -86,8 +86,10 @@ class Imported:
 
 @dataclass(frozen=True)
 class ExportAs:
-    """How rulings are written. is_all: photos that nobody ruled on, too. images: what Label Studio's addresses begin
-    with, before the path below the photo root.
+    """How rulings are written.
+
+    is_all: photos that nobody ruled on, too. images: what Label Studio's addresses begin with, before the path below
+    the photo root.
     """
 
     form: str = LABEL_STUDIO
