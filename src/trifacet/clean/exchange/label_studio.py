@@ -146,10 +146,10 @@ def tasks(sheets: Sequence[Sheet], schema: LabelSchema, *, prefix: str = LOCAL) 
 
 def _task(sheet: Sheet, schema: LabelSchema, *, number: int, prefix: str) -> dict[str, Any]:
     given = {name: value for name, value in sheet.given.items() if value}
-    annotations, predictions = [], [{"model_version": GIVEN, "result": _written(given, f"{number}-given", schema)}]
+    annotations, predictions = [], [{"model_version": GIVEN, "result": _written(given, schema, stem=f"{number}-given")}]
     for i, ((who, reason, certainty, source), values) in enumerate(sheet.grouped().items(), start=1):
         notes = {key: text for key, text in ((REASON, reason), (CERTAINTY, certainty)) if text}
-        result = _written(values, f"{number}-{i}", schema) + _notes(notes, f"{number}-{i}")
+        result = _written(values, schema, stem=f"{number}-{i}") + _notes(notes, f"{number}-{i}")
         if source == "human":
             annotations.append({"completed_by": {"email": who}, "was_cancelled": False, "result": result})
         else:
@@ -159,7 +159,7 @@ def _task(sheet: Sheet, schema: LabelSchema, *, number: int, prefix: str) -> dic
     return {"id": number, "data": data, "annotations": annotations, "predictions": predictions}
 
 
-def _written(values: Mapping[str, str], stem: str, schema: LabelSchema) -> list[dict[str, Any]]:
+def _written(values: Mapping[str, str], schema: LabelSchema, *, stem: str) -> list[dict[str, Any]]:
     order = [name for name in (*schema.names, YEARS, USE) if name in values]
     found = []
     for name in order:

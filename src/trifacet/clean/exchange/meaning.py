@@ -20,7 +20,7 @@ class UnclearError(ValueError):
     """A word that means nothing in the schema, and why."""
 
 
-def meaning(key: str, text: str, names: Names) -> dict[str, str]:
+def meaning(key: str, text: str, *, names: Names) -> dict[str, str]:
     """What a text about `key` says: attribute -> value, "" for none; nothing where the text is empty.
 
     Years given where the age class is expected are years. Raises UnclearError.
@@ -124,6 +124,6 @@ def _check(called: Mapping[str, str], means: Mapping[str, Mapping[str, str]], *,
     for key, table in means.items():
         for word, value in table.items():
             try:
-                meaning(key, value, Names(schema, is_numbered=True))
+                meaning(key, value, names=Names(schema, is_numbered=True))
             except UnclearError as problem:
                 raise error("TRI710", str(problem), where=f"--map {key}:{word}") from None

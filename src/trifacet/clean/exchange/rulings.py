@@ -133,7 +133,7 @@ def _values(told: Told, manifest: Manifest, *, names: Names, author: Author) -> 
 
 def _meaning(key: str, text: str, *, names: Names) -> dict[str, str] | UnclearError:
     try:
-        return meaning(key, text, names)
+        return meaning(key, text, names=names)
     except UnclearError as why:
         return why
 

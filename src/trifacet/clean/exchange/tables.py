@@ -28,11 +28,11 @@ def read_classes(path: Path, names: Names) -> Told:
         StoreError: TRI708, not a table, or without a column of paths or of labels.
     """
     rows, columns = _rows(path)
-    place = _column(PATH, PATHS, columns, names=names)
+    place = _column(PATH, PATHS, columns=columns, names=names)
     if not place:
         do = f"Say which it is: --map path={columns[0] if columns else 'COLUMN'}."
         raise error("TRI708", "no column of paths", where=path, got=first_few(columns, 10), do=do)
-    joint = _column(CLASS, CLASSES, columns, names=names)
+    joint = _column(CLASS, CLASSES, columns=columns, names=names)
     keys = [k for k in label_keys(names.schema) if k != CLASS and names.of(k) in columns and names.of(k) != place]
     keys = [k for k in keys if k in names.called] if joint else keys
     if missing := [name for name in names.called.values() if name not in columns]:
@@ -68,7 +68,7 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
     return rows, columns
 
 
-def _column(key: str, known: Sequence[str], columns: Sequence[str], *, names: Names) -> str:
+def _column(key: str, known: Sequence[str], *, columns: Sequence[str], names: Names) -> str:
     """The column of a key: as mapped, else the first known name that is there; "" for none."""
     if key in names.called:
         return names.called[key]
