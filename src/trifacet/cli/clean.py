@@ -1,4 +1,4 @@
-"""`trifacet audit`, `review`, `apply` and `background`: what looks wrong in a dataset, what people rule, what is cut out."""
+"""`trifacet audit`, `review`, `apply`, `background`: what looks wrong in a dataset, and what people do about it."""
 
 from __future__ import annotations
 
