@@ -1676,6 +1676,9 @@ REVIEWING = (
         "if event.certainty != SETTLED]",
         "]",
         "clean/test_team.py::test_what_settled_a_disagreement_leaves_what_was_said_before",
+    ),
+)
+
 EXCHANGE = (
     one(
         "decisions import: the same file adds nothing twice",
