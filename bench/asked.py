@@ -26,3 +26,4 @@ class Asked:
     age_and_gender: Path | None = None
     n_rows: int = 1_000_000
     cache_gb: float = 1.6
+    n_hashes: int = 1_000_000

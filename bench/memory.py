@@ -1,6 +1,6 @@
 """Memory of one process each: a cache larger than it may take, and tables of a million rows.
 
-`python -m bench.memory WORK FOLDER N` does one piece of work and prints what it took, as JSON.
+`python -m bench.memory WORK FOLDER N` does one piece of work and prints what it took, as JSON. N: photos, or bits.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def cache_memory(asked: Asked) -> list[Figure]:
     draw_photos(asked.temp / "memory", (384, 512), n_photos=56)
     made = []
     for work in ("build_cache", "read_cache"):
-        told = [_do(work, asked.temp / "memory", n) for _ in range(1 if work == "build_cache" else asked.rounds)]
+        told = [do(work, asked.temp / "memory", n) for _ in range(1 if work == "build_cache" else asked.rounds)]
         words = f"{work.replace('_', ' ')} of {n * n_bytes / 1e9:.1f} GB"
         made.append(figure("cache_memory", f"{words}, own memory", [t["anon_mb"] for t in told], unit="MB", n=n))
         shares = [t["anon_mb"] * 1e6 / (n * n_bytes) for t in told]
@@ -50,17 +50,18 @@ def cache_memory(asked: Asked) -> list[Figure]:
 def rows_memory(asked: Asked) -> list[Figure]:
     """The most memory (whole resident set) that a process takes for tables of `n_rows` photos."""
     folder = asked.temp / "rows"
-    _do("make", folder, asked.n_rows)
+    do("make", folder, asked.n_rows)
     made = []
     for work in ROW_WORKS:
-        told = _do(work, folder, asked.n_rows)
+        told = do(work, folder, asked.n_rows)
         words = f"{work.replace('_', ' ')}, a table of {asked.n_rows:,} photos"
         made.append(figure("rows", words, [told["peak_mb"]], unit="MB", n=asked.n_rows, must=ROWS_MB))
         made.append(figure("rows", words, [told["seconds"]], unit="s", n=asked.n_rows))
     return made
 
 
-def _do(work: str, folder: Path, n: int) -> dict[str, float]:
+def do(work: str, folder: Path, n: int) -> dict[str, float]:
+    """What one of WORKS took in a process of its own: seconds, `anon_mb` of its own memory, `peak_mb` of all."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "bench.memory", work, str(folder), str(n)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
@@ -166,6 +167,12 @@ def _rewrite_predictions(folder: Path, _: int) -> None:
     write_predictions(folder / "again.parquet", read_predictions(folder / "answers.parquet"))
 
 
+def _near_pairs(folder: Path, radius: int) -> None:
+    from bench.hamming import find
+
+    find(folder, radius)
+
+
 def _evaluate(folder: Path, _: int) -> None:
     from trifacet.stages import evaluate
 
@@ -189,6 +196,7 @@ WORKS: dict[str, Callable[[Path, int], object]] = {
     "read_predictions": _read_predictions,
     "write_predictions": _rewrite_predictions,
     "evaluate": _evaluate,
+    "near_pairs": _near_pairs,
     "slices": _slices,
 }
 
