@@ -35,8 +35,12 @@ def hamming(asked: Asked) -> list[Figure]:
             words, found = f"{n:,} hashes, {radius} bits", np.load(folder / _FOUND)
             made += [
                 figure("hamming", f"near pairs of {words}", [told["seconds"]], unit="s", n=n),
-                figure("hamming", f"near pairs of {words}, all memory", [told["peak_mb"]], unit="MB", n=n, must=PEAK_MB),
-                figure("hamming", f"planted pairs found of {words}", [share(planted, found)], unit="share", n=n, must=1),
+                figure(
+                    "hamming", f"near pairs of {words}, all memory", [told["peak_mb"]], unit="MB", n=n, must=PEAK_MB
+                ),
+                figure(
+                    "hamming", f"planted pairs found of {words}", [share(planted, found)], unit="share", n=n, must=1
+                ),
             ]
             rows, all_pairs = by_comparing(hashes, radius=radius)
             own = found[np.isin(found, rows).any(axis=1)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ from trifacet.clean.quality import face_findings, quality_findings
 from trifacet.core.errors import error, first_few
 from trifacet.core.files import atomic_folder, sha256_file, write_text
 from trifacet.core.findings import Finding, Findings, findings_table, write_findings
-from trifacet.core.manifest import Manifest, merged_stamps
+from trifacet.core.manifest import Manifest, merged_stamps, with_schema
 from trifacet.core.predictions import Predictions, read_predictions
+from trifacet.core.schema import MISSING, require_same_schema
 from trifacet.data.archive import is_archive, unpacked
 from trifacet.data.ingest import Ingested, Source, ingest
 from trifacet.measure.shift import FEW_PEOPLE
@@ -33,7 +34,10 @@ FINDINGS_NAME, TABLE_NAME, PAGE_NAME = "findings.parquet", "findings.csv", "inde
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found: the findings, the files by status of ingest, and what a person should know of it."""
+    """What an audit found: the findings, the files by status of ingest, and what a person should know of it.
+
+    Of a manifest its photos are counted, those that are used and those that were dropped: of them nothing is found.
+    """
 
     findings: Findings
     counts: Mapping[str, int]
@@ -67,8 +71,9 @@ def audit(
     if oof is not None:
         require_cleanlab()
     with atomic_folder(out) as folder:
-        manifest, counts, found = _opened(data, progress=progress)
-        told, notes = (None, ()) if oof is None else _answers(manifest, oof)
+        manifest, counts, found, notes = _opened(data, progress=progress)
+        told, lacking = (None, ()) if oof is None else _answers(manifest, oof)
+        notes += lacking
         looks = _looked(manifest, "looking at photos", progress=progress)
         found += [Finding(manifest.photo_ids[i], "changed", 0.0, detail=why) for i, why in looks.failed.items()]
         found += [Finding(manifest.photo_ids[i], "exif", 0.5, detail=", ".join(said)) for i, said in looks.exif.items()]
@@ -95,34 +100,42 @@ def audit(
     return Audit(findings, counts, notes, out)
 
 
-def _opened(data: Path, *, progress: Progress) -> tuple[Manifest, dict[str, int], list[Finding]]:
-    """The manifest of the data, its files by status, and a finding for each file that is no photo."""
+def _opened(data: Path, *, progress: Progress) -> tuple[Manifest, dict[str, int], list[Finding], tuple[str, ...]]:
+    """The manifest of the data, its files by status, a finding for each file that is no photo, and notes of ingest."""
     if not (data.is_dir() or is_archive(data)):
         manifest = open_data(data, progress=progress)
-        return manifest, {"in the manifest": len(manifest)}, []
+        used = manifest.where(pl.col("dropped_because").is_null())
+        return used, {"in the manifest": len(used), "dropped": len(manifest) - len(used)}, [], ()
     source = unpacked(Source(data), into=None, progress=progress)
     made: Ingested = ingest([source], progress=telling(progress, "reading photos"))
     found = [
         Finding(path, "unusable", 0.0, status != "ignored", detail=f"{status}: {reason}")
         for path, status, reason in made.rejects.select("path", "status", "reason").iter_rows()
     ]
-    return made.manifest, made.counts, found
+    return made.manifest, made.counts, found, made.notes
 
 
 def _answers(manifest: Manifest, oof: Path) -> tuple[tuple[Manifest, Predictions], tuple[str, ...]]:
-    """The labelled photos with an answer and their answers, row by row; only photos of test may have none."""
+    """The photos with an answer and their answers, row by row; of the labelled ones only those of test may have none.
+
+    A model may answer some of the attributes: labels of the others are left out.
+    """
     told = read_predictions(oof)
+    if {*told.schema.names} < {*manifest.schema.names}:
+        manifest = with_schema(manifest, manifest.schema.part(told.schema.names))
+    require_same_schema(manifest.schema, told.schema, where=str(oof))
     place = {photo: row for row, photo in enumerate(told.ids)}
     has = np.array([photo in place for photo in manifest.photo_ids])
     is_test = (manifest.table["split"] == "test").fill_null(value=False).to_numpy()
-    if lacking := [i for i, h, t in zip(manifest.photo_ids, has, is_test, strict=True) if not h and not t]:
-        raise error("TRI302", "photos without a prediction", where=oof, got=first_few(lacking))
-    notes = (f"{int((~has).sum()):,} photos of test have no answer: their labels were not looked at",)
-    kept = replace(manifest, table=manifest.table.filter(has))
-    return (
-        kept,
-        told.rows(np.array([place[i] for i in kept.photo_ids], dtype=np.int64)),
-    ), notes if not has.all() else ()
+    is_lacking = ~has & (manifest.classes != MISSING).any(axis=1)
+    if (is_lacking & ~is_test).any():
+        lacking = [manifest.photo_ids[i] for i in np.flatnonzero(is_lacking & ~is_test).tolist()]
+        do = "Pass the predictions/oof.parquet that `trifacet train --folds` made of this data."
+        raise error("TRI302", f"{len(lacking):,} photos have no answer", where=oof, got=first_few(lacking), do=do)
+    n_test = int(is_lacking.sum())
+    notes = (f"{n_test:,} photos of test have no answer: their labels were not looked at",) if n_test else ()
+    kept = manifest.where(pl.col("photo_id").is_in(list(told.ids)))
+    return (kept, told.rows(np.array([place[i] for i in kept.photo_ids], dtype=np.int64))), notes
 
 
 def _copies(manifest: Manifest, looks: Looks, *, progress: Progress) -> Copies:

@@ -73,6 +73,7 @@ def apply(
     rulings, out = Path(decisions), Path(out) if out else None
     if out is not None:
         check_place(out, ".parquet", kind="manifest", inputs=[data, rulings])
+        check_place(changes_path(out), ".csv", kind="changes", inputs=[data, rulings])
     told, disagreements = decisions_of(rulings)
     made = replay(open_data(data, progress=progress), told)
     if not skip:
@@ -82,11 +83,14 @@ def apply(
         inputs["data"] = sha256_file(data)
     manifest = replace(made.manifest, inputs=inputs)
     if out is not None:
-        changes = out.with_suffix(".changes.csv")
-        check_place(changes, ".csv", kind="changes")
         write_manifest(out, manifest)
-        write_text(changes, made.changes.write_csv())
+        write_text(changes_path(out), made.changes.write_csv())
     return Applied(manifest, made.changes, made.refused, disagreements)
+
+
+def changes_path(manifest: Path) -> Path:
+    """Where the table of what changed lies, beside the new manifest."""
+    return manifest.with_suffix(".changes.csv")
 
 
 def export_rulings(store: Path, out: Path, *, is_all: bool) -> Outcome:

@@ -43,10 +43,11 @@ def audit_page(
         if kind in OF_THE_DATA:
             sections.append(_of_the_data(kind, shown))
             continue
-        body = _listed(shown) if thumbnails is None else _pictured(shown, thumbnails, labels=labels)
-        which = "" if len(shown) == len(rows) else f" The {len(shown)} worst are shown."
-        n_photos = rows["photo_id"].n_unique()
-        note = f"{html.count_text(n_photos, 'photo')}: {what}. Worst first.{which}"
+        has_pictures = thumbnails is not None and any(i in thumbnails for i in shown["photo_id"])
+        body = _pictured(shown, thumbnails or {}, labels=labels) if has_pictures else _listed(shown)
+        which = f" The {len(shown)} worst are shown." if len(shown) < len(_each_once(rows, kind)) else ""
+        one = "file" if kind == "unusable" else "photo"
+        note = f"{html.sentence(what)}: {html.count_text(rows['photo_id'].n_unique(), one)}. Worst first.{which}"
         sections.append(html.Section(html.sentence(html.readable(kind)), body, f"kind-{kind}", note))
     subtitle = f"{html.count_text(len(manifest), 'photo')}; a person rules on what is found, and nothing was changed."
     return html.render_page(title, sections, subtitle=subtitle, notices=(*findings.stamps, *notes))
@@ -61,11 +62,15 @@ def _of_the_data(kind: str, rows: pl.DataFrame) -> html.Section:
 
 def _shown(findings: Findings, kind: str) -> pl.DataFrame:
     """The worst issues of a kind, a pair once."""
-    rows = findings.issues.filter(pl.col("kind") == kind)
-    if kind in PAIRED:
-        low, high = pl.min_horizontal("photo_id", "other_id"), pl.max_horizontal("photo_id", "other_id")
-        rows = rows.filter(pl.struct(low=low, high=high).is_first_distinct())
-    return rows.head(MAX_OF_A_KIND)
+    return _each_once(findings.issues.filter(pl.col("kind") == kind), kind).head(MAX_OF_A_KIND)
+
+
+def _each_once(rows: pl.DataFrame, kind: str) -> pl.DataFrame:
+    """The findings of a kind, those about a pair once."""
+    if kind not in PAIRED:
+        return rows
+    low, high = pl.min_horizontal("photo_id", "other_id"), pl.max_horizontal("photo_id", "other_id")
+    return rows.filter(pl.struct(low=low, high=high).is_first_distinct())
 
 
 def _of(row: Mapping[str, str]) -> list[str]:
@@ -80,17 +85,17 @@ def _summary(findings: Findings, counts: Mapping[str, int]) -> html.Section:
     )
     found = {row[0]: row[1:] for row in by_kind.iter_rows()}
     rows = [
-        (html.readable(kind), what, *(int(n) for n in found[kind][1:]), int(found[kind][0]))
+        (html.readable(kind), *(int(n) for n in found[kind][1:]), int(found[kind][0]), what)
         for kind, what in KINDS.items()
         if kind in found
     ]
-    columns = ["finding", "what", "to look at", "photos", "in all"]
+    columns = ["finding", "to look at", "photos", "in all", "what"]
     table = html.table_html(columns, rows, caption="Findings by kind")
     if not rows:
         table = Markup("<p>{}</p>").format("Nothing was found.")
     statuses = [(html.readable(status), n) for status, n in counts.items() if n]
     files = html.table_html(["status", "files"], statuses, caption="Files") if statuses else Markup("")
-    return html.Section("Summary", html.below(table, files), "summary")
+    return html.Section("Summary", html.below(table, files), "findings")
 
 
 def _pictured(
@@ -99,7 +104,7 @@ def _pictured(
     tiles = []
     for row in rows.iter_rows(named=True):
         photo, other = row["photo_id"], row["other_id"]
-        told = [photo, _label(labels.get(photo, ())), row["detail"]]
+        told = [row["detail"], photo, _label(labels.get(photo, ()))]
         told += [f"beside it {other}", _label(labels.get(other, ()))] if other else []
         tiles.append(
             PhotoTile(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from trifacet.core.findings import Finding
@@ -19,20 +17,22 @@ FLAT = 25.0  # standard deviation of the luma, likewise
 TINY_PX = 64
 SMALL_FACE = 0.15  # side of the face's box in sides of the shorter side
 CUT_FACE = 0.2  # share of the face's box beyond the photo
+TINY = 1e-6
 
 
 def quality_findings(manifest: Manifest, looks: Looks) -> list[Finding]:
     """Findings about how photos look, of those that could be read."""
     ids = manifest.photo_ids
     light, contrast, sharp = (np.asarray(v, dtype=float) for v in (looks.brightness, looks.contrast, looks.sharpness))
-    out = [
-        *_outliers(light, ids=ids, kind="dark", low=True, floor=DARK, unit="brightness of 255"),
-        *_outliers(light, ids=ids, kind="bright", low=False, floor=BRIGHT, unit="brightness of 255"),
-        *_outliers(contrast, ids=ids, kind="flat", low=True, floor=FLAT, unit="contrast"),
-        *_outliers(
-            np.log10(np.maximum(sharp, 1e-6)), ids=ids, kind="blurred", low=True, floor=np.inf, unit="log sharpness"
-        ),
-    ]
+    out = []
+    for kind, values, beyond, told, words in (
+        ("dark", light, DARK, light, "brightness {:.0f} of 255, where most have {:.0f}"),
+        ("bright", 255 - light, 255 - BRIGHT, light, "brightness {:.0f} of 255, where most have {:.0f}"),
+        ("flat", contrast, FLAT, contrast, "contrast {:.0f}, where most have {:.0f}"),
+        ("blurred", sharp, np.inf, sharp, "sharpness {:.4f}, where most have {:.4f}"),
+    ):
+        for i, score in _far_below(values, beyond=beyond):
+            out.append(Finding(ids[i], kind, score, detail=words.format(told[i], np.nanmedian(told))))
     sizes = manifest.table.select("photo_id", "width_px", "height_px").iter_rows()
     for photo, width, height in sizes:
         if min(width, height) < TINY_PX:
@@ -41,20 +41,22 @@ def quality_findings(manifest: Manifest, looks: Looks) -> list[Finding]:
     return out
 
 
-def _outliers(
-    values: FloatArray, *, ids: list[str], kind: str, low: bool, floor: float, unit: str
-) -> Iterator[Finding]:
-    """Photos far below (or above) the others, and beyond what is ordinary in any photo."""
-    known = np.isfinite(values)
+def _far_below(values: FloatArray, *, beyond: float) -> list[tuple[int, float]]:
+    """(row, score) of the photos far below the others in ratio, and below what is ordinary in any photo.
+
+    values: (N,) >= 0, NaN where not known. In ratios, as eyes see: in differences nothing is far below photos of very
+    different light, not even a black one.
+    """
+    logs = np.log(np.maximum(values, TINY))
+    known = np.isfinite(logs)
     if not known.any():
-        return
-    middle = np.median(values[known])
-    spread = 1.4826 * np.median(np.abs(values[known] - middle))  # the deviation of a normal distribution
-    away = (middle - values if low else values - middle) / max(float(spread), 1e-6)
-    is_beyond = values < floor if low else values > floor
-    for i in np.flatnonzero(known & is_beyond & (away > FAR_OUT)).tolist():
-        detail = f"{unit} {values[i]:.2f} where most have {middle:.2f}"
-        yield Finding(ids[i], kind, float(FAR_OUT / away[i]), detail=detail)
+        return []
+    middle = np.median(logs[known])
+    spread = 1.4826 * np.median(np.abs(logs[known] - middle))  # the deviation of a normal distribution
+    away = (middle - logs) / max(float(spread), TINY)
+    return [
+        (i, float(FAR_OUT / away[i])) for i in np.flatnonzero(known & (values < beyond) & (away > FAR_OUT)).tolist()
+    ]
 
 
 def face_findings(manifest: Manifest) -> list[Finding]:

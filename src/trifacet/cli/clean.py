@@ -102,6 +102,7 @@ def apply(
     from trifacet import stages
     from trifacet.cli import render
     from trifacet.core.errors import first_few
+    from trifacet.ruling import changes_path
 
     with render.bars() as bars:
         made = stages.apply(data, decisions, out=out, skip=skip, progress=bars.told)
@@ -115,7 +116,7 @@ def apply(
     if made.disagreements:
         told = first_few([rulings[0].subject for rulings in made.disagreements])
         render.warn(f"{len(made.disagreements):,} things that reviewers see differently are not applied: {told}")
-    render.say(f"{len(made.changes):,} changes in [bold]{out.with_suffix('.changes.csv')}[/]")
+    render.say(f"{len(made.changes):,} changes in [bold]{changes_path(out)}[/]")
 
 
 def background(
