@@ -35,6 +35,7 @@ def hamming(asked: Asked) -> list[Figure]:
             words, found = f"{n:,} hashes, {radius} bits", np.load(folder / _FOUND)
             made += [
                 figure("hamming", f"near pairs of {words}", [told["seconds"]], unit="s", n=n),
+                figure("hamming", f"near pairs of {words}, of a processor", [told["cpu_seconds"]], unit="s", n=n),
                 figure(
                     "hamming", f"near pairs of {words}, all memory", [told["peak_mb"]], unit="MB", n=n, must=PEAK_MB
                 ),

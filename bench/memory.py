@@ -61,7 +61,7 @@ def rows_memory(asked: Asked) -> list[Figure]:
 
 
 def do(work: str, folder: Path, n: int) -> dict[str, float]:
-    """What one of WORKS took in a process of its own: seconds, `anon_mb` of its own memory, `peak_mb` of all."""
+    """What one of WORKS took in a process of its own: seconds, those of a processor, `anon_mb` of its own memory, `peak_mb` of all."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "bench.memory", work, str(folder), str(n)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
@@ -208,7 +208,8 @@ def main(work: str, folder: str, n: str) -> None:
     start = time.perf_counter()
     with _own_memory() as largest:
         WORKS[work](Path(folder), int(n))
-    told = {"seconds": time.perf_counter() - start, "anon_mb": largest[0], "peak_mb": _status_mb("VmHWM")}
+    spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time()}
+    told = {**spent, "anon_mb": largest[0], "peak_mb": _status_mb("VmHWM")}
     print(json.dumps({**told, "pid": os.getpid()}))
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from trifacet.pixels import decode as decoding
-from trifacet.pixels.decode import Undecodable, decode, image_format, upright_size
+from trifacet.pixels.decode import Undecodable, decode, exif_notes, image_format, upright_size
 
 RNG = np.random.default_rng(3)
 # Four flat quarters: red, green, blue, white. JPEG and every mode keep them apart.
@@ -328,3 +328,54 @@ def test_a_lossless_jpeg_is_not_decoded_at_a_lower_resolution() -> None:
     lossless = content[: frame + 1] + b"\xc3" + content[frame + 2 :]
     assert [decoding._jpeg_markers(c)[-1] for c in (content, JPEGS["progressive"], lossless)] == [0xC0, 0xC2, 0xC3]
     assert told(upright_size, lossless) == told(lambda c: decode(c).shape[:2], lossless)
+
+
+def with_metadata(name: str = "JPEG", *, orientation: int | None = None, gps: bool = False) -> bytes:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    if orientation is not None:
+        exif[0x0112] = orientation
+    if gps:
+        exif.get_ifd(0x8825)[1] = "N"
+    return encoded(Image.fromarray(QUARTERS), name, exif=exif)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    ("orientation", "gps", "told"),
+    [
+        pytest.param(None, False, (), id="a camera's name"),
+        pytest.param(1, False, (), id="upright"),
+        pytest.param(0, False, (), id="not known"),
+        pytest.param(6, False, ("turned upright by its metadata",), id="turned"),
+        pytest.param(9, False, ("an orientation that there is none of: 9",), id="no orientation"),
+        pytest.param(None, True, ("its place",), id="a place"),
+        pytest.param(3, True, ("turned upright by its metadata", "its place"), id="both"),
+    ],
+)
+def test_metadata_that_nobody_sees_are_told(
+    name: str, orientation: int | None, gps: bool, told: tuple[str, ...]
+) -> None:
+    assert exif_notes(with_metadata(name, orientation=orientation, gps=gps)) == told
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_of_photos_without_metadata_nothing_is_told(name: str) -> None:
+    assert exif_notes(encoded(Image.fromarray(QUARTERS), name)) == ()
+
+
+def test_damaged_metadata_are_told_and_the_photo_is_read() -> None:
+    content = with_metadata(orientation=6)
+    at = content.index(b"Exif\0\0") + 6
+    damaged = content[:at] + b"XX" + content[at + 2 :]
+    assert exif_notes(damaged) == ("metadata that cannot be read",)
+    assert decode(damaged).shape == QUARTERS.shape
+
+
+@settings(max_examples=60, deadline=None)
+@given(changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=12))
+def test_no_metadata_stop_what_looks_at_them(changes: list[tuple[int, int]]) -> None:
+    content = bytearray(with_metadata(orientation=8, gps=True))
+    for at, value in changes:
+        content[at] = value
+    assert isinstance(exif_notes(bytes(content)), tuple)

@@ -119,8 +119,9 @@ def _pictured(
 
 
 def _listed(rows: pl.DataFrame) -> Markup:
-    columns = ["photo_id", "attribute", "score", "other_id", "detail"]
-    return html.table_html([c.replace("_id", "") for c in columns], rows.select(columns).rows(), caption="Worst first")
+    names = {"photo_id": "photo", "detail": "what", "attribute": "attribute", "other_id": "beside it", "score": "score"}
+    told = [name for name in names if name == "score" or (rows[name] != "").any()]
+    return html.table_html([names[n] for n in told], rows.select(told).rows(), caption="Worst first", digits=2)
 
 
 def _label(names: Sequence[str | None]) -> str:

@@ -158,6 +158,7 @@ def exif_notes(content: bytes) -> tuple[str, ...]:
     try:
         with _OPENERS[image_format(content)](io.BytesIO(content)) as image:
             exif = image.getexif()
+            Image.Exif().load(image.info.get("exif", b""))  # fails on damage that getexif, asked again, passes over
             turn, place = exif.get(_ORIENTATION, 1), exif.get_ifd(_GPS)
     except Exception:  # noqa: BLE001 - the pixels are whole, and of damaged metadata nothing is told
         return ("metadata that cannot be read",)
