@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,15 +65,8 @@ def write_planted(root: Path) -> Faces:
     photo(9, "mask4").write_bytes(photo(9, "mask4").read_bytes()[:700])
     photo(9, "mask5").write_bytes(b"<!DOCTYPE html><title>404 Not Found</title>")
     (people[9] / "notes.txt").write_text("spring")
-    planted["unusable"] = tuple(f"images/{name(photo(9, stem))}" for stem in ("mask4", "mask5"))
+    planted["unusable"] = tuple(name(photo(9, stem)) for stem in ("mask4", "mask5"))
     return Faces(folder, planted)
-
-
-def jpeg(image: Image.Image, **options: object) -> bytes:
-    """The image as the bytes of a JPEG."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", **options)
-    return buffer.getvalue()
 
 
 def believing(manifest: Manifest, wrong: dict[str, tuple[str, str]], *, sure: float = 0.97) -> Predictions:
