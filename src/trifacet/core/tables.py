@@ -20,11 +20,11 @@ from trifacet.core.files import check_suffix, keep_inputs, sha256_file, write_by
 from trifacet.core.schema import LabelSchema
 
 METADATA_KEY = "trifacet"
-CSV_HEADS = {
+CSV_HEADS = {  # the first that fits counts
+    "changes": ("photo_id,attribute,old,new,",),
     "predictions": ("photo_id,",),
     "probabilities": ("Id,P", "L0"),
     "rejects": ("path,status,reason",),
-    "changes": ("photo_id,attribute,old,new,",),
     "problems": ("place,photo,problem",),
 }
 PART = 65_536  # rows that are worked on at once, so that what is made on the way takes a few MB of a large table
