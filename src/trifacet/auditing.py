@@ -22,7 +22,8 @@ from trifacet.core.manifest import Manifest, merged_stamps, with_schema
 from trifacet.core.predictions import Predictions, read_predictions
 from trifacet.core.schema import MISSING, require_same_schema
 from trifacet.data.archive import is_archive, unpacked
-from trifacet.data.ingest import Ingested, Source, ingest
+from trifacet.data.ingest import Source, ingest
+from trifacet.data.sources.entries import IngestError
 from trifacet.measure.shift import FEW_PEOPLE
 from trifacet.opening import Progress, open_data, quiet, telling
 from trifacet.pages.contact import thumbnail_uri
@@ -107,7 +108,11 @@ def _opened(data: Path, *, progress: Progress) -> tuple[Manifest, dict[str, int]
         used = manifest.where(pl.col("dropped_because").is_null())
         return used, {"in the manifest": len(used), "dropped": len(manifest) - len(used)}, [], ()
     source = unpacked(Source(data), into=None, progress=progress)
-    made: Ingested = ingest([source], progress=telling(progress, "reading photos"))
+    try:
+        made = ingest([source], progress=telling(progress, "reading photos"))
+    except IngestError as problem:
+        do = "Check the path; `trifacet ingest` writes why each file was left out."
+        raise error("TRI205", problem.what, where=data, got=problem.got, do=do) from None
     found = [
         Finding(path, "unusable", 0.0, status != "ignored", detail=f"{status}: {reason}")
         for path, status, reason in made.rejects.select("path", "status", "reason").iter_rows()
@@ -131,7 +136,7 @@ def _answers(manifest: Manifest, oof: Path) -> tuple[tuple[Manifest, Predictions
     if (is_lacking & ~is_test).any():
         lacking = [manifest.photo_ids[i] for i in np.flatnonzero(is_lacking & ~is_test).tolist()]
         do = "Pass the predictions/oof.parquet that `trifacet train --folds` made of this data."
-        raise error("TRI302", f"{len(lacking):,} photos have no answer", where=oof, got=first_few(lacking), do=do)
+        raise error("TRI302", "photos have no answer", where=oof, got=first_few(lacking), do=do)
     n_test = int(is_lacking.sum())
     notes = (f"{n_test:,} photos of test have no answer: their labels were not looked at",) if n_test else ()
     kept = manifest.where(pl.col("photo_id").is_in(list(told.ids)))

@@ -9,6 +9,7 @@ import polars as pl
 from tests.core.tiny import manifest
 from tests.data.photos import write_eval, write_train
 from tests.scored import certain, rule_with_priors
+from trifacet.core.decisions import Decision, write_decisions
 from trifacet.core.manifest import write_manifest
 from trifacet.core.predictions import Predictions, write_predictions
 from trifacet.core.recipe import Recipe
@@ -38,6 +39,7 @@ def write_bad(root: Path) -> None:
     (root / "typos.yaml").write_text("model:\n  backbon: baseline_cnn\noptim:\n  name: adamm\ntrain:\n  epochs: many\n")
     pl.DataFrame({"photo": ["1.jpg"], "worth": [3]}).write_parquet(root / "own.parquet")
     (root / "broken.yaml").write_text("model: [\n")
+    _write_rulings(root)
 
 
 def _write_manifests(root: Path) -> None:
@@ -55,6 +57,23 @@ def _write_manifests(root: Path) -> None:
         table.write_parquet(
             root / f"{name}.parquet", metadata={k: v for k, v in metadata.items() if k != "ARROW:schema"}
         )
+
+
+def _write_rulings(root: Path) -> None:
+    (root / "rulings").mkdir()
+    write_decisions(
+        root / "rulings" / "other.csv",
+        [
+            Decision(subject="0.jpg", attribute="mask", old="incorrect", new="not_worn"),
+            Decision(subject="0.jpg", attribute="hat", new="on"),
+            Decision(scope="person", subject="nobody", attribute="gender", old="male", new="female"),
+        ],
+    )
+    (root / "rulings" / "short.csv").write_text("subject,attribute,new\n0.jpg,mask,worn\n")
+    (root / "rulings" / "rows.csv").write_text(
+        "subject,attribute,old,new,scope\n,mask,worn,worn,\n0.jpg,mask,worn,worn,family\n"
+    )
+    (root / "rulings" / "words.csv").write_bytes(b"subject,attribute,old,new\n\xff\xfe\n")
 
 
 def _write_runs(root: Path) -> None:

@@ -578,4 +578,133 @@ CASES = {
         "TRI101 --set: 'frosen' is no network of this recipe and no section, got frosen.train.epochs=1. Did you mean "
         "'frozen'?",
     ),
+    "an audit of what is not there": Case(
+        "audit ROOT/nowhere --out ROOT/a",
+        4,
+        "TRI202 ROOT/nowhere: no such folder or manifest. Check the path.",
+    ),
+    "an audit of a folder without photos": Case(
+        "audit ROOT/bare --out ROOT/a",
+        4,
+        "TRI205 ROOT/bare: no usable photo, got no file. Check the path; `trifacet ingest` writes why each "
+        "file was left out.",
+    ),
+    "an audit of a table": Case(
+        "audit ROOT/table.csv --out ROOT/a",
+        4,
+        "TRI202 ROOT/table.csv: not a manifest file, got a file that is not Parquet. Photos are passed as a "
+        "folder; a table goes through `trifacet ingest` first.",
+    ),
+    "an audit of photos that are gone": Case(
+        "audit ROOT/gone.parquet --out ROOT/a",
+        4,
+        "TRI203 ROOT/gone.parquet: no folder of photos, got ROOT/gone. Put it back, or ingest the folder again.",
+    ),
+    "an audit into a place that is taken": Case(
+        "audit ROOT/good --out ROOT/finished",
+        6,
+        "TRI402 ROOT/finished: this place is taken. Choose another --out (`train --name` numbers runs by "
+        "itself); nothing is ever overwritten.",
+    ),
+    "an audit with answers that are not there": Case(
+        "audit ROOT/good --oof ROOT/none.parquet --out ROOT/a",
+        4,
+        "TRI202 ROOT/none.parquet: no predictions file here. Check the path.",
+    ),
+    "an audit with a manifest as answers": Case(
+        "audit ROOT/good --oof ROOT/truth.parquet --out ROOT/a",
+        4,
+        "TRI202 ROOT/truth.parquet: expected a predictions file, got a manifest file. Pass the right file; "
+        "update trifacet when the format is newer.",
+    ),
+    "an audit with answers about other photos": Case(
+        "audit ROOT/good --oof ROOT/p.parquet --out ROOT/a",
+        5,
+        "TRI302 ROOT/p.parquet: photos have no answer, got 000000_male_Asian_20/incorrect_mask.jpg, "
+        "000000_male_Asian_20/mask1.jpg, 000000_male_Asian_20/mask2.jpg, 000000_male_Asian_20/mask3.jpg, "
+        "000000_male_Asian_20/mask4.jpg, ... (28 in all). Pass the predictions/oof.parquet that `trifacet "
+        "train --folds` made of this data.",
+    ),
+    "an audit with answers under another schema": Case(
+        "audit ROOT/good --oof ROOT/other.parquet --out ROOT/a",
+        5,
+        "TRI301 ROOT/other.parquet: another label schema: age is under_25, 25_to_49, 50_plus instead of "
+        "under_30, 30_to_59, 60_plus. Use files made under one schema; `trifacet config show` and the file's "
+        "metadata tell which.",
+    ),
+    "rulings that are not there": Case(
+        "apply ROOT/truth.parquet --decisions ROOT/rulings/none.csv --out ROOT/n.parquet",
+        9,
+        "TRI702 ROOT/rulings/none.csv: no such file. Check the path.",
+    ),
+    "rulings that do not fit": Case(
+        "apply ROOT/truth.parquet --decisions ROOT/rulings/other.csv --out ROOT/n.parquet",
+        9,
+        "TRI701 ROOT/rulings/other.csv: 3 decisions do not fit, got photo 0.jpg: mask of 0.jpg is 'worn', not"
+        " 'incorrect'; photo 0.jpg: no attribute 'hat'; person nobody: no such person. Correct the rows that "
+        "are named, or pass --skip: the others are applied and these are listed.",
+    ),
+    "rulings without a column": Case(
+        "apply ROOT/truth.parquet --decisions ROOT/rulings/short.csv --out ROOT/n.parquet",
+        9,
+        "TRI702 ROOT/rulings/short.csv: columns are missing, got old. `trifacet decisions export` writes a "
+        "file with every column; correct the rows that are named.",
+    ),
+    "rulings that break a rule": Case(
+        "apply ROOT/truth.parquet --decisions ROOT/rulings/rows.csv --out ROOT/n.parquet",
+        9,
+        "TRI702 ROOT/rulings/rows.csv: 2 rows cannot be read, got line 2, subject: Field required; line 3, "
+        "scope: Input should be 'photo' or 'person'. `trifacet decisions export` writes a file with every "
+        "column; correct the rows that are named.",
+    ),
+    "rulings that are no text": Case(
+        "apply ROOT/truth.parquet --decisions ROOT/rulings/words.csv --out ROOT/n.parquet",
+        9,
+        "TRI702 ROOT/rulings/words.csv: cannot be read as CSV, got 'utf-8' codec can't decode byte 0xff in "
+        "position 26: invalid start byte. `trifacet decisions export` writes a file with every column; "
+        "correct the rows that are named.",
+    ),
+    "rulings of another kind": Case(
+        "apply ROOT/truth.parquet --decisions ROOT/truth.csv --out ROOT/n.parquet",
+        9,
+        "TRI702 ROOT/truth.csv: columns that decisions do not have, got ImageID, mask. `trifacet decisions "
+        "export` writes a file with every column; correct the rows that are named.",
+    ),
+    "rulings into the manifest they are about": Case(
+        "apply ROOT/truth.parquet --decisions ROOT/rulings/other.csv --out ROOT/truth.parquet",
+        3,
+        "TRI104 --out: the output is the input, got 'ROOT/truth.parquet'. Name another file: what is read is "
+        "never replaced.",
+    ),
+    "rulings into a csv": Case(
+        "apply ROOT/truth.parquet --decisions ROOT/rulings/other.csv --out ROOT/n.csv",
+        3,
+        "TRI104 --out: a manifest must end in .parquet, got 'ROOT/n.csv'. Call it n.parquet, say.",
+    ),
+    "rulings of what is not there": Case(
+        "apply ROOT/nothing.parquet --decisions ROOT/rulings/other.csv --out ROOT/n.parquet",
+        4,
+        "TRI202 ROOT/nothing.parquet: no such folder or manifest. Check the path.",
+    ),
+    "an export of a store that is not there": Case(
+        "decisions export ROOT/rulings/none.db --out ROOT/rulings/e.csv",
+        9,
+        "TRI703 ROOT/rulings/none.db: no such file. Check the path; a backup opens in its place.",
+    ),
+    "an export of what is no store": Case(
+        "decisions export ROOT/truth.csv --out ROOT/rulings/e.csv",
+        9,
+        "TRI703 ROOT/truth.csv: not a store of rulings, or damaged, got file is not a database. Check the "
+        "path; a backup opens in its place.",
+    ),
+    "an export that is no csv": Case(
+        "decisions export ROOT/truth.csv --out ROOT/rulings/e.txt",
+        3,
+        "TRI104 --out: decisions must end in .csv, got 'ROOT/rulings/e.txt'. Call it e.csv, say.",
+    ),
+    "a safe copy of a store that is not there": Case(
+        "decisions backup ROOT/rulings/none.db --out ROOT/rulings/k.db",
+        9,
+        "TRI703 ROOT/rulings/none.db: no such file. Check the path; a backup opens in its place.",
+    ),
 }
