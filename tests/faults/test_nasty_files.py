@@ -177,11 +177,10 @@ def shown(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-@pytest.fixture(scope="module")
-def ingested(tmp_path_factory: pytest.TempPathFactory) -> Ingested:
-    home = tmp_path_factory.mktemp("nasty")
-    root = home / "photos"
-    (home / "outside.jpg").write_bytes(JPEG)
+def write_nasty(root: Path) -> None:
+    """Writes every file of FILES below `root`, and beside it a photo that a link leads out to."""
+    root.mkdir()
+    (root.parent / "outside.jpg").write_bytes(JPEG)
     for name, (_, content) in FILES.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -189,6 +188,12 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Ingested:
             content(path)
         else:
             path.write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Ingested:
+    root = tmp_path_factory.mktemp("nasty") / "photos"
+    write_nasty(root)
     named = [name for name, (status, _) in FILES.items() if status != "extra" and "\udce9" not in name]
     pl.DataFrame({"path": named, "gender": ["male"] * len(named)}).write_csv(root / TABLE)
     return ingest([root / TABLE])
