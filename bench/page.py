@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from bench.figures import Entry, Figure
+from bench.hamming import RADIUS
 from trifacet.pages import html
 from trifacet.pages.plots import Line, line_plot
 
@@ -19,6 +20,7 @@ MEASURES = {  # the measures in the order of the page, and what heads them
     "rows": "Memory of large tables",
     "parts": "Single parts",
     "review": "Reviewing a large table",
+    "hamming": "Near pairs of hashes",
 }
 
 
@@ -63,8 +65,26 @@ def _section(measure: str, latest: Latest, *, history: Sequence[Entry]) -> html.
     columns = ["", "lowest", "median", "highest", "unit", "n", "rounds", "run"]
     table = html.table_html(columns, rows, caption="Measured last")
     charts = [chart for _, f in own if f.must is not None and (chart := _chart(f, history))]
+    charts = [*_by_number([f for _, f in own]), *charts] if measure == "hamming" else charts
     together = [html.side_by_side(*charts, at_least_rem=22)] if charts else []
     return html.Section(MEASURES[measure], html.below(table, *together), measure) if rows else None
+
+
+def _by_number(own: Sequence[Figure]) -> list[Markup]:
+    """What near pairs take by the number of hashes, both in powers of ten; nothing of one number alone."""
+    charts = []
+    for unit, beside in (("s", "of a processor"), ("MB", "")):
+        lines = []
+        for words in ("", beside) if beside else ("",):
+            wanted = f", {RADIUS} bits, {words}" if words else f", {RADIUS} bits" + (", all memory" * (unit == "MB"))
+            found = sorted((f.n, f.median) for f in own if f.unit == unit and f.name.endswith(wanted))
+            x, y = (np.array([pair[i] for pair in found], dtype=float) for i in (0, 1))
+            lines.append(Line(words or unit, x, y, is_second=bool(words)))
+        if len(lines[0].x) > 1:
+            alt = f"near pairs within {RADIUS} bits: {unit} by the number of hashes"
+            plot = line_plot(lines, alt=alt, x_label=f"hashes; {unit}", is_log=True)
+            charts.append(html.figure_html(plot, caption=f"Near pairs within {RADIUS} bits, {unit}"))
+    return charts
 
 
 def _values(one: Figure) -> list[Markup | str]:

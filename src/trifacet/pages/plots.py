@@ -108,9 +108,12 @@ def _svg(figure: Figure, *, alt: str) -> Markup:
     return Markup(f'<svg {size} role="img" aria-label="{escape(alt)}">{body}</svg>')
 
 
-def line_plot(lines: Sequence[Line], *, alt: str, x_label: str) -> Markup:
-    """Lines over whole x (epochs) as inline SVG; a line of few points shows them."""
-    from matplotlib.ticker import MaxNLocator
+def line_plot(lines: Sequence[Line], *, alt: str, x_label: str, is_log: bool = False) -> Markup:
+    """Lines over whole x (epochs) as inline SVG; a line of few points shows them.
+
+    is_log: both axes by powers of ten, for x and y above 0 of many sizes.
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     with _style(alt):
         figure, axes = _new_axes(4.4, 2.6, left_in=0.42, bottom_in=0.42, top_in=0.22)
@@ -118,11 +121,26 @@ def line_plot(lines: Sequence[Line], *, alt: str, x_label: str) -> Markup:
             style: dict[str, Any] = {"color": SECOND, "linestyle": (0, (4, 2))} if line.is_second else {"color": ACCENT}
             axes.plot(line.x, line.y, label=line.name, marker="o" if len(line.x) < 25 else "", markersize=4, **style)
         axes.set_xlabel(x_label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+        if is_log:
+            axes.set(xscale="log", yscale="log")
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(LogLocator())
+                axis.set_minor_locator(NullLocator())
+                axis.set_major_formatter(lambda value, _: _short(value))
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
         axes.margins(x=0.03)
         if len(lines) > 1:
             axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=len(lines), borderaxespad=0)
         return _svg(figure, alt=alt)
+
+
+def _short(value: float) -> str:
+    """A power of ten in few characters: `0.1`, `100`, `10k`, `1M`."""
+    for least, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= least:
+            return f"{value / least:g}{letter}"
+    return f"{value:g}"
 
 
 def reliability_plot(bins: Sequence[ReliabilityBin], *, alt: str, beside: Sequence[ReliabilityBin] = ()) -> Markup:
