@@ -12,8 +12,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.core.tiny import manifest
 from tests.report.example import RUN_INFO, attention, compared, example, history, scored, source_columns
 from trifacet import stages
+from trifacet.clean.page import PAIRED, audit_page
+from trifacet.core.findings import KINDS, Finding, Findings, findings_table
 from trifacet.core.manifest import CROP_COLUMNS, LEAK, write_manifest
 from trifacet.data.drawn import draw_dataset
 from trifacet.pages.contact import thumbnail_uri
@@ -35,7 +38,7 @@ ARGS = [
 
 WIDTHS_PX = (360, 768, 1440)
 PAPER_PX = 703  # 186 mm: A4 within the margins of page.css, at 96 px an inch
-PAGES = ("run", "evaluation", "photos", "names", "compare", "explore", "beside")
+PAGES = ("run", "evaluation", "photos", "names", "compare", "explore", "beside", "audit", "audit_names")
 
 # Elements that reach beyond the window, unless a box that scrolls by itself holds them.
 BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
@@ -99,6 +102,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "names": predictions_page(predictions, None, title="Predictions without pictures"),
         "compare": comparison_page(compared(), measured_on="test"),
         **explored(folder),
+        "audit": _audited(thumbnail),
+        "audit_names": _audited(None),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
@@ -120,6 +125,21 @@ def explored(folder: Path) -> dict[str, str]:
         name: stages.explore(folder / "s.parquet", folder / name, other=beside).page_path.read_text(encoding="utf-8")
         for name, beside in made.items()
     }
+
+
+def _audited(thumbnail: str | None) -> str:
+    """The page of an audit that found something of every kind, about photos with long names."""
+    ids = [f"{i:06d}_a_folder_with_a_name_that_nothing_breaks_{'x' * 40}/mask{i}.jpg" for i in range(9)]
+    made = manifest([("worn", "male", "under_30")] * 9, photo_id=ids)
+    found = [
+        Finding(ids[i], kind, i / 9, other_id=ids[8] if kind in PAIRED else "", detail="cut, mirrored, alike by 0.97")
+        for kind in KINDS
+        for i in range(8)
+    ]
+    shown = None if thumbnail is None else dict.fromkeys(ids[:-2], thumbnail)
+    findings = Findings(findings_table(found), made.schema, stamps=(LEAK,))
+    counts, notes = {"ok": 9, "truncated": 2}, ("28 photos of test have no answer",)
+    return audit_page(findings, made, counts=counts, thumbnails=shown, title=f"Audit of {'x' * 90}", notes=notes)
 
 
 def opened(browser: Browser, path: Path, *, width: int, scheme: str) -> tuple[Page, list[str]]:

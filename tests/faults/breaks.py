@@ -1531,6 +1531,44 @@ OUTPUTS = (
         "cli/test_errors.py::test_a_mistake_is_told_in_one_message_and_leaves_nothing",
     ),
 )
+AUDITING = (
+    one(
+        "audit: photos far darker than the others, in any set",
+        "clean/quality.py",
+        "    logs = np.log(np.maximum(values, TINY))\n",
+        "    logs = values\n",
+        "clean/test_quality.py::test_a_photo_that_shows_nothing_stands_out",
+    ),
+    one(
+        "audit: every file that is no photo is told",
+        "auditing.py",
+        'in made.rejects.select("path", "status", "reason").iter_rows()',
+        'in made.rejects.head(20).select("path", "status", "reason").iter_rows()',
+        "faults/test_audit_of_broken.py::test_every_broken_file_has_one_status",
+    ),
+    one(
+        "audit: labelled photos without an answer are refused",
+        "auditing.py",
+        "    if (is_lacking & ~is_test).any():",
+        "    if (is_lacking & is_test & ~is_test).any():",
+        "test_auditing.py::test_answers_with_photos_missing_are_refused",
+    ),
+    one(
+        "no command changes a given label",
+        "data/split.py",
+        '        pl.Series("fold", [fold_of.get(k) for k in keys], dtype=pl.Int32),\n    )',
+        '        pl.Series("fold", [fold_of.get(k) for k in keys], dtype=pl.Int32),\n'
+        '        pl.col("gender").fill_null("male").replace("female", "male"),\n    )',
+        "flow/test_nothing_lost.py::test_a_command_changes_nothing_that_it_was_given",
+    ),
+    one(
+        "apply: the table of changes replaces nothing that was given",
+        "ruling.py",
+        'check_place(changes_path(out), ".csv", kind="changes", inputs=[data, rulings])',
+        "pass",
+        "test_ruling.py::test_what_is_there_is_never_replaced",
+    ),
+)
 
 MISLABELS = "clean/test_mislabels.py::"
 CLEANING = (
@@ -1734,4 +1772,5 @@ BREAKS = (
     *REVIEWING,
     *BACKGROUNDS,
     *EXCHANGE,
+    *AUDITING,
 )

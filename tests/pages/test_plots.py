@@ -20,6 +20,11 @@ def lines() -> Markup:
     )
 
 
+def powers() -> Markup:
+    x = np.array([1e4, 1e5, 1e6, 1e7])
+    return plots.line_plot([plots.Line("s", x, x / 1e5)], alt="Seconds", x_label="hashes", is_log=True)
+
+
 def reliability() -> Markup:
     bins = [ReliabilityBin(0.0, 0.5, 0.4, 0.3, 10), ReliabilityBin(0.5, 1.0, 0.8, 0.9, 30)]
     return plots.reliability_plot(bins, alt="Reliability of mask")
@@ -40,7 +45,10 @@ def two_histograms() -> Markup:
     return plots.histogram_plot(counts, np.array([1.0, 10, 100]), alt="Two", x_label="x", is_log=True, is_wide=True)
 
 
-PLOTS = [pytest.param(make, id=make.__name__) for make in (lines, reliability, ages, one_histogram, two_histograms)]
+PLOTS = [
+    pytest.param(make, id=make.__name__)
+    for make in (lines, powers, reliability, ages, one_histogram, two_histograms)
+]
 
 
 @pytest.mark.parametrize("make", PLOTS)
@@ -156,3 +164,8 @@ def test_a_map_marks_high_cells_names_their_values_and_leaves_unknown_ones_out()
         values, alt="Map", backdrop="data:image/png;base64,AA"
     )
     assert 'fill-opacity="0.0"' in plots.map_plot(np.zeros((2, 2)), alt="Nothing")
+
+
+def test_powers_of_ten_are_told_in_few_characters() -> None:
+    told = re.findall(r">([\d.]+[kMG]?)<", powers())
+    assert told == ["10k", "100k", "1M", "10M", "0.1", "1", "10", "100"]

@@ -44,7 +44,7 @@ def audit_page(
             sections.append(_of_the_data(kind, shown))
             continue
         has_pictures = thumbnails is not None and any(i in thumbnails for i in shown["photo_id"])
-        body = _pictured(shown, thumbnails or {}, labels=labels) if has_pictures else _listed(shown)
+        body = _pictured(shown, thumbnails or {}, labels=labels) if has_pictures else _listed(shown, kind)
         which = f" The {len(shown)} worst are shown." if len(shown) < len(_each_once(rows, kind)) else ""
         one = "file" if kind == "unusable" else "photo"
         note = f"{html.sentence(what)}: {html.count_text(rows['photo_id'].n_unique(), one)}. Worst first.{which}"
@@ -118,10 +118,11 @@ def _pictured(
     return photo_grid_html(tiles)
 
 
-def _listed(rows: pl.DataFrame) -> Markup:
+def _listed(rows: pl.DataFrame, kind: str) -> Markup:
     names = {"photo_id": "photo", "detail": "what", "attribute": "attribute", "other_id": "beside it", "score": "score"}
+    caption = f"{html.sentence(html.readable(kind))}, worst first"
     told = [name for name in names if name == "score" or (rows[name] != "").any()]
-    return html.table_html([names[n] for n in told], rows.select(told).rows(), caption="Worst first", digits=2)
+    return html.table_html([names[n] for n in told], rows.select(told).rows(), caption=caption, digits=2)
 
 
 def _label(names: Sequence[str | None]) -> str:
