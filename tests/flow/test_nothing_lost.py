@@ -69,7 +69,12 @@ RUNS: dict[str, list[Ran]] = {
     "faces": [Ran("faces G/split.parquet --out OUT/f.parquet", is_whole=True, needs="openvino")],
     "audit": [
         Ran("audit G/photos/train --out OUT/a"),
+        Ran("audit G/split.parquet G/new.parquet --out OUT/a"),
         Ran("audit G/split.parquet --oof G/oof.parquet --out OUT/a", needs="cleanlab"),
+    ],
+    "explore": [
+        Ran("explore G/split.parquet --out OUT/e"),
+        Ran("explore G/photos/train G/new.parquet --out OUT/e"),
     ],
     "apply": [
         Ran("apply G/split.parquet --decisions G/rulings.csv --out OUT/n.parquet", is_whole=True, ruled=True),

@@ -46,8 +46,7 @@ def two_histograms() -> Markup:
 
 
 PLOTS = [
-    pytest.param(make, id=make.__name__)
-    for make in (lines, powers, reliability, ages, one_histogram, two_histograms)
+    pytest.param(make, id=make.__name__) for make in (lines, powers, reliability, ages, one_histogram, two_histograms)
 ]
 
 
