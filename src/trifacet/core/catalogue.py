@@ -67,6 +67,18 @@ CATALOGUE: dict[str, Entry] = {
         "Photos were being cut out into it with another model, other fills or of other data, or are at this moment.",
         "Give the same settings as then, or delete the folder NAME.part, or name another --out.",
     ),
+    "TRI125": Entry(
+        "A finder of faces gives answers that cannot be used",
+        "The user's own module:function raises an error, or returns something else than boxes, points and scores of "
+        "faces: on the plain picture that it is tried on first, or on every photo.",
+        "It takes an image (H, W, 3) uint8 and returns boxes (n, 4), points (n, 6, 2) or None, and scores (n,): see "
+        "docs/how-to/faces.md.",
+    ),
+    "TRI126": Entry(
+        "A column of the source has the name of a measure of faces",
+        "What is measured of faces would take the place of numbers that the source had, and these are kept.",
+        "Rename the column in the source's table, and ingest it again.",
+    ),
     "TRI200": Entry(
         "A manifest breaks its rules",
         "A class lies outside the schema, a photo has two rows, or an age lies off the year grid.",

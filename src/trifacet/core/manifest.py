@@ -52,6 +52,11 @@ KIND = TableKind(
 
 CROP_SCALE = 1.25  # side of the squares in the crop columns, in sides of the face's box; docs/log.md, 2026-11-22
 CROP_COLUMNS = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px", "crop_angle_deg")
+# What is measured of the largest face, kept as a source's columns are, so that scores are sliced by it: the longer side
+# of its box, the share of the photo that it fills (0..1), its sharpness, how far the head is turned aside (0 to the
+# camera .. 90 in profile) and tilted (0 upright .. 180), either way. Null where no face was found, or not known of it.
+FACE_COLUMNS = ("x_face_side_px", "x_face_share", "x_face_sharpness", "x_face_turn_deg", "x_face_tilt_deg")
+FINDER = "finder "  # what an input's name begins with that found the faces
 
 
 @dataclass(frozen=True)

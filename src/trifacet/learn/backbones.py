@@ -5,14 +5,13 @@ Importing this module does not import torch, so that names can be listed and che
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trifacet.core.errors import error, nearest, pick
+from trifacet.core.own import load_own
 from trifacet.core.recipe import ModelSection
 
 if TYPE_CHECKING:
@@ -163,19 +162,6 @@ def _build_timm(name: str, model: ModelSection) -> nn.Module:
     elif model.weights:
         load_weights(trunk, Path(model.weights))
     return TimmTrunk(trunk)
-
-
-def load_own(name: str, *, where: str) -> Any:
-    """The user's own `module:function`. Raises ConfigError TRI105."""
-    module_name, _, attribute = name.partition(":")
-    if (here := str(Path.cwd())) not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)  # an installed command does not look into the folder it is called from
-    try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except Exception as problem:  # noqa: BLE001  (the user's module may raise anything)
-        raise error(
-            "TRI105", f"cannot import '{name}'", where=where, got=f"{type(problem).__name__}: {problem}"
-        ) from None
 
 
 def _build_own(name: str) -> nn.Module:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from trifacet.core.errors import nearest
+from trifacet.core.own import load_own
 from trifacet.core.recipe import LossSection
-from trifacet.learn.backbones import load_own
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -38,7 +38,8 @@ SEVERAL_SHARE = 0.25  # a second face counts when its box has this share of the 
 class Face:
     """A face: box (x0, y0, x1, y1) and points (6, 2) in pixels of the upright photo, score 0 (none) .. 1 (sure).
 
-    The points: the two eyes (the left one in the photo first), nose tip, mouth, the two ears in the eyes' order.
+    The points: the two eyes (the left one in the photo first), nose tip, mouth, the two ears in the eyes' order; NaN
+    where a finder of the user's own does not know one.
     """
 
     box: FloatArray
@@ -52,14 +53,18 @@ class Face:
 
     @property
     def angle_deg(self) -> float:
-        """How far the line of the eyes is turned from level, in degrees clockwise as seen in the photo."""
+        """How far the line of the eyes is turned from level, in degrees clockwise as seen in the photo; NaN unknown."""
         x, y = self.points[1] - self.points[0]
         return float(np.degrees(np.arctan2(y, x)))
 
     def crop(self) -> Crop:
-        """The square around the box, turned so that the eyes are level; in eighths, which a manifest keeps exactly."""
+        """The square around the box, turned so that the eyes are level; in eighths, which a manifest keeps exactly.
+
+        Where the eyes are not known it stays as it is.
+        """
         centre, half = (self.box[:2] + self.box[2:]) / 2, CROP_SCALE * float((self.box[2:] - self.box[:2]).max()) / 2
-        return Crop(*(round(float(v) * 8) / 8 for v in (*(centre - half), *(centre + half), self.angle_deg)))
+        angle = self.angle_deg if np.isfinite(self.angle_deg) else 0.0
+        return Crop(*(round(float(v) * 8) / 8 for v in (*(centre - half), *(centre + half), angle)))
 
 
 def require_faces() -> None:
