@@ -30,7 +30,7 @@ from trifacet.core.recipe import Recipe
 from trifacet.core.run import Run, RunInfo, create_run, machine, now, open_run, save_run, versions
 from trifacet.core.schema import LabelSchema, parse_schema, with_age_edges
 from trifacet.data.archive import is_archive, unpacked
-from trifacet.data.faces import find_faces
+from trifacet.data.faces import find_faces, own_finder_stamp
 from trifacet.data.ingest import Source, ingest
 from trifacet.data.listing import list_photos, told_counts
 from trifacet.data.sources import Reading
@@ -186,15 +186,15 @@ def with_faces(manifest: Manifest, recipe: Recipe, *, progress: Progress) -> Man
     """The manifest with the face of every photo, where the recipe cuts by it; looked for where nobody has yet.
 
     Raises:
-        MissingExtraError: TRI600. ManifestError: TRI204.
+        MissingExtraError: TRI600. ManifestError: TRI204. ConfigError: TRI126.
     """
     if recipe.data.crop != "face":
         return manifest
     require_faces()
     if manifest.table["n_faces"].null_count():
-        manifest = find_faces(manifest, progress=telling(progress, "finding faces"))
+        manifest = find_faces(manifest, progress=telling(progress, "finding faces")).manifest
     told = no_face_stamp(int((manifest.table["n_faces"] == 0).sum()), len(manifest))
-    return replace(manifest, stamps=merged_stamps(manifest.stamps, told))
+    return replace(manifest, stamps=merged_stamps(manifest.stamps, told, own_finder_stamp(manifest)))
 
 
 def new_run(out: Path, recipe: Resolved[Recipe], *, manifest: Manifest, inputs: Mapping[str, str] | None = None) -> Run:

@@ -29,12 +29,12 @@ from trifacet.cutting import background as background  # photos -> the same peop
 from trifacet.data import ingest as ingest_room
 from trifacet.data import split as split_room
 from trifacet.data.archive import unpacked
-from trifacet.data.faces import find_faces
 from trifacet.data.sources import Reading
 from trifacet.data.sources.entries import IngestError
 from trifacet.data.split import in_folds
 from trifacet.ensembles.combine import combine as combined
 from trifacet.exploring import explore as explore  # photos -> a page of what they are
+from trifacet.facing import faces as faces  # photos -> a manifest with the face of each
 from trifacet.folding import new_folds
 from trifacet.folding import train_folds as folded
 from trifacet.joining import Choice, join
@@ -50,7 +50,6 @@ from trifacet.opening import (
     telling,
     with_faces,
 )
-from trifacet.pixels.faces import require_faces
 from trifacet.prediction import predict_files
 from trifacet.report import evaluation_report
 from trifacet.report.compare import Compared, comparison_page
@@ -119,17 +118,6 @@ def split(
         check_place(Path(out), ".parquet", kind="manifest", inputs=[manifest])
     data = manifest if isinstance(manifest, Manifest) else read_manifest(Path(manifest))
     made = split_room.split(data, val=val, test=test, folds=folds, seed=seed, allow_leak=allow_leak)
-    if out:
-        write_manifest(Path(out), made)
-    return made
-
-
-def faces(data: Manifest | Path | str, out: Path | str | None = None, *, progress: Progress = quiet) -> Manifest:
-    """Photos to a manifest with the square around each face, for recipes with `data.crop: face`."""
-    if out:
-        check_place(Path(out), ".parquet", kind="manifest", inputs=[data])
-    require_faces()
-    made = find_faces(open_data(data, progress=progress), progress=telling(progress, "finding faces"))
     if out:
         write_manifest(Path(out), made)
     return made

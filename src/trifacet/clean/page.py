@@ -33,8 +33,18 @@ def audit_page(
     notes: Sequence[str] = (),
 ) -> str:
     """One self-contained page. counts: files by status of ingest. thumbnails: data URIs by photo id, None for none."""
-    labels = {row[0]: row[1:] for row in manifest.table.select("photo_id", *manifest.schema.names).iter_rows()}
     sections = [_summary(findings, counts)]
+    sections += kind_sections(findings, manifest, thumbnails=thumbnails)
+    subtitle = f"{html.count_text(len(manifest), 'photo')}; a person rules on what is found, and nothing was changed."
+    return html.render_page(title, sections, subtitle=subtitle, notices=(*findings.stamps, *notes))
+
+
+def kind_sections(
+    findings: Findings, manifest: Manifest, *, thumbnails: Mapping[str, str] | None
+) -> list[html.Section]:
+    """A section for each kind of which something was found, its worst photos first."""
+    labels = {row[0]: row[1:] for row in manifest.table.select("photo_id", *manifest.schema.names).iter_rows()}
+    sections = []
     for kind, what in KINDS.items():
         rows = findings.issues.filter(pl.col("kind") == kind)
         if rows.is_empty():
@@ -49,8 +59,7 @@ def audit_page(
         one = "file" if kind == "unusable" else "photo"
         note = f"{html.sentence(what)}: {html.count_text(rows['photo_id'].n_unique(), one)}. Worst first.{which}"
         sections.append(html.Section(html.sentence(html.readable(kind)), body, f"kind-{kind}", note))
-    subtitle = f"{html.count_text(len(manifest), 'photo')}; a person rules on what is found, and nothing was changed."
-    return html.render_page(title, sections, subtitle=subtitle, notices=(*findings.stamps, *notes))
+    return sections
 
 
 def _of_the_data(kind: str, rows: pl.DataFrame) -> html.Section:
@@ -77,7 +86,8 @@ def _of(row: Mapping[str, str]) -> list[str]:
     return [i for i in (row["photo_id"], row["other_id"]) if i]
 
 
-def _summary(findings: Findings, counts: Mapping[str, int]) -> html.Section:
+def found_html(findings: Findings) -> Markup:
+    """The findings by kind, counted."""
     by_kind = findings.table.group_by("kind").agg(
         pl.len().alias("all"),
         pl.col("is_issue").sum().alias("issues"),
@@ -89,13 +99,15 @@ def _summary(findings: Findings, counts: Mapping[str, int]) -> html.Section:
         for kind, what in KINDS.items()
         if kind in found
     ]
-    columns = ["finding", "to look at", "photos", "in all", "what"]
-    table = html.table_html(columns, rows, caption="Findings by kind")
     if not rows:
-        table = Markup("<p>{}</p>").format("Nothing was found.")
+        return Markup("<p>{}</p>").format("Nothing was found.")
+    return html.table_html(["finding", "to look at", "photos", "in all", "what"], rows, caption="Findings by kind")
+
+
+def _summary(findings: Findings, counts: Mapping[str, int]) -> html.Section:
     statuses = [(html.readable(status), n) for status, n in counts.items() if n]
     files = html.table_html(["status", "files"], statuses, caption="Files") if statuses else Markup("")
-    return html.Section("Summary", html.below(table, files), "findings")
+    return html.Section("Summary", html.below(found_html(findings), files), "findings")
 
 
 def _pictured(

@@ -1,4 +1,4 @@
-"""`trifacet ingest`, `split` and `cache`."""
+"""`trifacet ingest`, `split`, `faces` and `cache`."""
 
 from __future__ import annotations
 
@@ -153,23 +153,47 @@ def split(
 def faces(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos.")],
     out: Annotated[Path, typer.Option("--out", help="The manifest to write.")] = Path("faces.parquet"),
+    findings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where findings go; default beside: faces.findings.parquet.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also a page: figures, and the photos to look at.")
+    ] = None,
+    finder: Annotated[str, typer.Option(metavar="NAME", help="blazeface, or module:function of yours.")] = "blazeface",
+    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="A page without a pixel of a photo.")] = False,
 ) -> None:
     """A manifest with the upright square around each photo's face, which a recipe with `data.crop: face` is shown.
 
-    The largest face counts; a photo without one keeps its row, and its middle square is shown. Needs the extra `faces`
-    (OpenVINO).
+    The largest face counts, and what it is like (size, sharpness, pose) stands in columns that scores are sliced by. A
+    photo without one keeps its row, and its middle square is shown. Findings (no face, several, cut, small, blurred or
+    turned ones) are for `trifacet review`. Needs the extra `faces` (OpenVINO), or --finder.
     """
     from trifacet import stages
     from trifacet.cli import render
     from trifacet.data.faces import faces_by_class
 
+    told: list[str] = []
     with render.bars() as bars:
-        made = stages.faces(data, out, progress=bars.told)
+        made = stages.faces(
+            data,
+            out,
+            finder=finder,
+            findings=findings,
+            page=page,
+            pictures=not no_pictures,
+            progress=bars.told,
+            tell=told.append,
+        )
     columns = ("photos", "#photos", "#one face", "#several", "#none")
     render.show(str(out), columns, [(name, *(f"{n:,}" for n in counts)) for name, *counts in faces_by_class(made)])
     none = made.table.filter(n_faces=0)["photo_id"].to_list()
     if none:
-        render.warn(f"no face was found in {first_few(none)}: of these the middle square is shown")
+        told.append(f"no face was found in {first_few(none)}: of these the middle square is shown")
+    for note in told:
+        render.warn(note)
+    render.say(f"what to look at: [bold]{findings or out.with_suffix('.findings.parquet')}[/]")
+    if page:
+        render.say(f"page: [bold]{page}[/]")
 
 
 @cache.command("list", cls=Command)

@@ -47,7 +47,8 @@ KINDS = {
     "several_faces": "several faces were found",
     "cut_face": "a face that reaches beyond the photo",
     "small_face": "a face that fills little of the photo",
-    "turned_face": "a head turned far aside",
+    "blurred_face": "a face less sharp than nearly all faces",
+    "turned_face": "a head turned far aside, or tilted far over",
     "exif": "metadata that turn the photo, or say where it was taken",
     "label": "a label that a model which never saw the person does not believe",
     "age": "years far from what a model which never saw the person expects",
@@ -106,12 +107,12 @@ def findings_table(found: Iterable[Finding]) -> pl.DataFrame:
     return table.sort(order, ~pl.col("is_issue"), "score", "attribute", "photo_id", "other_id")
 
 
-def write_findings(path: Path | str, findings: Findings) -> None:
-    """Writes findings, whole or not at all."""
+def write_findings(path: Path | str, findings: Findings, *, stage: str = "audit") -> None:
+    """Writes findings, whole or not at all. stage: what found them."""
     made = Provenance(
         kind=KIND.name,
         format=KIND.format,
-        stage="audit",
+        stage=stage,
         label_schema=findings.schema,
         inputs=findings.inputs or {},
         stamps=findings.stamps,

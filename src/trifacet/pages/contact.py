@@ -96,11 +96,39 @@ def thumbnail_uri(image: ImageArray, *, height_px: int = THUMBNAIL_HEIGHT_PX) ->
 
     Quality falls until it holds THUMBNAIL_BYTES at most; a picture of pure noise is also made smaller.
     """
+    return _light_uri(ImageOps.contain(Image.fromarray(image), (height_px * 4 // 3, height_px)))
+
+
+def marked_thumbnail_uri(
+    image: ImageArray,
+    boxes: npt.NDArray[np.floating],
+    points: npt.NDArray[np.floating],
+    *,
+    n_strong: int,
+    height_px: int = 2 * THUMBNAIL_HEIGHT_PX,
+) -> str:
+    """A small WebP data URI of an image with boxes (n, 4) and points (n, m, 2), in its pixels, drawn on it.
+
+    The first `n_strong` are drawn bold, the others thin and without their points; points that are NaN are left out.
+    """
     small = ImageOps.contain(Image.fromarray(image), (height_px * 4 // 3, height_px))
+    pen, scale = ImageDraw.Draw(small), small.width / image.shape[1]
+    for i in reversed(range(len(boxes))):  # the first lies on top
+        x0, y0, x1, y1 = (float(v) * scale for v in boxes[i])
+        is_strong = i < n_strong
+        for grow, colour, width in ((1, _INK, 4), (0, _GLOW, 2)) if is_strong else ((0, _PAPER, 1),):
+            pen.rectangle((x0 - grow, y0 - grow, x1 + grow, y1 + grow), outline=colour, width=width)
+        for x, y in points[i][np.isfinite(points[i]).all(axis=1)] * scale if is_strong else ():
+            pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=_GLOW, outline=_INK)
+    return _light_uri(small, n_bytes=2 * THUMBNAIL_BYTES)
+
+
+def _light_uri(small: Image.Image, *, n_bytes: int = THUMBNAIL_BYTES) -> str:
+    """The picture as a data URI of at most `n_bytes` before base64, in lower quality or smaller where it must be."""
     while True:
         for quality in _QUALITIES:
             content = _webp(small, quality)
-            if len(content) <= THUMBNAIL_BYTES:
+            if len(content) <= n_bytes:
                 return _uri(content)
         small = small.reduce(2)
 

@@ -16,8 +16,8 @@ from trifacet.pixels.faces import Face, FloatArray
 from trifacet.pixels.looks import sharpness_of
 
 SHARP_FACE_PX = 64  # the longer side at which a face's sharpness is told; docs/log.md, as above
-# How far the tip of the nose stands before the line of the eyes, and of the ears, in halves of their distances. Measured
-# against a mesh of 468 points in space on 6,700 faces, bare and masked: docs/log.md, as above.
+# How far the tip of the nose stands before the line of the eyes, and of the ears, in halves of their distances.
+# Measured against a mesh of 468 points in space on 6,700 faces, bare and masked: docs/log.md, as above.
 NOSE_BY_EYES, NOSE_BY_EARS = 1.2, 1.4
 
 
@@ -53,13 +53,14 @@ def look_at_face(image: ImageArray, face: Face) -> FaceLook:
 def turn_deg(points: FloatArray) -> float:
     """How far the head of six points (6, 2) is turned aside, in degrees: above 0 the nose points right in the photo.
 
-    The nose tip stands before the line of the eyes, and of the ears; by how much it leaves their middles tells the turn.
-    With x along the eyes, d half the distance of the eyes and a nose that stands k d before them, a head turned by t has
-    d cos t in the photo between an eye and the middle, and its nose k d sin t from there: tan t is the one by the other,
-    over k. Likewise of the ears; the mean of both, or the one that is known, NaN where neither is. Beyond some 60
-    degrees the far eye and ear are guesses of the finder, and so is this.
+    The nose tip stands before the line of the eyes, and of the ears; by how much it leaves their middles tells the
+    turn. With d half the distance of the eyes and a nose that stands k d before them, a head turned by t has d cos t in
+    the photo between an eye and the middle, and its nose k d sin t from there: tan t is the one by the other, over k.
+    Likewise of the ears; the mean of both, or the one that is known, NaN where neither is. Beyond some 60 degrees the
+    far eye and ear are guesses of the finder, and so is this.
 
-    Source: the ratio is that of Gee and Cipolla 1994, section 2.2, with the nose's length measured on our points.
+    Source: after Gee and Cipolla 1994, Determining the gaze of faces in images, who tell the turn from the nose's tip
+    before the plane of the face; its length by eyes and ears is measured.
     """
     eyes, nose, ears = points[:2], points[2], points[4:]
     along = eyes[1] - eyes[0]
@@ -78,9 +79,9 @@ def turn_deg(points: FloatArray) -> float:
 
 def _sharpness(image: ImageArray, *, low: FloatArray, high: FloatArray) -> float:
     """The sharpness of the part between two corners (x, y)."""
-    x0, y0 = np.floor(low).astype(int).tolist()
-    x1, y1 = np.ceil(high).astype(int).tolist()
-    part = Image.fromarray(image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]).convert("L")
+    x0, y0 = (min(int(v), side - 1) for v, side in zip(low, (image.shape[1], image.shape[0]), strict=True))
+    x1, y1 = (max(int(np.ceil(v)), first + 1) for v, first in zip(high, (x0, y0), strict=True))
+    part = Image.fromarray(image[y0:y1, x0:x1]).convert("L")
     scale = SHARP_FACE_PX / max(part.size)
     size = (max(3, round(part.width * scale)), max(3, round(part.height * scale)))
     way = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
