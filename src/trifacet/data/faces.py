@@ -15,7 +15,7 @@ from trifacet.core.manifest import CROP_COLUMNS, FACE_COLUMNS, FINDER, Crop, Man
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.faces import n_faces
 from trifacet.pixels.finders import BUILT_IN, Finder, UnusableAnswer, open_finder
-from trifacet.pixels.pose import FaceLook, look_at_face
+from trifacet.pixels.pose import SeenFace, measure_faces, see_face
 
 Progress = Callable[[int, int], None]  # photos done, photos in all
 
@@ -26,14 +26,15 @@ NOWHERE = (None,) * len(CROP_COLUMNS)
 
 @dataclass(frozen=True)
 class Found:
-    """How many faces of a photo count, the square around the largest and what it is like, and what is wrong.
+    """How many faces of a photo count, the square around the largest, what that is like, and what is wrong.
 
-    changed: what is wrong with the file. unusable: what is wrong with the finder's answer, which counts as no face.
+    look: as of `measure_faces`. changed: what is wrong with the file. unusable: what is wrong with the finder's answer,
+    which counts as no face.
     """
 
     n_faces: int = 0
     crop: Crop | None = None
-    look: FaceLook | None = None
+    look: Sequence[float] | None = None
     changed: str = ""
     unusable: str = ""
 
@@ -108,7 +109,9 @@ def _found(
     paths: Sequence[Path], finder: Finder, *, workers: int | None = None, progress: Progress | None = None
 ) -> list[Found]:
     def look(start: int) -> list[Found]:
-        return [_look(finder, path) for path in paths[start : start + CHUNK]]
+        looked = [_look(finder, path) for path in paths[start : start + CHUNK]]
+        measured = iter(measure_faces([seen for _, seen in looked if seen]).tolist())
+        return [replace(one, look=next(measured)) if seen else one for one, seen in looked]
 
     found: list[Found] = []
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
@@ -127,18 +130,20 @@ def _useless(finder: Finder, found: Sequence[Found]) -> Exception:
     return error("TRI125", what, where="--finder", got=found[0].unusable)
 
 
-def _look(finder: Finder, path: Path) -> Found:
-    """The faces of a photo, or what is wrong with the file or with the finder's answer."""
+def _look(finder: Finder, path: Path) -> tuple[Found, SeenFace | None]:
+    """The faces of a photo and the largest of them, or what is wrong with the file or with the finder's answer."""
     try:
         image = decode(path.read_bytes())
         faces = finder.find(image)
     except OSError as problem:
-        return Found(changed=f"{path} ({problem.strerror})")
+        return Found(changed=f"{path} ({problem.strerror})"), None
     except Undecodable as problem:
-        return Found(changed=f"{path} ({problem.status})")
+        return Found(changed=f"{path} ({problem.status})"), None
     except UnusableAnswer as problem:
-        return Found(unusable=str(problem))
-    return Found(n_faces(faces), faces[0].crop(), look_at_face(image, faces[0])) if faces else Found()
+        return Found(unusable=str(problem)), None
+    if not faces:
+        return Found(), None
+    return Found(n_faces(faces), faces[0].crop()), see_face(image, faces[0])
 
 
 def _columns(found: Sequence[Found]) -> list[pl.Series]:

@@ -100,18 +100,10 @@ def look_at(image: ImageArray) -> tuple[tuple[float, float, float, float], npt.N
     shown = picture.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
     grey = shown.convert("L")
     luma = np.asarray(grey, dtype=np.float32)
-    colour = float(np.abs(np.asarray(shown, dtype=np.float32) - luma[:, :, None]).mean())
-    small = np.asarray(picture.convert("L").resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX))
-    return (float(luma.mean()), float(luma.std()), sharpness_of(luma), colour), small
-
-
-def sharpness_of(luma: npt.NDArray[np.float32]) -> float:
-    """The variance of the Laplacian over that of a luma (H, W) in 0..255, both at least 3: 0 blurred .. about 4 noise.
-
-    Source: Pech-Pacheco et al. 2000, who take the variance of the Laplacian; over that of the luma, so that a flat
-    photo is not a blurred one.
-    """
     laplacian = 4 * luma[1:-1, 1:-1] - luma[:-2, 1:-1] - luma[2:, 1:-1] - luma[1:-1, :-2] - luma[1:-1, 2:]
     variance = float(luma.var())
+    colour = float(np.abs(np.asarray(shown, dtype=np.float32) - luma[:, :, None]).mean())
     # A photo of one tone has no edges to be sharp: below one grey level what is left is rounding.
-    return float(laplacian.var()) / variance if variance > 1 else 0.0
+    sharpness = float(laplacian.var()) / variance if variance > 1 else 0.0
+    small = np.asarray(picture.convert("L").resize((SMALL_PX, SMALL_PX), Image.Resampling.BOX))
+    return (float(luma.mean()), variance**0.5, sharpness, colour), small
