@@ -21,7 +21,7 @@ from trifacet.opening import Progress, open_data, quiet, telling
 from trifacet.pages.contact import marked_thumbnail_uri
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.faces import n_faces
-from trifacet.pixels.finders import BUILT_IN, Finder, UnusableAnswer, open_finder
+from trifacet.pixels.finders import BUILT_IN, N_POINTS, Finder, UnusableAnswer, open_finder
 
 
 def faces(
@@ -49,17 +49,19 @@ def faces(
     searched = find_faces(
         open_data(data, progress=progress), finder=chosen, progress=telling(progress, "finding faces")
     )
-    made = searched.manifest
-    if searched.unusable:
-        told = first_few([f"{photo} ({why})" for photo, why in searched.unusable.items()])
-        tell(f"{finder} gave no usable answer about {len(searched.unusable):,} photos, which count as without: {told}")
-    found = _found(searched, data)
+    made, found = searched.manifest, _found(searched, data)
+    for note in (notes := _notes(searched, finder)):
+        tell(note)
     if places.out:
         write_manifest(places.out, made)
     if places.findings:
         write_findings(places.findings, found, stage="faces")
     if places.page:
-        write_text(places.page, _page(found, made, finder=chosen, title=f"Faces in {_named(data)}", pictures=pictures))
+        shown = _thumbnails(made, shown_on_page(found), finder=chosen) if pictures else None
+        title = f"Faces in {f'{len(data):,} photos' if isinstance(data, Manifest) else data}"
+        counts = faces_by_class(made)
+        made_page = faces_page(found, made, by_class=counts, finder=finder, thumbnails=shown, title=title, notes=notes)
+        write_text(places.page, made_page)
     return made
 
 
@@ -96,19 +98,15 @@ def _found(searched: Searched, data: object) -> Findings:
     return Findings(table, manifest.schema, inputs, manifest.stamps)
 
 
-def _named(data: object) -> str:
-    return f"{len(data):,} photos" if isinstance(data, Manifest) else str(data)
-
-
-def _page(found: Findings, manifest: Manifest, *, finder: Finder, title: str, pictures: bool) -> str:
-    return faces_page(
-        found,
-        manifest,
-        by_class=faces_by_class(manifest),
-        finder=finder.name,
-        thumbnails=_thumbnails(manifest, shown_on_page(found), finder=finder) if pictures else None,
-        title=title,
+def _notes(searched: Searched, finder: str) -> tuple[str, ...]:
+    """What a person should know of photos about which a finder of their own gave nonsense."""
+    if not searched.unusable:
+        return ()
+    told = first_few([f"{photo} ({why})" for photo, why in searched.unusable.items()])
+    count = (
+        "1 photo, which counts" if len(searched.unusable) == 1 else f"{len(searched.unusable):,} photos, which count"
     )
+    return (f"{finder} gave no usable answer about {count} as without a face: {told}",)
 
 
 def _thumbnails(manifest: Manifest, ids: Sequence[str], *, finder: Finder) -> dict[str, str]:
@@ -125,6 +123,6 @@ def _thumbnails(manifest: Manifest, ids: Sequence[str], *, finder: Finder) -> di
         except UnusableAnswer:
             faces = []
         boxes = np.array([face.box for face in faces], dtype=np.float32).reshape(-1, 4)
-        points = np.array([face.points for face in faces], dtype=np.float32).reshape(len(faces), -1, 2)
+        points = np.array([face.points for face in faces], dtype=np.float32).reshape(-1, N_POINTS, 2)
         made[photo] = marked_thumbnail_uri(image, boxes, points, n_strong=n_faces(faces))
     return made

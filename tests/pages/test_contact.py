@@ -105,3 +105,35 @@ def test_heat_glows_where_it_is_high_over_a_dim_grey_picture() -> None:
     assert hot[5, 5, 0] - hot[5, 5, 2] > 100  # orange
     assert hot[55, 35].tolist() == [hot[55, 35, 0]] * 3  # grey
     assert hot[55, 35, 0] < 60
+
+
+def test_faces_are_drawn_where_they_are_and_those_that_count_are_bold() -> None:
+    boxes = np.array([[40, 40, 120, 120], [200, 40, 280, 120]], dtype=np.float32)
+    points = np.full((2, 6, 2), np.nan, dtype=np.float32)
+    points[:, 0] = [[60, 60], [220, 60]]
+    grey = plain((90, 90, 90), 192, 320)
+    uri = contact.marked_thumbnail_uri(grey, boxes, points, n_strong=1, height_px=192)
+    shown = np.asarray(opened(uri).convert("RGB")).astype(int)
+    scale = shown.shape[1] / 320
+    assert shown.shape[1] == 256
+
+    def light(x: float, y: float) -> int:
+        """How far the most changed pixel near a place of the photo is from the grey that was there."""
+        column, row = round(x * scale), round(y * scale)
+        return int(np.abs(shown[row - 2 : row + 3, column - 2 : column + 3] - 90).max())
+
+    assert light(40, 80) > 100  # the left side of the first box
+    assert light(60, 60) > 100  # its point
+    assert light(200, 80) > 60  # the side of the second
+    assert light(220, 60) < 30  # whose points are not drawn
+    assert light(80, 80) < 30
+    assert light(160, 80) < 30
+
+
+def test_a_photo_without_faces_is_shown_as_it_is() -> None:
+    nobody = contact.marked_thumbnail_uri(
+        plain((10, 200, 30), 300, 200), np.zeros((0, 4)), np.zeros((0, 6, 2)), n_strong=0
+    )
+    thumbnail = opened(nobody)
+    assert thumbnail.size == (171, 256)
+    assert np.abs(np.asarray(thumbnail.convert("RGB")).mean((0, 1)) - (10, 200, 30)).max() < 6

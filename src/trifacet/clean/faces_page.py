@@ -33,7 +33,7 @@ class Measure(NamedTuple):
 MEASURES = (
     Measure("x_face_side_px", "side of the face, px", "longer side of the face, pixels"),
     Measure("x_face_share", "share of the photo, %", "share of the photo that the face fills, %", 100.0),
-    Measure("x_face_sharpness", "sharpness of the face", "sharpness of the face, 0 blurred"),
+    Measure("x_face_sharpness", "sharpness, %", "sharpness of the face, 0 blurred", 100.0),
     Measure("x_face_turn_deg", "turned aside, degrees", "turned aside, degrees", cuts=(TURNED_DEG,)),
     Measure("x_face_tilt_deg", "tilted, degrees", "tilted, degrees", cuts=(TURNED_DEG,)),
 )
@@ -63,7 +63,7 @@ def faces_page(
     whole, pictured = Markup('<div class="whole">{}</div>'), kind_sections(findings, manifest, thumbnails=thumbnails)
     sections += [replace(one, html=whole.format(one.html)) for one in pictured]
     subtitle = f"{html.count_text(len(manifest), 'photo')}, faces found by {finder}; nothing was changed."
-    return html.render_page(title, sections, subtitle=subtitle, notices=(*findings.stamps, *notes))
+    return html.render_page(title, sections, subtitle=subtitle, notices=notes)
 
 
 def _measured(manifest: Manifest) -> html.Section | None:
@@ -86,7 +86,7 @@ def _measured(manifest: Manifest) -> html.Section | None:
     if not rows:
         return None
     columns = ["of the largest face", "least", "5 %", "middle", "95 %", "most"]
-    table = html.table_html(columns, rows, caption="Sizes, sharpness and pose", digits=2)
+    table = html.table_html(columns, rows, caption="Sizes, sharpness and pose", digits=1)
     note = (
         "Of the largest face of each photo. How far a head is turned or tilted is told from six points, either way; a "
         f"turn is good to some 5 degrees, a tilt to 2. Findings begin at {TURNED_DEG:g} degrees."

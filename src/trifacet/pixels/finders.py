@@ -134,8 +134,9 @@ def checked_faces(answer: Any, *, size_px: tuple[int, int]) -> list[Face]:
 def _numbers(values: Any, what: str, shape: tuple[int, ...]) -> FloatArray:
     """Numbers of this shape, -1 any length; an empty list has any shape. Raises UnusableAnswer."""
     try:
-        array = np.asarray(values, dtype=np.float32)
-    except (TypeError, ValueError, RuntimeError) as problem:
+        with np.errstate(over="ignore"):  # what is too large for a float32 becomes infinite, and is refused as that
+            array = np.asarray(values, dtype=np.float64).astype(np.float32)
+    except Exception as problem:  # noqa: BLE001  (whatever it is, it may raise anything when it is read)
         raise UnusableAnswer(f"{what} that are no numbers: {problem}") from None
     wanted = shape if shape[0] >= 0 else (array.size,)
     if array.size == 0 and wanted[0] == 0:
