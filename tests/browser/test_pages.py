@@ -12,14 +12,18 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.clean.faced import MIDDLE, PLAIN, faces
 from tests.core.tiny import manifest
 from tests.report.example import RUN_INFO, attention, compared, example, history, scored, source_columns
 from trifacet import stages
+from trifacet.clean.faces_page import faces_page
 from trifacet.clean.page import PAIRED, audit_page
+from trifacet.clean.quality import face_findings
 from trifacet.core.findings import KINDS, Finding, Findings, findings_table
 from trifacet.core.manifest import CROP_COLUMNS, LEAK, write_manifest
 from trifacet.data.drawn import draw_dataset
-from trifacet.pages.contact import thumbnail_uri
+from trifacet.data.faces import faces_by_class
+from trifacet.pages.contact import marked_thumbnail_uri, thumbnail_uri
 from trifacet.report import evaluation_report, predictions_page
 from trifacet.report.compare import comparison_page
 
@@ -38,7 +42,19 @@ ARGS = [
 
 WIDTHS_PX = (360, 768, 1440)
 PAPER_PX = 703  # 186 mm: A4 within the margins of page.css, at 96 px an inch
-PAGES = ("run", "evaluation", "photos", "names", "compare", "explore", "beside", "audit", "audit_names")
+PAGES = (
+    "run",
+    "evaluation",
+    "photos",
+    "names",
+    "compare",
+    "explore",
+    "beside",
+    "audit",
+    "audit_names",
+    "faces",
+    "faces without pictures",
+)
 
 # Elements that reach beyond the window, unless a box that scrolls by itself holds them.
 BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
@@ -104,6 +120,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         **explored(folder),
         "audit": _audited(thumbnail),
         "audit_names": _audited(None),
+        "faces": searched_page(is_pictured=True),
+        "faces without pictures": searched_page(is_pictured=False),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
@@ -140,6 +158,31 @@ def _audited(thumbnail: str | None) -> str:
     findings = Findings(findings_table(found), made.schema, stamps=(LEAK,))
     counts, notes = {"ok": 9, "truncated": 2}, ("28 photos of test have no answer",)
     return audit_page(findings, made, counts=counts, thumbnails=shown, title=f"Audit of {'x' * 90}", notes=notes)
+
+
+def searched_page(*, is_pictured: bool) -> str:
+    """The page of a search for faces with a finding of each kind."""
+    rng = np.random.default_rng(0)
+    ordinary = [
+        (float(side), side**2 / 1e4, s, t, t / 2) for side, s, t in rng.uniform((30, 1, 0), (60, 2, 30), (40, 3))
+    ]
+    found = faces(
+        [None, (5.0, 5.0, 9.0), (-20.0, 20.0, 60.0), *[MIDDLE] * 42],
+        n_faces=[0, 1, 1, 3, *[1] * 41],
+        looks=[(None,) * 5, *[PLAIN] * 2, (50.0, 0.25, 0.001, 70.0, None), PLAIN, *ordinary],
+    )
+    findings = Findings(findings_table(face_findings(found)), found.schema)
+    image = rng.integers(90, 160, (96, 144, 3), dtype=np.uint8)
+    uri = marked_thumbnail_uri(image, np.array([[20, 20, 60, 60]]), np.full((1, 6, 2), 40.0), n_strong=1)
+    return faces_page(
+        findings,
+        found,
+        by_class=faces_by_class(found),
+        finder="a_module_with_a_long_name.of_ones_own:find_all_faces_of_a_photo",
+        thumbnails=dict.fromkeys(found.photo_ids[:-1], uri) if is_pictured else None,
+        title="Faces in photos",
+        notes=("a note",),
+    )
 
 
 def opened(browser: Browser, path: Path, *, width: int, scheme: str) -> tuple[Page, list[str]]:
@@ -256,5 +299,21 @@ def test_the_network_is_closed_even_to_what_slips_in(browser: Browser, tmp_path:
     try:
         assert page.title() == "Predictions"
         assert len([line for line in noise if "Content Security Policy" in line]) == 2, noise
+    finally:
+        page.close()
+
+
+def test_the_page_of_faces_has_a_section_for_each_kind_and_shows_whole_photos(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    page, _ = opened(browser, pages["faces"], width=1440, scheme="light")
+    try:
+        kinds = page.evaluate("[...document.querySelectorAll('[id^=kind-]')].map(e => e.id)")
+        expected = ("no_face", "several_faces", "cut_face", "small_face", "blurred_face", "turned_face")
+        assert kinds == [f"kind-{kind}" for kind in expected]
+        assert page.evaluate("document.querySelectorAll('#measures svg').length") == 5
+        fits = page.evaluate("[...document.querySelectorAll('.photos img')].map(e => getComputedStyle(e).objectFit)")
+        assert set(fits) == {"contain"}
+        assert len(fits) >= 6
     finally:
         page.close()
