@@ -1755,6 +1755,30 @@ EXCHANGE = (
     ),
 )
 
+FACES = (
+    one(
+        "faces: how far a head is turned",
+        "pixels/pose.py",
+        "away = ((nose - pair.mean(axis=1)) * along).sum(axis=1)",
+        "away = ((nose - pair[:, 0]) * along).sum(axis=1)",
+        "pixels/test_pose.py::test_the_turn_of_a_head_in_space_is_recovered_however_it_is_tilted",
+    ),
+    one(
+        "faces: a finder's nonsense is told",
+        "pixels/finders.py",
+        "if not ((boxes[:, :2] < (width, height)) & (boxes[:, 2:] > 0)).all():",
+        "if False:",
+        "pixels/test_finders.py::test_nonsense_is_told",
+    ),
+    one(
+        "faces: heads turned aside are found",
+        "clean/quality.py",
+        "(measured > TURNED_DEG).any(axis=0)",
+        "(measured > TURNED_DEG).all(axis=0)",
+        "clean/test_face_findings.py::test_a_head_turned_or_tilted_far_is_found",
+    ),
+)
+
 BREAKS = (
     *LOSS,
     *IMBALANCE,
@@ -1773,4 +1797,5 @@ BREAKS = (
     *BACKGROUNDS,
     *EXCHANGE,
     *AUDITING,
+    *FACES,
 )
