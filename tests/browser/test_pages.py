@@ -43,9 +43,6 @@ ARGS = [
 WIDTHS_PX = (360, 768, 1440)
 PAPER_PX = 703  # 186 mm: A4 within the margins of page.css, at 96 px an inch
 PAGES = (
-    "run", "evaluation", "photos", "names", "compare", "explore", "beside", "audit", "audit_names", "faces",
-    "faces without pictures",
-)
     "run",
     "evaluation",
     "photos",

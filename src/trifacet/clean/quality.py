@@ -100,10 +100,9 @@ def _framed(photo: str, crop: Crop, *, size_px: tuple[int, int]) -> Iterator[Fin
 def _blurred_faces(manifest: Manifest) -> Iterator[Finding]:
     """Faces far less sharp than the others, whatever their photos are."""
     sharp = _measured(manifest, "x_face_sharpness")
-    values = np.log10(np.maximum(sharp, 1e-6))  # NaN stays
-    yield from _outliers(
-        values, ids=manifest.photo_ids, kind="blurred_face", low=True, floor=np.inf, unit="log sharpness"
-    )
+    for i, score in _far_below(sharp, beyond=np.inf):
+        detail = f"sharpness {sharp[i]:.4f}, where most have {np.nanmedian(sharp):.4f}"
+        yield Finding(manifest.photo_ids[i], "blurred_face", score, detail=detail)
 
 
 def _turned_faces(manifest: Manifest) -> Iterator[Finding]:
