@@ -124,5 +124,5 @@ def _thumbnails(manifest: Manifest, ids: Sequence[str], *, finder: Finder) -> di
             faces = []
         boxes = np.array([face.box for face in faces], dtype=np.float32).reshape(-1, 4)
         points = np.array([face.points for face in faces], dtype=np.float32).reshape(-1, N_POINTS, 2)
-        made[photo] = marked_thumbnail_uri(image, boxes, points, n_strong=n_faces(faces))
+        made[photo] = marked_thumbnail_uri(image, boxes, points=points, n_strong=n_faces(faces))
     return made

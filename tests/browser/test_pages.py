@@ -173,7 +173,7 @@ def searched_page(*, is_pictured: bool) -> str:
     )
     findings = Findings(findings_table(face_findings(found)), found.schema)
     image = rng.integers(90, 160, (96, 144, 3), dtype=np.uint8)
-    uri = marked_thumbnail_uri(image, np.array([[20, 20, 60, 60]]), np.full((1, 6, 2), 40.0), n_strong=1)
+    uri = marked_thumbnail_uri(image, np.array([[20, 20, 60, 60]]), points=np.full((1, 6, 2), 40.0), n_strong=1)
     return faces_page(
         findings,
         found,

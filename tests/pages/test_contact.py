@@ -112,7 +112,7 @@ def test_faces_are_drawn_where_they_are_and_those_that_count_are_bold() -> None:
     points = np.full((2, 6, 2), np.nan, dtype=np.float32)
     points[:, 0] = [[60, 60], [220, 60]]
     grey = plain((90, 90, 90), 192, 320)
-    uri = contact.marked_thumbnail_uri(grey, boxes, points, n_strong=1, height_px=192)
+    uri = contact.marked_thumbnail_uri(grey, boxes, points=points, n_strong=1, height_px=192)
     shown = np.asarray(opened(uri).convert("RGB")).astype(int)
     scale = shown.shape[1] / 320
     assert shown.shape[1] == 256
@@ -132,7 +132,7 @@ def test_faces_are_drawn_where_they_are_and_those_that_count_are_bold() -> None:
 
 def test_a_photo_without_faces_is_shown_as_it_is() -> None:
     nobody = contact.marked_thumbnail_uri(
-        plain((10, 200, 30), 300, 200), np.zeros((0, 4)), np.zeros((0, 6, 2)), n_strong=0
+        plain((10, 200, 30), 300, 200), np.zeros((0, 4)), points=np.zeros((0, 6, 2)), n_strong=0
     )
     thumbnail = opened(nobody)
     assert thumbnail.size == (171, 256)

@@ -22,7 +22,7 @@ SMALL_FACE = 0.15  # side of the face's box in sides of the shorter side
 CUT_FACE = 0.2  # share of the face's box beyond the photo
 TINY = 1e-6
 # Degrees that a head is turned aside or tilted, either way, which hardly anybody is who looks at the camera; of photos
-# from the street one in 12. docs/log.md, "What six points tell of a face"
+# from the street one in 8. docs/log.md, "What six points tell of a face"
 TURNED_DEG = 40.0
 
 

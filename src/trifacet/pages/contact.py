@@ -102,8 +102,8 @@ def thumbnail_uri(image: ImageArray, *, height_px: int = THUMBNAIL_HEIGHT_PX) ->
 def marked_thumbnail_uri(
     image: ImageArray,
     boxes: npt.NDArray[np.floating],
-    points: npt.NDArray[np.floating],
     *,
+    points: npt.NDArray[np.floating],
     n_strong: int,
     height_px: int = 2 * THUMBNAIL_HEIGHT_PX,
 ) -> str:

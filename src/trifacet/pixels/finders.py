@@ -107,11 +107,11 @@ def checked_faces(answer: Any, *, size_px: tuple[int, int]) -> list[Face]:
     """A finder's answer about a photo of this height and width as faces, the largest first. Raises UnusableAnswer."""
     if not isinstance(answer, tuple | list) or len(answer) != 3:
         raise UnusableAnswer(f"{type(answer).__name__} where boxes, points and scores were expected")
-    scores = _numbers(answer[2], "scores", (-1,))
+    scores = _numbers(answer[2], "scores", shape=(-1,))
     n = len(scores)
-    boxes = _numbers(answer[0], "boxes", (n, 4))
+    boxes = _numbers(answer[0], "boxes", shape=(n, 4))
     unknown = np.full((n, N_POINTS, 2), np.nan, np.float32)
-    points = unknown if answer[1] is None else _numbers(answer[1], "points", (n, N_POINTS, 2))
+    points = unknown if answer[1] is None else _numbers(answer[1], "points", shape=(n, N_POINTS, 2))
     height, width = size_px
     reach = MAX_REACH * max(size_px)
     if not ((scores >= 0) & (scores <= 1)).all():
@@ -131,7 +131,7 @@ def checked_faces(answer: Any, *, size_px: tuple[int, int]) -> list[Face]:
     return sorted(faces, key=lambda face: face.area, reverse=True)
 
 
-def _numbers(values: Any, what: str, shape: tuple[int, ...]) -> FloatArray:
+def _numbers(values: Any, what: str, *, shape: tuple[int, ...]) -> FloatArray:
     """Numbers of this shape, -1 any length; an empty list has any shape. Raises UnusableAnswer."""
     try:
         with np.errstate(over="ignore"):  # what is too large for a float32 becomes infinite, and is refused as that
