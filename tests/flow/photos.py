@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tests.data.photos import SEVEN, write_eval, write_train
 
 MASKS = dict.fromkeys(SEVEN[:5], "worn") | {"incorrect_mask": "incorrect", "normal": "not_worn"}
+KNOWN = "000020_female_Asian_50"  # a folder of the original dataset in which an error is known
 AGES = (19, 24, 28, 33, 45, 58, 62, 70)  # years; two of eight are 60 or more
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.flow.command import done
 from tests.flow.kept import hashes_of
-from tests.flow.photos import write_world
+from tests.flow.photos import KNOWN, folder_name, write_world
 from tests.flow.reviewed import reviewing
 from tests.house.sources import ROOT
 from trifacet.core.decisions import read_decisions
@@ -36,14 +36,11 @@ SHORT = tuple(
     )
     for word in ("--set", setting)
 )
-# Lines of the page that need what the way does not make, by how they begin.
-APART: dict[str, str] = {}
 
 
 def page_lines() -> list[str]:
     """The command lines of the page that are run, in its order."""
-    lines = [line.strip() for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("    trifacet ")]
-    return [line for line in lines if not line.startswith(tuple(APART) or "-")]
+    return [line.strip() for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("    trifacet ")]
 
 
 def rule_as_a_person_does(words: Sequence[str], folder: Path) -> tuple[str, str, str]:
@@ -60,6 +57,15 @@ def rule_as_a_person_does(words: Sequence[str], folder: Path) -> tuple[str, str,
     return manifest.photo_ids[item["row"]], old, new
 
 
+def write_from_elsewhere(name: str, folder: Path) -> None:
+    """Writes the files that come from another tool: what Label Studio was given, with its answers, and a table."""
+    if name == "answers.json":
+        (folder / name).write_bytes((folder / "tasks.json").read_bytes())
+    elif name == "labels.csv":
+        photo = read_manifest(folder / "split.parquet").table.filter(mask="worn", gender="male")["photo_id"][0]
+        (folder / name).write_text(f"path,class\n/elsewhere/{photo},6\n", encoding="utf-8")
+
+
 def follow(folder: Path, *, more: Sequence[str] = ()) -> tuple[str, str, str]:
     """Runs every line of the page in a folder with photos/; what was ruled. more: words added to `train`."""
     ruled: list[tuple[str, str, str]] = []
@@ -68,6 +74,8 @@ def follow(folder: Path, *, more: Sequence[str] = ()) -> tuple[str, str, str]:
         if words[0] == "review":
             ruled.append(rule_as_a_person_does(words, folder))
         else:
+            if words[:2] == ["decisions", "import"]:
+                write_from_elsewhere(words[2], folder)
             done(*words, *(more if words[0] == "train" else ()))
     (one,) = ruled
     return one
@@ -90,6 +98,7 @@ def test_the_page_leads_from_photos_to_a_corrected_manifest_and_its_diff(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = write_world(tmp_path / "world", n_train=24, n_eval=0)
+    (world.train_dir / "images" / folder_name(20)).rename(world.train_dir / "images" / KNOWN)
     world.train_dir.rename(tmp_path / "photos")
     before = hashes_of(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
@@ -104,6 +113,11 @@ def test_the_page_leads_there_exactly_as_printed_on_drawn_faces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = draw_dataset(tmp_path / "drawn", n_train_people=60, n_eval_people=0, size_px=(96, 128), workers=1)
+    lines = (drawn.train_dir / "train.csv").read_text(encoding="utf-8").splitlines()
+    old = lines[21].rpartition(",")[2]
+    lines[21] = f"000020,female,Asian,50,{KNOWN}"
+    (drawn.train_dir / "train.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (drawn.train_dir / "images" / old).rename(drawn.train_dir / "images" / KNOWN)
     drawn.train_dir.rename(tmp_path / "photos")
     before = hashes_of(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)

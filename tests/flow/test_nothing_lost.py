@@ -19,9 +19,10 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.clean.segmenting import write_model
 from tests.flow.command import TINY, done, trifacet
 from tests.flow.kept import Breach, Labels, check_files, check_labels, given_labels, hashes_of, manifests_below
-from tests.flow.photos import write_world
+from tests.flow.photos import KNOWN, folder_name, write_world
 from tests.flow.reviewed import reviewing
 from tests.house.commands import commands
 from tests.learn.test_old_weights import BaseModel
@@ -36,7 +37,7 @@ QUIET = ("--set", "report.pictures=false")
 
 @dataclass(frozen=True)
 class Ran:
-    """A command as it is run: its words, G the folder of what is given, OUT an empty one.
+    """A command as it is run: its words, G the folder of what is given, SHA256 its model's hash, OUT an empty folder.
 
     is_whole: the manifest that it writes holds every photo of the one it read. ruled: the decisions that it applies.
     needs: a package without which it cannot be run.
@@ -67,6 +68,13 @@ RUNS: dict[str, list[Ran]] = {
         Ran("split G/all.parquet --out OUT/s.parquet --allow-leak", is_whole=True),
     ],
     "faces": [Ran("faces G/split.parquet --out OUT/f.parquet", is_whole=True, needs="openvino")],
+    "background": [
+        Ran(
+            "background G/split.parquet --model G/model.onnx --sha256 SHA256 --out OUT/b",
+            is_whole=True,
+            needs="rembg",
+        )
+    ],
     "audit": [
         Ran("audit G/photos/train --out OUT/a"),
         Ran("audit G/split.parquet G/new.parquet --out OUT/a"),
@@ -81,6 +89,12 @@ RUNS: dict[str, list[Ran]] = {
         Ran("apply G/split.parquet --decisions G/rulings.db --out OUT/n.parquet", is_whole=True, ruled=True),
     ],
     "decisions export": [Ran("decisions export G/rulings.db --out OUT/r.csv --events")],
+    "decisions import": [
+        Ran("decisions import G/classes.csv --form classes --data G/split.parquet --out OUT/r.db --who ann")
+    ],
+    "decisions known": [Ran("decisions known G/split.parquet --out OUT/known.csv --certainty disputed")],
+    "decisions agreement": [Ran("decisions agreement G/rulings.db")],
+    "decisions restore": [Ran("decisions restore G/kept.db --out OUT/r.db")],
     "decisions backup": [Ran("decisions backup G/rulings.db --out OUT/k.db")],
     "cache list": [Ran("cache list")],
     "cache clear": [Ran("cache clear")],
@@ -128,6 +142,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("TRIFACET_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         world = write_world(root / "photos", n_train=16, n_eval=3)
         shutil.move(world.truth_path, root / "truth.csv")
+        (world.train_dir / "images" / folder_name(12)).rename(world.train_dir / "images" / KNOWN)
         done("ingest", world.train_dir, "--out", root / "all.parquet", "--workers", 1)
         done("split", root / "all.parquet", "--out", root / "split.parquet", "--test", 0.2)
         done("ingest", world.eval_dir, "--out", root / "new.parquet", "--workers", 1)
@@ -138,6 +153,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         done("predict", root / "twin", world.eval_dir, "--out", root / "others.parquet")
         done("predict", root / "run", root / "split.parquet", "--out", root / "oof.parquet")
         _write_rulings(root)
+        write_model(root / "model.onnx")
         (root / "old").mkdir()
         torch.save(BaseModel().state_dict(), root / "old" / "best.pth")
         (root / "old" / "config.json").write_text(json.dumps(BASELINE))
@@ -150,6 +166,9 @@ def _write_rulings(root: Path) -> None:
     rulings = [Decision(who="ann", subject=i, attribute="mask", old="worn", new="incorrect") for i in ids]
     write_decisions(root / "rulings.csv", rulings)
     open_store(root / "rulings.db").add(rulings)
+    open_store(root / "rulings.db").back_up(root / "kept.db")
+    rows = [{"path": i, "class": 6} for i in ids]
+    pl.DataFrame(rows).write_csv(root / "classes.csv")
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +193,11 @@ def run_checked(
     before = hashes_of(given)
     if ran.before:
         ran.before(out)
-    words = [w.replace("OUT/", f"{out}/").replace("G/", f"{given}/") if "/" in w else w for w in ran.words.split()]
+    places = {"OUT/": f"{out}/", "G/": f"{given}/"}
+    words = [
+        places.get(w.partition("/")[0] + "/", "") + w.partition("/")[2] if "/" in w else w for w in ran.words.split()
+    ]
+    words = [before["model.onnx"] if word == "SHA256" else word for word in words]
     done(*words, *((*TINY, *QUIET) if ran.tiny else ()))
     if breach:
         breach(given, out)
