@@ -218,4 +218,4 @@ def test_an_audit_tells_a_shift_of_the_data_as_a_whole(bare: Path, tmp_path: Pat
     ]
     page = text(tmp_path / "audit/index.html")
     assert told.strip() in page
-    assert re.search(r"about no single photo \d+ 0 \d+ ", page)
+    assert re.search(r"shift \d+ 0 \d+ ", page)
