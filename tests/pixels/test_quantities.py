@@ -34,7 +34,7 @@ def test_faces_are_measured_in_shares_of_their_photo(tmp_path: Path) -> None:
     assert found["face by shorter side"][0] == pytest.approx(0.5 / CROP_SCALE)
     assert found["face across"][0] == pytest.approx(0.75)
     assert found["face down"][0] == pytest.approx(0.25)
-    assert found["face turned, degrees"][0] == pytest.approx(9)
+    assert found["face tilted, degrees"][0] == pytest.approx(9)
     assert np.isnan(found["face across"][1])
     assert "brightness" not in found  # no photo was there to be read
 

@@ -18,12 +18,12 @@ def quantities(manifest: Manifest, looks: Looks) -> dict[str, FloatArray]:
 
     brightness, contrast, sharpness and colour are those of `Looks`. Of faces, where they were looked for: the side of
     the face's box in sides of the shorter side, its middle in shares of the photo's width and height (0 left and top ..
-    1), and the turn of the head in degrees, clockwise.
+    1), and the tilt of the head in degrees, clockwise.
     """
     width, height = (manifest.table[name].fill_null(0).to_numpy().astype(float) for name in ("width_px", "height_px"))
     width, height = (np.where(side > 0, side, np.nan) for side in (width, height))
     crops = manifest.crops
-    x0, y0, x1, y1, turn = (
+    x0, y0, x1, y1, tilt = (
         np.array(
             [(np.nan,) * 5 if c is None else (c.x0_px, c.y0_px, c.x1_px, c.y1_px, c.angle_deg) for c in crops],
             dtype=float,
@@ -41,7 +41,7 @@ def quantities(manifest: Manifest, looks: Looks) -> dict[str, FloatArray]:
         "face by shorter side": (x1 - x0) / CROP_SCALE / np.fmin(width, height),
         "face across": (x0 + x1) / 2 / width,
         "face down": (y0 + y1) / 2 / height,
-        "face turned, degrees": turn,
+        "face tilted, degrees": tilt,
     }
     return {name: np.asarray(values, dtype=float) for name, values in found.items() if np.isfinite(values).any()}
 
