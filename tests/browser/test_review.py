@@ -79,8 +79,8 @@ class _context:
 
 
 def at(page: Page, row: int | str) -> None:
-    """Waits until this row is shown, with its picture."""
-    page.wait_for_selector(f'body[data-row="{row}"]', state="attached")
+    """Waits until this row is shown, with its picture, and the page takes the next key."""
+    page.wait_for_selector(f'body[data-row="{row}"]:not([data-busy])', state="attached")
 
 
 def press(page: Page, key: str, *, to: int | str) -> None:
@@ -254,7 +254,7 @@ def test_a_server_killed_in_mid_session_loses_nothing(place: Place, opened: Open
             press(page, "w", to=row + 1)
         server.kill()
         page.keyboard.press("w")
-        message(page, "The server does not answer. Nothing was saved; try again.")
+        message(page, "The server does not answer: your last answer may not be saved. Try again.")
         at(page, 3)
         with Server(place, port=server.port):
             assert len(stands(place)) == 3

@@ -11,7 +11,7 @@ const LARGE_PX = 1024, ZOOMED_PX = 2048, SMALL_PX = 192;
 const FILTERS = ["kinds", "attribute", "classes", "split"];
 
 const $ = (id) => document.getElementById(id);
-const page = { about: null, pass: "rule", item: null, ahead: null, way: { back: null, forth: null }, busy: false, words: TEXTS.en, actions: [],
+const page = { about: null, pass: "rule", item: null, ahead: null, way: { back: null, forth: null }, words: TEXTS.en, actions: [],
   pictures: { large: { px: LARGE_PX, n: 4, pictures: new Map() }, small: { px: SMALL_PX, n: 64, pictures: new Map() } } };
 const store = {
   get: (name, other) => JSON.parse(localStorage.getItem(`trifacet-${name}`) ?? JSON.stringify(other)),
@@ -107,15 +107,17 @@ function asGiven(item) {
   return ruled.length ? Object.fromEntries(ruled.map((name) => [name, item.labels[name]])) : { verdict: "dismissed" };
 }
 
+// One thing at a time: a key that comes before the next photo stands is not taken for an answer about it.
 async function guarded(work) {
-  if (page.busy) return;
-  page.busy = true;
+  const { dataset } = document.body;
+  if ("busy" in dataset) return;
+  dataset.busy = "";
   try {
     await work();
   } catch {
     say(page.words.server, true);
   } finally {
-    page.busy = false;
+    delete dataset.busy;
   }
 }
 

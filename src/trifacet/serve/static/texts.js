@@ -14,7 +14,7 @@ const TEXTS = {
     stale: "You answered this elsewhere meanwhile: look again.", nothing: "nothing to take back", name: "Write who reviews first.",
     gone: "This photo is gone, or no photo any more.", person: "person", years: "years", says: "says", beside: "beside it",
     left_out: "left out", progress: "done", photos: "photos", same: "the same", who: "reviewers",
-    server: "The server does not answer. Nothing was saved; try again.", agreement: "Agreement",
+    server: "The server does not answer: your last answer may not be saved. Try again.", agreement: "Agreement",
     kappa: "What each ruled alone. Kappa (Cohen's of two, Krippendorff's alpha of more): 1 is full agreement, 0 what chance would bring.",
     nobody: "No two reviewers have ruled on the same photo yet.", swipe: (right, left) => `swipe → ${right} · ← ${left}`,
     names: {},
@@ -31,7 +31,7 @@ const TEXTS = {
     stale: "다른 창에서 이미 답했습니다. 다시 확인하세요.", nothing: "되돌릴 것이 없습니다", name: "먼저 검토자 이름을 입력하세요.",
     gone: "사진이 없거나 더 이상 열 수 없습니다.", person: "사람", years: "나이(세)", says: "의견", beside: "함께 볼 사진",
     left_out: "제외됨", progress: "완료", photos: "사진 수", same: "일치", who: "검토자",
-    server: "서버가 응답하지 않습니다. 저장되지 않았으니 다시 시도하세요.", agreement: "일치도",
+    server: "서버가 응답하지 않습니다. 마지막 답이 저장되지 않았을 수 있으니 다시 시도하세요.", agreement: "일치도",
     kappa: "각자 따로 내린 판정만 셉니다. 카파(두 사람은 코헨, 그 이상은 크리펜도르프 알파): 1은 완전 일치, 0은 우연 수준입니다.",
     nobody: "두 사람이 함께 판정한 사진이 아직 없습니다.", swipe: (right, left) => `밀기 → ${right} · ← ${left}`,
     names: {
