@@ -8,6 +8,7 @@ What a command does is one function here. Names are imported when they are used,
     run = trifacet.train("quick", data=data, out="runs/first")
     answers = trifacet.load_model("runs/first").predict(images)  # paths, or upright RGB arrays (H, W, 3) uint8
     answers.answers()  # a polars table: class names, age, confidence
+    trifacet.audit("photos", out="audit").findings.table  # what may be wrong with the photos
 """
 
 from importlib import import_module
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trifacet.choosing import open_recipe, open_recipes
     from trifacet.committee import Committee
+    from trifacet.core.decisions import Decision, read_decisions, write_decisions
     from trifacet.core.ensemble import Ensemble
     from trifacet.core.errors import TrifacetError
     from trifacet.core.evaluation import Evaluation
+    from trifacet.core.findings import Findings, read_findings
     from trifacet.core.manifest import Manifest, read_manifest, write_manifest
     from trifacet.core.predictions import DecisionRule, Predictions, read_decision, read_predictions, write_predictions
     from trifacet.core.recipe import Recipe
@@ -47,11 +50,15 @@ if TYPE_CHECKING:
     from trifacet.resuming import resume
     from trifacet.searching import resume_search, search
     from trifacet.stages import (
+        apply,
+        audit,
+        background,
         combine,
         compare,
         decide,
         ensemble,
         evaluate,
+        explore,
         faces,
         ingest,
         predict,
@@ -66,60 +73,69 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "apply": "stages",
     "Attribute": "core.schema",
-    "DEFAULT_SCHEMA": "core.schema",
-    "DecisionRule": "core.predictions",
-    "Demo": "demonstration",
-    "Evaluation": "core.evaluation",
-    "LabelSchema": "core.schema",
-    "Manifest": "core.manifest",
-    "Model": "learn.predictor",
-    "Predictions": "core.predictions",
-    "Reading": "data.sources",
-    "Recipe": "core.recipe",
-    "Run": "core.run",
-    "SearchPlan": "trials.folder",
-    "TrifacetError": "core.errors",
+    "audit": "stages",
     "average": "stages",
+    "background": "stages",
     "calc_statistics": "pixels.statistics",
-    "Committee": "committee",
-    "Ensemble": "core.ensemble",
     "combine": "stages",
+    "Committee": "committee",
+    "compare": "stages",
     "decide": "stages",
-    "ensemble": "stages",
+    "Decision": "core.decisions",
+    "DecisionRule": "core.predictions",
     "decode": "pixels.decode",
     "decode_multi_class": "core.schema",
+    "DEFAULT_SCHEMA": "core.schema",
+    "Demo": "demonstration",
     "demo": "demonstration",
     "draw_dataset": "data.drawn",
     "encode_multi_class": "core.schema",
+    "ensemble": "stages",
+    "Ensemble": "core.ensemble",
     "evaluate": "stages",
-    "compare": "stages",
+    "Evaluation": "core.evaluation",
     "examine": "doctor",
-    "image_grid": "pages.contact",
+    "explore": "stages",
     "faces": "stages",
+    "Findings": "core.findings",
+    "image_grid": "pages.contact",
     "import_weights": "importing",
     "ingest": "stages",
+    "LabelSchema": "core.schema",
     "load_model": "learn.predictor",
+    "Manifest": "core.manifest",
+    "Model": "learn.predictor",
     "open_data": "opening",
     "open_recipe": "choosing",
     "open_recipes": "choosing",
     "open_run": "core.run",
     "predict": "stages",
+    "Predictions": "core.predictions",
     "pseudo": "labelling",
     "read_decision": "core.predictions",
+    "read_decisions": "core.decisions",
+    "read_findings": "core.findings",
     "read_manifest": "core.manifest",
     "read_predictions": "core.predictions",
     "read_schema": "core.schema",
+    "Reading": "data.sources",
+    "Recipe": "core.recipe",
     "resume": "resuming",
     "resume_search": "searching",
+    "Run": "core.run",
     "search": "searching",
+    "SearchPlan": "trials.folder",
     "seed_everything": "learn.device",
     "split": "stages",
     "submit": "stages",
     "train": "stages",
     "train_folds": "stages",
     "train_variants": "varying",
+    "TrifacetError": "core.errors",
     "with_age_edges": "core.schema",
+    "write_decisions": "core.decisions",
     "write_manifest": "core.manifest",
     "write_predictions": "core.predictions",
 }
@@ -128,10 +144,12 @@ __all__ = [
     "DEFAULT_SCHEMA",
     "Attribute",
     "Committee",
+    "Decision",
     "DecisionRule",
     "Demo",
     "Ensemble",
     "Evaluation",
+    "Findings",
     "LabelSchema",
     "Manifest",
     "Model",
@@ -142,7 +160,10 @@ __all__ = [
     "SearchPlan",
     "TrifacetError",
     "__version__",
+    "apply",
+    "audit",
     "average",
+    "background",
     "calc_statistics",
     "combine",
     "compare",
@@ -155,6 +176,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "examine",
+    "explore",
     "faces",
     "image_grid",
     "import_weights",
@@ -167,6 +189,8 @@ __all__ = [
     "predict",
     "pseudo",
     "read_decision",
+    "read_decisions",
+    "read_findings",
     "read_manifest",
     "read_predictions",
     "read_schema",
@@ -180,6 +204,7 @@ __all__ = [
     "train_folds",
     "train_variants",
     "with_age_edges",
+    "write_decisions",
     "write_manifest",
     "write_predictions",
 ]
