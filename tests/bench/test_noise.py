@@ -145,7 +145,7 @@ def test_the_grid_is_fitted_once_and_its_controls_fail(tmp_path: Path, capsys: p
     words = [str(tmp_path / "m.parquet"), "--out", str(out), "--kinds", "person", "--rates", "0.1", "--seeds", "0"]
     noise.main(words)
     cells = {c["cell"]: c for c in map(json.loads, out.read_text().splitlines())}
-    assert list(cells) == ["person 0.1 0", "clean", "no mistakes 0", "shuffled scores 0", "folds of photos 0"]
+    assert list(cells) == ["person 0.1 0", "clean", *(f"{name} 0" for name in noise.CONTROLS)]
 
     def figure(cell: str, order: str, name: str = "average_precision") -> float:
         rows = [o for o in cells[cell]["orders"] if (o["order"], o["attribute"]) == (order, "gender")]
@@ -155,6 +155,7 @@ def test_the_grid_is_fitted_once_and_its_controls_fail(tmp_path: Path, capsys: p
     assert figure("no mistakes 0", "trifacet", "n_wrong") == 0
     assert figure("shuffled scores 0", "trifacet") < figure("person 0.1 0", "trifacet")
     assert figure("folds of photos 0", "trifacet") < figure("person 0.1 0", "trifacet")
+    assert figure("nearest, folds of photos 0", "trifacet") < figure("nearest 0", "trifacet")
     assert set(cells["person 0.1 0"]["macro_f1"]) == {"noisy", "reviewed", "reviewed at random"}
     before = out.read_bytes()
     noise.main(words)
