@@ -32,7 +32,7 @@ from trifacet.clean.exchange.sheets import Sheet, sheets_of
 from trifacet.clean.restoring import restore as restore
 from trifacet.clean.store import Store, open_store, standing
 from trifacet.core.decisions import Decision, Source, read_decisions, replay, write_decisions
-from trifacet.core.errors import error, pick
+from trifacet.core.errors import count_text, error, pick
 from trifacet.core.files import (
     atomic_folder,
     check_suffix,
@@ -179,7 +179,7 @@ def _refuse(problems: Sequence[Problem], *, where: Path, out: Path) -> None:
     write_text(rest, text.getvalue())
     first = "; ".join(": ".join(filter(None, row)) for row in rows[:5])
     do = f"Nothing was imported. Correct them, or say what they mean with --map; all of them stand in {rest}."
-    what = "1 thing in it cannot be imported" if len(rows) == 1 else f"{len(rows):,} things in it cannot be imported"
+    what = f"{count_text(len(rows), 'thing')} in it cannot be imported"
     raise error("TRI709", what, where=where, got=first, do=do)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from trifacet.core.errors import error, first_few
+from trifacet.core.errors import count_text, error, first_few
 from trifacet.core.files import atomic_folder, write_text
 from trifacet.core.manifest import Manifest
 from trifacet.data.archive import is_archive, unpacked
@@ -14,7 +14,6 @@ from trifacet.data.explore_page import explore_page
 from trifacet.data.explore_pair import pair_page
 from trifacet.data.ingest import Source, ingest
 from trifacet.opening import Progress, open_data, quiet, telling
-from trifacet.pages.html import count_text
 from trifacet.pixels.looks import look
 
 PAGE_NAME = "index.html"

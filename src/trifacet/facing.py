@@ -11,7 +11,7 @@ import numpy as np
 from trifacet.clean.faces_page import faces_page
 from trifacet.clean.page import shown_on_page
 from trifacet.clean.quality import face_findings
-from trifacet.core.errors import error, first_few
+from trifacet.core.errors import count_text, error, first_few
 from trifacet.core.files import check_suffix, keep_inputs, sha256_file, write_text
 from trifacet.core.findings import Findings, findings_table, write_findings
 from trifacet.core.manifest import Manifest, write_manifest
@@ -58,7 +58,7 @@ def faces(
         write_findings(places.findings, found, stage="faces")
     if places.page:
         shown = _thumbnails(made, shown_on_page(found), finder=chosen) if pictures else None
-        title = f"Faces in {f'{len(data):,} photos' if isinstance(data, Manifest) else data}"
+        title = f"Faces in {count_text(len(data), 'photo') if isinstance(data, Manifest) else data}"
         counts = faces_by_class(made)
         made_page = faces_page(found, made, by_class=counts, finder=finder, thumbnails=shown, title=title, notes=notes)
         write_text(places.page, made_page)

@@ -101,7 +101,7 @@ def test_apply_lists_what_it_leaves_out_and_what_is_not_agreed_on(
     assert "photo 19.jpg: no such photo" in told
     assert "photo 20.jpg" not in told
     assert "Note left out: 22 in all" in told
-    assert "1 things that reviewers see differently are not applied" in told
+    assert "not applied, because reviewers see it differently: " in told
     assert manifest.photo_ids[0] in told.replace(" ", "")
     assert read_manifest(tmp_path / "new.parquet").table["mask"].equals(manifest.table["mask"])
 
@@ -110,8 +110,8 @@ def test_rulings_are_exported_and_copied(manifest: Manifest, tmp_path: Path) -> 
     store = open_store(tmp_path / "r.db")
     store.add([ruling(manifest, 0, "worn"), ruling(manifest, 1, "worn"), ruling(manifest, 1, "incorrect", who="bob")])
     said = done("decisions", "export", store.path, "--out", tmp_path / "r.csv")
-    assert said.out == f"1 decisions in {tmp_path}/r.csv\n"
-    assert "1 things that reviewers see differently are left out: settle them first" in " ".join(said.err.split())
+    assert said.out == f"1 decision in {tmp_path}/r.csv\n"
+    assert "left out: 1 label that reviewers see differently; settle them first" in " ".join(said.err.split())
     said = done("decisions", "export", store.path, "--out", tmp_path / "events.csv", "--events")
     assert (said.out, said.err) == (f"3 decisions in {tmp_path}/events.csv\n", "")
     said = done("decisions", "backup", store.path, "--out", tmp_path / "kept.db")

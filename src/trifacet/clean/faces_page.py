@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from trifacet.clean.page import found_html, kind_sections
 from trifacet.clean.quality import TURNED_DEG
+from trifacet.core.errors import count_text
 from trifacet.core.findings import Findings
 from trifacet.core.manifest import Manifest
 from trifacet.pages import html, plots
@@ -62,7 +63,7 @@ def faces_page(
     # A tile shows the whole photo here: a face that does not count may stand at its edge.
     whole, pictured = Markup('<div class="whole">{}</div>'), kind_sections(findings, manifest, thumbnails=thumbnails)
     sections += [replace(one, html=whole.format(one.html)) for one in pictured]
-    subtitle = f"{html.count_text(len(manifest), 'photo')}, faces found by {finder}; nothing was changed."
+    subtitle = f"{count_text(len(manifest), 'photo')}, faces found by {finder}; nothing was changed."
     return html.render_page(title, sections, subtitle=subtitle, notices=notes)
 
 

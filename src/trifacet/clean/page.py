@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 from markupsafe import Markup
 
+from trifacet.core.errors import count_text
 from trifacet.core.findings import KINDS, Findings
 from trifacet.core.manifest import Manifest
 from trifacet.pages import html
@@ -35,7 +36,7 @@ def audit_page(
     """One self-contained page. counts: files by status of ingest. thumbnails: data URIs by photo id, None for none."""
     sections = [_summary(findings, counts)]
     sections += kind_sections(findings, manifest, thumbnails=thumbnails)
-    subtitle = f"{html.count_text(len(manifest), 'photo')}; a person rules on what is found, and nothing was changed."
+    subtitle = f"{count_text(len(manifest), 'photo')}; a person rules on what is found, and nothing was changed."
     return html.render_page(title, sections, subtitle=subtitle, notices=(*findings.stamps, *notes))
 
 
@@ -57,7 +58,7 @@ def kind_sections(
         body = _pictured(shown, thumbnails or {}, labels=labels) if has_pictures else _listed(shown, kind)
         which = f" The {len(shown)} worst are shown." if len(shown) < len(_each_once(rows, kind)) else ""
         one = "file" if kind == "unusable" else "photo"
-        note = f"{html.sentence(what)}: {html.count_text(rows['photo_id'].n_unique(), one)}. Worst first.{which}"
+        note = f"{html.sentence(what)}: {count_text(rows['photo_id'].n_unique(), one)}. Worst first.{which}"
         sections.append(html.Section(html.sentence(html.readable(kind)), body, f"kind-{kind}", note))
     return sections
 

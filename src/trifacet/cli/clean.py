@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from trifacet.core.errors import count_text, first_few
+
 
 def audit(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A manifest, or a folder of photos.")],
@@ -81,7 +83,7 @@ def review(
         desk = open_desk(data, decisions, findings=findings, is_following_links=follow_links, progress=bars.told)
 
     def ready(served: Served) -> None:
-        render.say(f"review {len(desk.ids):,} photos at [bold]{served.url}[/]")
+        render.say(f"review {count_text(len(desk.ids), 'photo')} at [bold]{served.url}[/]")
         render.say(f"rulings go to {decisions}; end with Ctrl-C")
 
     serve_review(desk, host=host, port=port, is_blind=blind, names=names or (), ready=ready)
@@ -101,7 +103,6 @@ def apply(
     """
     from trifacet import stages
     from trifacet.cli import render
-    from trifacet.core.errors import first_few
     from trifacet.ruling import changes_path
 
     with render.bars() as bars:
@@ -115,8 +116,8 @@ def apply(
         render.warn(f"left out: {len(made.refused):,} in all")
     if made.disagreements:
         told = first_few([rulings[0].subject for rulings in made.disagreements])
-        render.warn(f"{len(made.disagreements):,} things that reviewers see differently are not applied: {told}")
-    render.say(f"{len(made.changes):,} changes in [bold]{changes_path(out)}[/]")
+        render.warn(f"not applied, because reviewers see it differently: {told}")
+    render.say(f"{count_text(len(made.changes), 'change')} in [bold]{changes_path(out)}[/]")
 
 
 def background(
@@ -159,7 +160,7 @@ def background(
         if len(shares):
             rows.append((of, *(f"{shares.quantile(q) or 0:.0%}" for q in (0, 0.5, 1)), f"{len(shares):,}"))
     render.show(str(out), ("kept of each", "#least", "#median", "#most", "#photos"), rows)
-    render.say(f"{len(photos):,} photos before {', '.join(made.manifests)}")
+    render.say(f"{count_text(len(photos), 'photo')} before {', '.join(made.manifests)}")
     if made.n_before:
         render.say(f"{made.n_before:,} of them had been cut out before")
     if len(made.rejects):

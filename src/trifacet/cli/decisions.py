@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from trifacet.cli.command import Command, Group
-from trifacet.core.errors import error, first_few, pick
+from trifacet.core.errors import count_text, error, first_few, pick
 
 if TYPE_CHECKING:
     from trifacet.core.decisions import Source
@@ -63,10 +63,10 @@ def export_decisions(
     how = exchanging.ExportAs(form=form, is_all=everything, images=images)
     with render.bars() as bars:
         told = exchanging.export_form(store, data, out=out, how=how, findings=findings, progress=bars.told)
-    render.say(f"{told.n_rulings:,} rulings on {told.n_photos:,} photos in [bold]{out}[/]")
+    render.say(f"{count_text(told.n_rulings, 'ruling')} on {count_text(told.n_photos, 'photo')} in [bold]{out}[/]")
     if told.unsaid:
         kinds = first_few(sorted({f"{d.scope} {d.attribute}" for d in told.unsaid}))
-        render.warn(f"{len(told.unsaid):,} decisions cannot be said in this form: {kinds}")
+        render.warn(f"{count_text(len(told.unsaid), 'decision')} cannot be said in this form: {kinds}")
 
 
 def _export_csv(store: Path, out: Path, *, events: bool) -> None:
@@ -74,11 +74,10 @@ def _export_csv(store: Path, out: Path, *, events: bool) -> None:
     from trifacet.cli import render
 
     told = ruling.export_rulings(store, out, is_all=events)
-    render.say(f"{len(told.decisions):,} decisions in [bold]{out}[/]")
+    render.say(f"{count_text(len(told.decisions), 'decision')} in [bold]{out}[/]")
     if told.disagreements and not events:
-        render.warn(
-            f"{len(told.disagreements):,} things that reviewers see differently are left out: settle them first"
-        )
+        n_open = count_text(len(told.disagreements), "label")
+        render.warn(f"left out: {n_open} that reviewers see differently; settle them first")
 
 
 @decisions.command("import", cls=Command)
@@ -121,7 +120,7 @@ def import_decisions(
         counts[key] = counts.get(key, 0) + 1
     rows = sorted(((*key, f"{n:,}") for key, n in counts.items()), key=lambda row: row[:-1])
     render.show(str(out), ("who", "attribute", "from", "to", "#rulings"), rows)
-    render.say(f"{len(made.decisions):,} rulings ({made.form}) in [bold]{out}[/]")
+    render.say(f"{count_text(len(made.decisions), 'ruling')} ({made.form}) in [bold]{out}[/]")
     told = {
         "agree with the given label": made.n_agreed,
         "were there already": made.n_there,
@@ -178,7 +177,7 @@ def restore_decisions(
     from trifacet.cli import render
 
     n_events = exchanging.restore(backup, out)
-    render.say(f"{n_events:,} events restored to [bold]{out}[/]")
+    render.say(f"{count_text(n_events, 'event')} restored to [bold]{out}[/]")
 
 
 @decisions.command("agreement", cls=Command)

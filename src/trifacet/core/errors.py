@@ -129,6 +129,11 @@ def pick(table: Mapping[str, T], name: str, *, what: str, where: str = "", do: s
     raise error("TRI100", f"no {what} '{name}'.", where=where, do=f"{hint} {do}".rstrip())
 
 
+def count_text(count: int, one: str, *, many: str = "") -> str:
+    """A number of things: `1 photo`, `2,508 photos`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def first_few(items: Sequence[object], n: int = 5) -> str:
     """The first `n` items in words, and how many there are when there are more."""
     shown = ", ".join(str(item) for item in items[:n])

@@ -10,11 +10,12 @@ from threading import Lock
 import numpy as np
 import polars as pl
 
+from trifacet.core.errors import count_text
 from trifacet.core.manifest import IS_PSEUDO, Manifest
 from trifacet.core.predictions import ImageArray
 from trifacet.core.schema import MISSING, Attribute, IntArray, LabelSchema
 from trifacet.pages.contact import as_data_uri, thumbnail_uri
-from trifacet.pages.html import count_text, readable
+from trifacet.pages.html import readable
 from trifacet.pixels.looks import Looks
 from trifacet.pixels.preprocess import Geometry, fit
 

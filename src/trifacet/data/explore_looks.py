@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from trifacet.core.errors import count_text
 from trifacet.core.manifest import Manifest
 from trifacet.core.schema import FloatArray
 from trifacet.data.explore import Data, combination_name, has_people
@@ -135,7 +136,7 @@ def _has_faces(data: Data) -> bool:
 
 def _mean_tile(name: str, mean: tuple[str, int]) -> PhotoTile:
     uri, n_photos = mean
-    told = html.count_text(n_photos, "photo")
+    told = count_text(n_photos, "photo")
     return PhotoTile(uri, f"The mean of {told}: {name}", (name, told))
 
 

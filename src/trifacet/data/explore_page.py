@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from trifacet.core.errors import count_text
 from trifacet.core.manifest import PERSONS_UNKNOWN, Manifest
 from trifacet.core.schema import Attribute
 from trifacet.data.explore import (
@@ -51,17 +52,15 @@ def notices(data: Data) -> tuple[str, ...]:
     told = [*(s for s in data.manifest.stamps if not (is_silent and s == PERSONS_UNKNOWN)), *data.notes]
     n_unknown = int((data.manifest.table["person_id"] == "").sum())
     if 0 < n_unknown < len(data.manifest):
-        told.append(f"{html.count_text(n_unknown, 'photo')} of nobody knows whom: they count as photos, not as people")
+        told.append(f"{count_text(n_unknown, 'photo')} of nobody knows whom: they count as photos, not as people")
     return tuple(told)
 
 
 def size_text(manifest: Manifest) -> str:
     """How much there is: `12,530 photos of 1,790 people`."""
-    photos, people = html.count_text(len(manifest), "photo"), manifest.table["person_id"]
+    photos, people = count_text(len(manifest), "photo"), manifest.table["person_id"]
     n_people = people.filter(people != "").n_unique()
-    return (
-        f"{photos} of {html.count_text(n_people, 'person', many='people')}" if n_people else f"{photos}, people unknown"
-    )
+    return f"{photos} of {count_text(n_people, 'person', many='people')}" if n_people else f"{photos}, people unknown"
 
 
 def is_labelled(manifest: Manifest) -> bool:
@@ -133,12 +132,12 @@ def classes_together(manifest: Manifest) -> html.Section | None:
     )
     n_partly = len(manifest) - int(photos.sum())
     if n_partly:
-        note += f" {html.count_text(n_partly, 'photo')} without one of the labels stand in none of these tables."
+        note += f" {count_text(n_partly, 'photo')} without one of the labels stand in none of these tables."
     return html.Section("Classes together", html.below(*blocks), "together", note)
 
 
 def _without(n_empty: int) -> str:
-    return f"{html.count_text(n_empty, 'class', many='classes')} without a photo." if n_empty else "No class is empty."
+    return f"{count_text(n_empty, 'class', many='classes')} without a photo." if n_empty else "No class is empty."
 
 
 def _cube_table(manifest: Manifest, *, of_people: bool) -> Markup:
@@ -233,7 +232,7 @@ def ages(manifest: Manifest) -> html.Section | None:
     known = manifest.table["age_years"].drop_nulls().to_numpy()
     note = f"Youngest {known.min():g}, median {np.median(known):g}, oldest {known.max():g} years."
     if lacking := len(manifest) - len(known):
-        note += f" The years of {html.count_text(lacking, 'photo')} are not known."
+        note += f" The years of {count_text(lacking, 'photo')} are not known."
     if edges:
         note += " Dashed lines: where the classes are cut."
     figure = html.figure_html(picture, caption=f"{html.sentence(what)} by year of age")
@@ -273,7 +272,7 @@ def splits(manifest: Manifest) -> html.Section | None:
         return section
     told = [f"{person}: {', '.join(names)}" for person, names in list(divided.items())[:MAX_NAMED]]
     more = [f"and {len(divided) - MAX_NAMED:,} more"] if len(divided) > MAX_NAMED else []
-    title = f"{html.count_text(len(divided), 'person', many='people')} in several splits"
+    title = f"{count_text(len(divided), 'person', many='people')} in several splits"
     body = html.below(section.html, html.heading_html(title) + html.notes_html([*told, *more]))
     note = "Somebody stands in several splits: scores on them flatter."
     return html.Section(section.title, body, section.anchor, note)
@@ -294,7 +293,7 @@ def _parts(manifest: Manifest, column: str, *, title: str) -> html.Section | Non
         people = [n_people] if has_people(manifest) else []
         sizes.append([name, len(part), *people, html.share_html(len(part) / len(manifest))])
     lacking = int(manifest.table[column].null_count())
-    note = f"{html.count_text(lacking, 'photo')} of no {column}." if lacking else ""
+    note = f"{count_text(lacking, 'photo')} of no {column}." if lacking else ""
     columns = [column, *_columns(manifest), "share of photos"]
     blocks = [html.table_html(columns, sizes, caption=f"Photos by {column}", note=note)]
     if is_labelled(manifest):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from trifacet.core.errors import count_text
 from trifacet.core.schema import FloatArray
 from trifacet.data.explore import Data, by_year
 from trifacet.data.explore_looks import MEANT, PLOTTED, drawn_note, number, quantity_plots, sheet_html, size_table
@@ -100,9 +101,9 @@ def _people_note(pair: Pair) -> str:
     for data in pair:
         n_unknown, n_people = int((data.manifest.table["person_id"] == "").sum()), data.manifest.n_persons
         if n_people is not None:
-            told.append(f"{data.name} has {html.count_text(n_people, 'person', many='people')}")
+            told.append(f"{data.name} has {count_text(n_people, 'person', many='people')}")
         else:
-            photos = html.count_text(n_unknown, "photo")
+            photos = count_text(n_unknown, "photo")
             told.append(
                 f"nobody knows whom {photos} of {data.name} show: each counts as one, and intervals are too narrow"
             )

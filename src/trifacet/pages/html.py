@@ -122,11 +122,6 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def count_text(count: int, one: str, *, many: str = "") -> str:
-    """A number of things: `1 photo`, `2,508 photos`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def readable(name: str) -> str:
     """A class name as a person would write it: `not_worn` -> `not worn`, `worn/male` -> `worn, male`."""
     return name.replace("_", " ").replace("/", ", ")

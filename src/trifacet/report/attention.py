@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trifacet.core.errors import count_text
 from trifacet.core.evaluation import Interval
 from trifacet.core.schema import FloatArray
 from trifacet.measure.bootstrap import group_sums, interval, ratio_of, resampled_sums
@@ -47,7 +48,7 @@ def attention(material: Material) -> html.Section | None:
         "the 95 % interval by person.",
     )
     note = (
-        f"Mean over {html.count_text(n_photos, 'photo')}, each place covered with the photo's mean colour: the "
+        f"Mean over {count_text(n_photos, 'photo')}, each place covered with the photo's mean colour: the "
         "stronger the orange, the less sure the answer becomes. The frame is the middle two thirds, where faces are "
         "expected; what counts outside it, such as clothes and background, may be a shortcut that fails on others."
     )

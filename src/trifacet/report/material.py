@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from trifacet.core.errors import count_text
 from trifacet.core.evaluation import Evaluation, LabelScore
 from trifacet.core.schema import FloatArray, IntArray
-from trifacet.pages import html
 
 N_SHOWN = 24  # photos of a section: four rows on a desktop
 
@@ -99,7 +99,7 @@ def photos_to_show(evaluation: Evaluation) -> pl.DataFrame:
 
 def size_text(evaluation: Evaluation) -> str:
     """How much an evaluation rests on: `2,508 photos of 612 people`."""
-    photos = html.count_text(evaluation.n_photos, "photo")
+    photos = count_text(evaluation.n_photos, "photo")
     if evaluation.n_people is None:
         return f"{photos}, people unknown"
-    return f"{photos} of {html.count_text(evaluation.n_people, 'person', many='people')}"
+    return f"{photos} of {count_text(evaluation.n_people, 'person', many='people')}"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from trifacet.core.errors import count_text
 from trifacet.core.predictions import Predictions
 from trifacet.pages import html, plots
 from trifacet.pages.contact import PhotoTile, photo_grid_html
@@ -46,11 +47,11 @@ def predictions_page(
         found = [(predictions.ids[i], float(confidence[i]), float(years[i])) for i in shown]
         body = _listed(found, name=name) if thumbnails is None else _pictured(found, thumbnails, name=name)
         which = "Least certain first." if len(shown) == len(rows) else f"The {len(shown):,} least certain are shown."
-        note = f"{html.count_text(len(rows), 'photo')}. {which}"
+        note = f"{count_text(len(rows), 'photo')}. {which}"
         sections.append(html.Section(html.sentence(name), body, f"class-{joint:02d}", note))
     if len(predictions) > int(predictions.is_read.sum()):
         sections.append(_unread(predictions))
-    words = subtitle or f"{html.count_text(len(predictions), 'photo')}, sorted by what the network answers."
+    words = subtitle or f"{count_text(len(predictions), 'photo')}, sorted by what the network answers."
     return html.render_page(title, sections, subtitle=words, notices=predictions.stamps)
 
 
@@ -79,7 +80,7 @@ def _shares(
 ) -> html.Section:
     schema = predictions.schema
     counts = {name: int((classes == joint).sum()) for joint, name in enumerate(schema.joint_names)}
-    caption = f"Answers per class ({html.count_text(sum(counts.values()), 'photo')})"
+    caption = f"Answers per class ({count_text(sum(counts.values()), 'photo')})"
     note = "The mark on a bar is the class's share in training." if prior is not None else ""
     bars = plots.share_bars_html(counts, caption=caption, prior=prior, note=note)
     words = "Shares far from what is expected are the commonest sign of photos and answers that do not belong together."
@@ -88,7 +89,7 @@ def _shares(
 
 def _unread(predictions: Predictions) -> html.Section:
     rows = [(i, e) for i, e in zip(predictions.ids, predictions.errors, strict=True) if e is not None]
-    caption = f"{html.count_text(len(rows), 'photo')} without an answer"
+    caption = f"{count_text(len(rows), 'photo')} without an answer"
     note = f"The first {MAX_UNREAD} of {len(rows):,}." if len(rows) > MAX_UNREAD else ""
     table = html.table_html(["photo", "status"], rows[:MAX_UNREAD], caption=caption, note=note)
     return html.Section("Not readable", table, "unread")

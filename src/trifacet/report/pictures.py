@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from trifacet.core.errors import count_text
 from trifacet.core.evaluation import Evaluation
 from trifacet.pages import html
 from trifacet.pages.contact import PhotoTile, photo_grid_html
@@ -34,7 +35,7 @@ def _photos(
     if rows.is_empty():
         return None
     tiles = [_tile(row, material) for row in rows.iter_rows(named=True)]
-    all_of = html.count_text(chosen.height, what)
+    all_of = count_text(chosen.height, what)
     which = f"The {len(tiles)} {most} of {all_of}" if len(tiles) < chosen.height else f"{all_of}, the {most} first"
     note = f"{which}: confidence, then truth and answer where they differ."
     if any(tile.beside for tile in tiles):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
+from trifacet.core.errors import count_text
 from trifacet.core.evaluation import Evaluation, LabelScore
 from trifacet.core.predictions import DecisionRule
 from trifacet.measure.calibration import chance_error
@@ -45,7 +46,7 @@ def reliability(material: Material) -> html.Section | None:
     per_dot = max(1, round(np.median(all_bins)))
     note = (
         "On the dotted line confidence is what it says; below it the network is too sure. "
-        f"A dot stands for about {html.count_text(per_dot, 'photo')}; pointed at, it tells how many."
+        f"A dot stands for about {count_text(per_dot, 'photo')}; pointed at, it tells how many."
     )
     if "NLL, raw" in columns:
         note += " Raw: as the network gives them. Calibrated: with the rule's temperatures T, for the same answers."
@@ -62,7 +63,7 @@ def _on(measured_on: str, evaluation: Evaluation) -> str:
 def _diagrams(what: str, name: str, *, score: LabelScore, rule: DecisionRule | None) -> Markup:
     """The diagram of a label, before and after calibration where there is a difference. `what` it is, on this page."""
     if score.raw is None:
-        n_photos = html.count_text(sum(b.n_photos for b in score.reliability), "photo")
+        n_photos = count_text(sum(b.n_photos for b in score.reliability), "photo")
         picture = plots.reliability_plot(score.reliability, alt=f"Reliability of {what}")
         return html.figure_html(picture, caption=f"{html.sentence(name)} ({n_photos})")
     temperature = rule.temperature.get(name) if rule else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
+from trifacet.core.errors import count_text
 from trifacet.core.evaluation import AgeScore
 from trifacet.core.schema import Attribute
 from trifacet.pages import html, plots
@@ -15,15 +16,15 @@ def headline(material: Material) -> html.Section:
     """The scores with their intervals, n beside each; a table of all evaluations where there are several."""
     main, cards = material.main, []
     if (joint := main.joint) is not None:
-        n = html.count_text(joint.n_photos, "photo")
+        n = count_text(joint.n_photos, "photo")
         cards.append(html.figure_card(f"Macro F1, {len(joint.classes)} classes", joint.macro_f1, notes=[n]))
         cards.append(html.figure_card("All labels right", joint.accuracy, notes=["accuracy", n]))
     for name, score in main.attributes.items():
         if score is not None:
-            notes = [f"macro F1 {score.macro_f1}", html.count_text(score.n_photos, "photo")]
+            notes = [f"macro F1 {score.macro_f1}", count_text(score.n_photos, "photo")]
             cards.append(html.figure_card(f"{name} accuracy", score.accuracy, notes=notes))
     if main.age is not None:
-        notes = [f"bias {main.age.bias_years:+.1f}", html.count_text(main.age.n_photos, "photo")]
+        notes = [f"bias {main.age.bias_years:+.1f}", count_text(main.age.n_photos, "photo")]
         cards.append(html.figure_card("Age error, years", main.age.mae_years, notes=notes, digits=1, scale=None))
     others = _all_evaluations(material) if len(material.evaluations) > 1 else Markup("")
     return html.Section("Headline", html.below(html.cards_html(cards), others), "headline", _headline_note(material))
@@ -36,10 +37,10 @@ def _headline_note(material: Material) -> str:
         f"In brackets the 95 % interval from {main.n_boot:,} bootstrap draws of {by}.",
     ]
     if main.joint is not None and main.joint.n_absent:
-        absent = html.count_text(main.joint.n_absent, "class has", many="classes have")
+        absent = count_text(main.joint.n_absent, "class has", many="classes have")
         words.append(f"{absent} no photo in the truth and counts as 0 in macro F1.")
     if main.n_unread:
-        words.append(f"{html.count_text(main.n_unread, 'photo')} could not be read: counted as wrong.")
+        words.append(f"{count_text(main.n_unread, 'photo')} could not be read: counted as wrong.")
     return " ".join(words)
 
 
@@ -69,7 +70,7 @@ def confusion(material: Material) -> html.Section | None:
         plots.confusion_html(
             score.confusion,
             classes[name],
-            caption=f"{html.sentence(name)} ({html.count_text(score.n_photos, 'photo')})",
+            caption=f"{html.sentence(name)} ({count_text(score.n_photos, 'photo')})",
             unanswered=score.unanswered,
         )
         for name, score in material.scores.items()
@@ -125,7 +126,7 @@ def age(material: Material) -> html.Section | None:
     lines = " and ".join(f"{cut:g}" for cut in cuts)
     figure = html.figure_html(
         picture,
-        caption=f"Predicted over true age ({html.count_text(score.n_photos, 'photo')})",
+        caption=f"Predicted over true age ({count_text(score.n_photos, 'photo')})",
     )
     note = (
         f"Mean absolute error {score.mae_years:.1f} years; bias {score.bias_years:+.1f} (above 0 means too old). "

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from trifacet.core.errors import count_text
 from trifacet.pages import html, plots
 from trifacet.report.material import Material
 
@@ -44,7 +45,7 @@ def curves(material: Material) -> html.Section | None:
 
 def _curves_note(history: Sequence[Mapping[str, Any]]) -> str:
     epochs = {record["epoch"] for record in history}
-    words = [f"{html.count_text(len(epochs), 'epoch')}."]
+    words = [f"{count_text(len(epochs), 'epoch')}."]
     scored = [record for record in history if record.get("val_macro_f1") is not None]
     if scored:
         best = max(scored, key=lambda record: record["val_macro_f1"])

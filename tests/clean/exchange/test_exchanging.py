@@ -209,21 +209,21 @@ def test_the_commands_say_what_they_did(tmp_path: Path, data: Manifest, table: P
         "line 2: /opt/ml/input/data/train/images/000001_female_Asian_45/normal.jpg: class: '13' is a number" in said.err
     )
     made = done("decisions", "import", table, *to_store, "--form", "classes", "--who", "ann")
-    assert "1 rulings (classes)" in made.out
+    assert "1 ruling (classes)" in made.out
     assert "8 agree with the given label" in made.out
     assert (
         "1 were there already" in done("decisions", "import", table, *to_store, "--form", "classes", "--who", "ann").out
     )
     for form, name in (("label-studio", "t.json"), ("cvat", "t.xml"), ("fiftyone", "t")):
         words = ("decisions", "export", tmp_path / "r.db", "--data", tmp_path / "m.parquet", "--out", tmp_path / name)
-        assert "1 rulings on 1 photos" in done(*words, "--form", form).out
+        assert "1 ruling on 1 photo" in done(*words, "--form", form).out
         back = ("--data", tmp_path / "m.parquet", "--out", tmp_path / f"{form}.csv")
-        assert f"1 rulings ({form})" in done("decisions", "import", tmp_path / name, *back).out
+        assert f"1 ruling ({form})" in done("decisions", "import", tmp_path / name, *back).out
         (one,) = read_decisions(tmp_path / f"{form}.csv")
         assert (one.who, one.new, one.reason) == ("ann", "male", "imported from labels.csv")
     done("decisions", "export", tmp_path / "r.db", "--out", tmp_path / "d.csv")
     done("decisions", "backup", tmp_path / "r.db", "--out", tmp_path / "kept.db")
-    assert "1 events restored" in done("decisions", "restore", tmp_path / "kept.db", "--out", tmp_path / "again.db").out
+    assert "1 event restored" in done("decisions", "restore", tmp_path / "kept.db", "--out", tmp_path / "again.db").out
     assert trifacet("decisions", "known", tmp_path / "m.parquet", "--out", tmp_path / "k.csv").status == 9
 
 
