@@ -138,7 +138,10 @@ def test_a_review_puts_right_what_it_looks_at_and_nothing_else(facts: Facts) -> 
     assert reviewed(nothing, orders, share=0.5, facts=facts).manifest.table.equals(nothing.manifest.table)
 
 
-def test_the_grid_is_fitted_once_and_its_controls_fail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_grid_is_fitted_once_and_its_controls_fail(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(noise, "N_FOLDS", 2)
     drawn = draw_dataset(tmp_path / "drawn", n_train_people=60, n_eval_people=1, size_px=(64, 48), workers=1)
     trifacet.ingest([drawn.train_dir], tmp_path / "m.parquet")
     out = tmp_path / "cells.jsonl"

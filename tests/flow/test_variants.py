@@ -72,8 +72,8 @@ def test_each_value_has_a_run_and_all_have_the_same_say(cuts: Path, world: World
 
 def test_stopped_variants_are_gone_on_with_to_the_same_bytes(root: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    long = (*TINY, "--set", "train.epochs=12", "--set", "train.batch_size=4", "--set", "report.pictures=false")
-    words = ["train", "--data", str(root / "split.parquet"), "--each", "optim.lr=1e-3|1e-4", *long]
+    long = (*TINY, "--set", "train.batch_size=4", "--set", "report.pictures=false")
+    words = ["train", "--data", str(root / "split.parquet"), "--each", "train.epochs=2|12", *long]
     done(*words, "--out", tmp_path / "whole")
     status, _, err = stop_in_training(run / "variant_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
     assert (status, err.splitlines()[-1]) == (130, f"Go on with: trifacet train --resume {run}")
@@ -169,7 +169,7 @@ def test_a_recipe_may_name_several_networks(root: Path, pair: Path, world: World
 def test_several_networks_are_trained_in_the_same_folds(root: Path, pair: Path, tmp_path: Path) -> None:
     words = ["train", str(pair), "--data", str(root / "all.parquet"), *OWN, "--folds", "2"]
     words += ["--set", "report.pictures=false", "--set", "train.epochs=6", "--set", "train.batch_size=4"]
-    words += ["--set", "data.image_size=[32,32]"]
+    words += ["--set", "data.image_size=[32,32]", "--set", "small.train.epochs=1"]
     done(*words, "--out", tmp_path / "whole")
     made = open_ensemble(tmp_path / "whole")
     folds = [open_ensemble(tmp_path / f"whole/variant_{i}") for i in range(2)]
@@ -298,8 +298,8 @@ def test_where_one_network_is_wanted_several_are_refused(pair: Path) -> None:
 
 def test_all_start_from_the_weights_that_were_there_at_first(root: Path, tmp_path: Path) -> None:
     done("train", "--data", root / "split.parquet", *TINY, "--out", tmp_path / "base")
-    words = ["train", "--data", str(root / "all.parquet"), "--each", "optim.lr=1e-3|1e-4", "--folds", "2", *TINY]
-    words += ["--set", "train.epochs=12", "--set", "train.batch_size=4", "--init", str(tmp_path / "base")]
+    words = ["train", "--data", str(root / "all.parquet"), "--each", "train.epochs=1|9", "--folds", "2", *TINY]
+    words += ["--set", "train.batch_size=4", "--init", str(tmp_path / "base")]
     run = tmp_path / "run"
     stop_in_training(run / "variant_1/fold_0", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
     shutil.rmtree(run / "variant_1")  # as if it had been killed before
