@@ -34,7 +34,7 @@ class Measure(NamedTuple):
 MEASURES = (
     Measure("x_face_side_px", "side of the face, px", "longer side of the face, pixels"),
     Measure("x_face_share", "share of the photo, %", "share of the photo that the face fills, %", 100.0),
-    Measure("x_face_sharpness", "sharpness, %", "sharpness of the face, 0 blurred", 100.0),
+    Measure("x_face_sharpness", "sharpness, hundredths", "sharpness of the face, hundredths; 0 is blurred", 100.0),
     Measure("x_face_turn_deg", "turned aside, degrees", "turned aside, degrees", cuts=(TURNED_DEG,)),
     Measure("x_face_tilt_deg", "tilted, degrees", "tilted, degrees", cuts=(TURNED_DEG,)),
 )
