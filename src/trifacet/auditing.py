@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 
 from trifacet.clean.against import OTHER, Seen, copies_across, shift_findings
-from trifacet.clean.copies import copy_findings, divided, same_bytes
+from trifacet.clean.copies import copy_findings, same_bytes
 from trifacet.clean.duplicates import Copies, find_copies
 from trifacet.clean.mislabels import label_findings, require_cleanlab
 from trifacet.clean.page import audit_page, shown_on_page
+from trifacet.clean.persons import divided, mixed
 from trifacet.clean.quality import face_findings, quality_findings
 from trifacet.core.errors import error, first_few
 from trifacet.core.files import atomic_folder, sha256_file, write_text
@@ -25,7 +26,7 @@ from trifacet.data.archive import is_archive, unpacked
 from trifacet.data.ingest import Source, ingest
 from trifacet.data.sources.entries import IngestError
 from trifacet.measure.shift import FEW_PEOPLE
-from trifacet.opening import Progress, open_data, quiet, telling
+from trifacet.opening import TRAINED_ON, Progress, open_data, quiet, telling
 from trifacet.pages.contact import thumbnail_uri
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.pixels.looks import Looks, look
@@ -78,7 +79,8 @@ def audit(
         looks = _looked(manifest, "looking at photos", progress=progress)
         found += [Finding(manifest.photo_ids[i], "changed", 0.0, detail=why) for i, why in looks.failed.items()]
         found += [Finding(manifest.photo_ids[i], "exif", 0.5, detail=", ".join(said)) for i, said in looks.exif.items()]
-        found += quality_findings(manifest, looks) + face_findings(manifest) + divided(manifest)
+        found += quality_findings(manifest, looks) + face_findings(manifest)
+        found += divided(manifest) + mixed(manifest)
         found += copy_findings(manifest, _copies(manifest, looks, progress=progress))
         if told is not None:
             found += label_findings(*told)
@@ -126,6 +128,9 @@ def _answers(manifest: Manifest, oof: Path) -> tuple[tuple[Manifest, Predictions
     A model may answer some of the attributes: labels of the others are left out.
     """
     told = read_predictions(oof)
+    if flattering := [stamp for stamp in told.stamps if TRAINED_ON in stamp]:
+        do = "Pass the predictions/oof.parquet of `trifacet train --folds`: a model believes the labels it learned."
+        raise error("TRI302", "answers about photos that the model learned", where=oof, got=flattering[0], do=do)
     if {*told.schema.names} < {*manifest.schema.names}:
         manifest = with_schema(manifest, manifest.schema.part(told.schema.names))
     require_same_schema(manifest.schema, told.schema, where=str(oof))

@@ -31,7 +31,7 @@ from trifacet.clean.exchange.said import Names, Problem
 from trifacet.clean.exchange.sheets import Sheet, sheets_of
 from trifacet.clean.restoring import restore as restore
 from trifacet.clean.store import Store, open_store, standing
-from trifacet.core.decisions import Decision, Source, read_decisions, replay, write_decisions
+from trifacet.core.decisions import Decision, Source, check_new_decisions, read_decisions, replay, write_decisions
 from trifacet.core.errors import count_text, error, pick
 from trifacet.core.files import (
     atomic_folder,
@@ -118,7 +118,7 @@ def import_rulings(
     """
     how, is_csv = how or ImportAs(), out.suffix.lower() == ".csv"
     if is_csv:
-        check_place(out, ".csv", kind="decisions", inputs=[file, data])
+        check_new_decisions(out, file, data if isinstance(data, Path) else None)
     keep_inputs(out, file, data)
     source = file_of(file)
     form = form_of(source, how.form)
@@ -274,7 +274,7 @@ def write_known(data: Manifest | Path, out: Path, *, certainty: str, progress: P
     Raises:
         StoreError: TRI712. ConfigError: TRI100, TRI104.
     """
-    check_place(out, ".csv", kind="decisions", inputs=[data])
+    check_new_decisions(out, data if isinstance(data, Path) else None)
     found = known_corrections(open_data(data, progress=progress), certainty=certainty)
     write_decisions(out, found.decisions)
     return found

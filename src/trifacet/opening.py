@@ -282,6 +282,9 @@ def check_splits(manifest: Manifest, splits: Sequence[str], *, where: str) -> No
             raise error("TRI205", f"no split '{name}'; {known}", where=where, do=do)
 
 
+TRAINED_ON = "the run was trained on"  # what a stamp says of answers that prove nothing
+
+
 def seen_in_training(photos: Sequence[Photo], manifest_paths: Sequence[Path]) -> tuple[str, ...]:
     """A stamp where photos are those that a run was trained on, or chosen by, as its manifest tells; else nothing."""
     trained, chosen = set[str](), set[str]()
@@ -290,7 +293,7 @@ def seen_in_training(photos: Sequence[Photo], manifest_paths: Sequence[Path]) ->
         trained |= set(table.filter(split="train")["sha256"])
         chosen |= set(table.filter(split="val")["sha256"])
     counts = {
-        "the run was trained on": sum(photo.sha256 in trained for photo in photos),
+        TRAINED_ON: sum(photo.sha256 in trained for photo in photos),
         "its epoch and rule were chosen on": sum(photo.sha256 in chosen - trained for photo in photos),
     }
     parts = [f"{words} {n:,}" for words, n in counts.items() if n]

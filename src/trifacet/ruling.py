@@ -9,10 +9,19 @@ from pathlib import Path
 import polars as pl
 
 from trifacet.clean.desk import Desk
+from trifacet.clean.persons import several_values
 from trifacet.clean.store import Outcome, open_store, outcome
 from trifacet.clean.team import Agreement, agreements
-from trifacet.core.decisions import Decision, Refused, read_decisions, refuse, replay, write_decisions
-from trifacet.core.errors import error
+from trifacet.core.decisions import (
+    Decision,
+    Refused,
+    check_new_decisions,
+    read_decisions,
+    refuse,
+    replay,
+    write_decisions,
+)
+from trifacet.core.errors import error, first_few
 from trifacet.core.files import sha256_file, sha256_json, write_text
 from trifacet.core.findings import read_findings
 from trifacet.core.manifest import Manifest, write_manifest
@@ -24,12 +33,17 @@ _SQLITE = b"SQLite format 3\0"  # the first bytes of a store. Source: sqlite.org
 
 @dataclass(frozen=True)
 class Applied:
-    """What applying decisions made: the manifest, the changes (a table), and what was refused or is not agreed on."""
+    """What applying decisions made: the manifest, the changes (a table), and what was refused or is not agreed on.
+
+    n_so_already: decisions that had been applied before. mixed: people who have several genders or ages since.
+    """
 
     manifest: Manifest
     changes: pl.DataFrame
     refused: tuple[Refused, ...]
     disagreements: tuple[tuple[Decision, ...], ...]
+    n_so_already: int = 0
+    mixed: tuple[str, ...] = ()
 
 
 def is_store(path: Path) -> bool:
@@ -48,9 +62,10 @@ def decisions_of(path: Path) -> tuple[list[Decision], tuple[tuple[Decision, ...]
     """
     if not path.is_file():
         raise error("TRI702", "no such file", where=path, do="Check the path.")
-    if not is_store(path):
-        return read_decisions(path), ()
-    found = outcome(open_store(path).events())
+    events = open_store(path).events() if is_store(path) else read_decisions(path)
+    if not all(event.number for event in events):
+        return events, ()  # a list that somebody wrote: one row after another
+    found = outcome(events)  # of a CSV, too, that was exported: what was taken back or is not agreed on has no say
     return list(found.decisions), found.disagreements
 
 
@@ -75,9 +90,9 @@ def apply(
         check_place(out, ".parquet", kind="manifest", inputs=[data, rulings])
         check_place(changes_path(out), ".csv", kind="changes", inputs=[data, rulings])
     told, disagreements = decisions_of(rulings)
-    made = replay(open_data(data, progress=progress), told)
+    made = replay(before := open_data(data, progress=progress), told)
     if not skip:
-        refuse(made.refused, where=rulings)
+        refuse(made.refused, n_decisions=len(told), where=rulings)
     inputs = {"decisions": sha256_json([decision.model_dump() for decision in told])}
     if isinstance(data, Path) and data.is_file():
         inputs["data"] = sha256_file(data)
@@ -85,7 +100,9 @@ def apply(
     if out is not None:
         write_manifest(out, manifest)
         write_text(changes_path(out), made.changes.write_csv())
-    return Applied(manifest, made.changes, made.refused, disagreements)
+    since = several_values(manifest).keys() - several_values(before).keys()
+    mixed = tuple(sorted({person for person, _ in since}))
+    return Applied(manifest, made.changes, made.refused, disagreements, made.n_so_already, mixed)
 
 
 def changes_path(manifest: Path) -> Path:
@@ -95,7 +112,7 @@ def changes_path(manifest: Path) -> Path:
 
 def export_rulings(store: Path, out: Path, *, is_all: bool) -> Outcome:
     """Writes what counts of a store's rulings as CSV, or every event. Raises StoreError TRI702, TRI703; TRI104."""
-    check_place(out, ".csv", kind="decisions", inputs=[store])
+    check_new_decisions(out, store)
     if not store.is_file():
         raise error("TRI703", "no such file", where=store)
     events = open_store(store).events()
@@ -140,4 +157,8 @@ def open_desk(
     manifest = open_data(data, progress=progress)
     found = read_findings(findings, photo_ids=manifest.photo_ids) if findings else None
     store = open_store(rulings, about={"schema": manifest.schema.fingerprint})
-    return Desk(manifest, store, findings=found, is_following_links=is_following_links)
+    desk = Desk(manifest, store, findings=found, is_following_links=is_following_links)
+    if desk.board.last and not desk.board.trail:
+        got = f"rulings about {first_few([event.subject for event in store.events()], 2)}"
+        raise error("TRI706", "none of its rulings is about these photos", where=rulings, got=got)
+    return desk

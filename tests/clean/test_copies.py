@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.core.tiny import manifest
-from trifacet.clean.copies import SAME_BYTES, copy_findings, divided, same_bytes
+from trifacet.clean.copies import SAME_BYTES, copy_findings, same_bytes
 from trifacet.clean.duplicates import Copies
+from trifacet.clean.persons import divided
 
 WORN, BARE = ("worn", "male", "under_30"), ("not_worn", "male", "under_30")
 

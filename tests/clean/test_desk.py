@@ -118,7 +118,7 @@ def test_an_item_shows_why_and_beside_whom(tmp_path: Path) -> None:
 
 def test_an_answer_for_a_person_is_one_stroke(tmp_path: Path) -> None:
     at = desk(tmp_path)
-    numbers = at.rule(0, {"gender": "female"}, who="ann", seen=0, is_whole_person=True)
+    numbers = at.rule(0, {"gender": "female"}, who="ann", seen=0, of_person=["gender"])
     assert [e.subject for e in at.board.store.events()] == ["0.jpg", "1.jpg"]
     made = replay(photos(), outcome(at.board.store.events()).decisions)
     assert made.manifest.table["gender"].to_list()[:3] == ["female", "female", "female"]
@@ -126,11 +126,19 @@ def test_an_answer_for_a_person_is_one_stroke(tmp_path: Path) -> None:
     assert outcome(at.board.store.events()).decisions == ()
 
 
+def test_what_is_of_the_photo_alone_is_ruled_of_it_alone(tmp_path: Path) -> None:
+    at = desk(tmp_path)
+    at.rule(1, {"mask": "incorrect", "gender": "female"}, who="ann", seen=0, of_person=["gender"])
+    told = [(e.subject, e.attribute) for e in at.board.store.events()]
+    assert told == [("1.jpg", "mask"), ("1.jpg", "gender"), ("0.jpg", "gender")]
+    assert len({e.batch for e in at.board.store.events()}) == 1
+
+
 def test_an_answer_from_an_older_window_is_refused(tmp_path: Path) -> None:
     at = desk(tmp_path)
     answer(at, 0, gender="female")
     with pytest.raises(StaleError):
-        at.rule(1, {"gender": "female"}, who="ann", seen=0, is_whole_person=True)
+        at.rule(1, {"gender": "female"}, who="ann", seen=0, of_person=["gender"])
     assert len(at.board.store.events()) == 1
 
 
@@ -148,7 +156,7 @@ def test_what_reviewers_see_differently_is_settled(tmp_path: Path) -> None:
 def test_a_reviewer_walks_back_and_forth_also_at_a_new_desk(tmp_path: Path) -> None:
     at = desk(tmp_path)
     answer(at, 0, gender="female")
-    numbers = at.rule(4, {"mask": "worn"}, who="ann", seen=9, is_whole_person=True)
+    numbers = at.rule(4, {"mask": "worn"}, who="ann", seen=9, of_person=["mask"])
     answer(at, 2, "bob", mask="worn")
     at = desk(tmp_path)
     assert at.way("ann") == {"back": {"number": numbers[0], "row": 4}, "forth": None}

@@ -52,7 +52,10 @@ def test_an_audit_tells_what_it_found_kind_by_kind_and_where_the_page_lies(faces
             expected[kind.replace("_", " ")] = (str(part["is_issue"].sum()), str(len(part)))
     assert rows(said.out) == expected
     assert list(rows(said.out)) == list(expected)
-    assert said.out.rstrip().endswith(f"page: {tmp_path}/audit/index.html")
+    page, next_step = said.out.splitlines()[-2:]
+    assert page == f"page: {tmp_path}/audit/index.html"
+    way = f"next: trifacet review {faces.folder} --decisions rulings.db --findings {tmp_path}/audit/findings.parquet"
+    assert next_step == way
     assert "Note layout boostcamp: train form, train.csv" in said.err
 
 

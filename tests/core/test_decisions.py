@@ -101,9 +101,29 @@ def test_a_decision_that_does_not_fit_is_refused_and_the_others_count(decision: 
     assert labels(made.manifest)[:2] == labels(people())[:2]
     assert made.manifest.table["mask"][2] == "worn"
     with pytest.raises(StoreError) as caught:
-        refuse(made.refused, where="d.csv")
-    assert str(caught.value).startswith(f"TRI701 d.csv: 1 decisions do not fit, got {decision.scope} ")
-    refuse((), where="d.csv")
+        refuse(made.refused, n_decisions=2, where="d.csv")
+    assert str(caught.value).startswith(f"TRI701 d.csv: 1 decision of 2 do not fit, got {decision.scope} ")
+    refuse((), n_decisions=1, where="d.csv")
+
+
+def test_what_was_applied_before_is_no_mistake_and_what_is_elsewhere_is_told_as_such() -> None:
+    done = [one("0.jpg", "mask", "worn", "incorrect"), one("1.jpg", "gender", "male", "female", scope="photo")]
+    first = replay(people(), done)
+    again = replay(first.manifest, done)
+    assert (first.n_so_already, again.n_so_already, again.refused, len(again.changes)) == (0, 2, (), 0)
+    with pytest.raises(StoreError, match="They are about other photos") as caught:
+        refuse(replay(people(), [one("9.jpg", "mask", "worn", "incorrect")] * 3).refused, n_decisions=3, where="d.csv")
+    assert str(caught.value).count("9.jpg") == 1
+    person = replay(people(), [one("a", "gender", "male", "female")]).refused
+    assert [r.why for r in person] == ["no such photo; it is a person: scope person"]
+
+
+@pytest.mark.parametrize("row", ["0.jpg,mask,worn", "0.jpg,mask,worn,incorrect,x"])
+def test_a_row_of_too_few_or_too_many_cells_is_refused(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text(f"subject,attribute,old,new\n1.jpg,mask,worn,incorrect\n{row}\n")
+    with pytest.raises(StoreError, match=r"^TRI702 .* line 3: not the 4 cells that the header has"):
+        read_decisions(path)
 
 
 def test_decisions_come_back_as_they_were_written(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class Client:
     def _rule(self, link: http.client.HTTPConnection, rng: random.Random) -> None:
         new, is_whole = rng.choice(GENDERS), rng.random() < 0.7
         body = {"row": rng.randrange(N_PEOPLE * N_OF_PERSON), "who": self.who, "changes": {"gender": new}}
-        words = json.dumps(body | {"seen": 10**9, "whole_person": is_whole})
+        words = json.dumps(body | {"seen": 10**9, "of_person": ["gender"] if is_whole else []})
         self.is_waiting = True
         link.request("POST", "/api/rule", words, {"Content-Type": "application/json"})
         answer = json.loads(link.getresponse().read())

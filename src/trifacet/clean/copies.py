@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
 
 from trifacet.clean.duplicates import Copies
@@ -50,18 +48,3 @@ def copy_findings(manifest: Manifest, copies: Copies) -> list[Finding]:
             for photo, other in ((one, two), (two, one)):
                 found.append(Finding(ids[photo], kind, 1 - likeness, bool(kinds), "", ids[other], detail))
     return found
-
-
-def divided(manifest: Manifest) -> list[Finding]:
-    """People with photos in several splits, told of the first photo of each."""
-    splits, first = defaultdict(set), dict[str, str]()
-    rows = manifest.table.select("person_id", "photo_id", "split").iter_rows()
-    for person, photo, split in rows:
-        if person and split is not None:
-            splits[person].add(split)
-            first.setdefault(person, photo)
-    return [
-        Finding(first[person], "divided", 0.0, detail=f"person {person} in {', '.join(sorted(found))}")
-        for person, found in splits.items()
-        if len(found) > 1
-    ]

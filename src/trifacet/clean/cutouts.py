@@ -120,7 +120,7 @@ def workplace(part: Path, settings: Mapping[str, Any]) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     known = part / _SETTINGS_NAME
-    if not part.exists():
+    if not part.exists() or _is_barren(part):
         write_json(known, settings)
     elif not known.is_file():
         raise error("TRI124", "this folder is in the way", where=part, do="Delete it, or name another --out.")
@@ -133,6 +133,11 @@ def workplace(part: Path, settings: Mapping[str, Any]) -> Iterator[None]:
     except Timeout:
         do = "Wait for it, or name another --out."
         raise error("TRI124", "another process cuts photos out here", where=part, do=do) from None
+
+
+def _is_barren(part: Path) -> bool:
+    """Whether a run began here and stopped before it had cut out one photo: nothing would be lost with it."""
+    return (part / _SETTINGS_NAME).is_file() and not read_jsonl(part / JOURNAL_NAME)
 
 
 def done_before(part: Path, photos: Sequence[Photo], *, folders: Mapping[str, Path]) -> dict[str, Done]:

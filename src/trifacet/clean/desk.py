@@ -5,7 +5,7 @@ Three passes: look through all and flag, look through what is flagged and confir
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -214,14 +214,14 @@ class Desk:
         *,
         who: str,
         seen: int,
-        is_whole_person: bool = False,
+        of_person: Collection[str] = (),
         is_settling: bool = False,
         reason: str = "",
     ) -> list[int]:
-        """Writes a reviewer's answer about a photo, or all photos of its person at one stroke; the events' numbers.
+        """Writes a reviewer's answer about a photo at one stroke; the events' numbers, which begin with its own.
 
-        changes: the value of each attribute as it should be (the given label confirms it), `use` or `verdict`. The
-        numbers begin with the photo's own.
+        changes: the value of each attribute as it should be (the given label confirms it), `use` or `verdict`.
+        of_person: those of them that are said of all photos of the person.
 
         Raises:
             StaleError: this reviewer answered meanwhile elsewhere. ConfigError: TRI104, no such attribute or value.
@@ -229,7 +229,7 @@ class Desk:
         for name, new in changes.items():
             if why := why_no_value(name, new, schema=self.manifest.schema):
                 raise error("TRI104", why, where=name, do="The schema has what may be ruled.")
-        others = self.members[self.groups[row]] if is_whole_person else []
+        others = self.members[self.groups[row]] if of_person else []
         told = [
             Decision(
                 who=who,
@@ -242,6 +242,7 @@ class Desk:
             )
             for one in (row, *(other for other in others if other != row))
             for name, new in changes.items()
+            if one == row or name in of_person
         ]
         if len(told) > 1:
             stroke = uuid4().hex

@@ -33,6 +33,7 @@ def audit(
     by answers of models that never saw the person (`train --folds`); that needs the extra `audit` (cleanlab).
     """
     from trifacet import stages
+    from trifacet.auditing import FINDINGS_NAME
     from trifacet.cli import render
     from trifacet.core.findings import KINDS
 
@@ -47,6 +48,7 @@ def audit(
     for note in (*found.findings.stamps, *found.notes):
         render.warn(note)
     render.say(f"page: [bold]{out / 'index.html'}[/]")
+    render.say(f"next: trifacet review {data} --decisions rulings.db --findings {out / FINDINGS_NAME}")
 
 
 def review(
@@ -86,7 +88,11 @@ def review(
         render.say(f"review {count_text(len(desk.ids), 'photo')} at [bold]{served.url}[/]")
         render.say(f"rulings go to {decisions}; end with Ctrl-C")
 
-    serve_review(desk, host=host, port=port, is_blind=blind, names=names or (), ready=ready)
+    try:
+        serve_review(desk, host=host, port=port, is_blind=blind, names=names or (), ready=ready)
+    except KeyboardInterrupt:
+        render.say(f"next: trifacet apply {data} --decisions {decisions} --out clean.parquet")
+        raise
 
 
 def apply(
@@ -107,7 +113,11 @@ def apply(
 
     with render.bars() as bars:
         made = stages.apply(data, decisions, out=out, skip=skip, progress=bars.told)
-    counts = made.changes.group_by("attribute", "old", "new").len().sort("len", descending=True)
+    counts = (
+        made.changes.group_by("attribute", "old", "new")
+        .len()
+        .sort("len", "attribute", "old", "new", descending=[True, False, False, False])
+    )
     rows = [(a, old or "–", new or "–", f"{n:,}") for a, old, new, n in counts.iter_rows()]
     render.show(str(out), ("attribute", "from", "to", "#photos"), rows)
     for one in made.refused[:20]:
@@ -117,6 +127,10 @@ def apply(
     if made.disagreements:
         told = first_few([rulings[0].subject for rulings in made.disagreements])
         render.warn(f"not applied, because reviewers see it differently: {told}")
+    if made.mixed:
+        render.warn(f"these people have more than one gender or age now: {first_few(made.mixed)}")
+    if made.n_so_already:
+        render.say(f"{count_text(made.n_so_already, 'decision')} said what stood already")
     render.say(f"{count_text(len(made.changes), 'change')} in [bold]{changes_path(out)}[/]")
 
 

@@ -12,8 +12,8 @@ from typing import Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trifacet.core.errors import error, first_few
-from trifacet.core.files import write_text
+from trifacet.core.errors import count_text, error, first_few
+from trifacet.core.files import check_suffix, keep_inputs, write_text
 from trifacet.core.manifest import Manifest, check_manifest
 from trifacet.core.schema import LabelSchema
 
@@ -51,6 +51,7 @@ class Decision(BaseModel):
 
 
 COLUMNS = tuple(Decision.model_fields)
+NEEDED = ("subject", "attribute", "old", "new")  # of a CSV that somebody wrote
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,13 @@ class Replayed:
     """The manifest after the decisions, the table of what changed, and the decisions that were refused.
 
     changes: photo_id, attribute, old, new, who, reason: a row for each photo and attribute that ends differently.
+    n_so_already: decisions whose every photo was as they say before them, though not `old`.
     """
 
     manifest: Manifest
     changes: pl.DataFrame
     refused: tuple[Refused, ...]
+    n_so_already: int = 0
 
 
 def replay(manifest: Manifest, decisions: Sequence[Decision]) -> Replayed:
@@ -80,8 +83,11 @@ def replay(manifest: Manifest, decisions: Sequence[Decision]) -> Replayed:
     """
     state, people = _state(manifest)
     last: dict[tuple[str, str], Decision] = {}
-    refused = []
+    refused, n_so_already = [], 0
     for decision in decisions:
+        if _is_so_already(decision, state, people=people):
+            n_so_already += 1
+            continue
         if why := _why_not(decision, state, people=people, schema=manifest.schema):
             refused.append(Refused(decision, why))
             continue
@@ -89,7 +95,7 @@ def replay(manifest: Manifest, decisions: Sequence[Decision]) -> Replayed:
             for attribute, value in _consequences(decision, state[photo], schema=manifest.schema):
                 state[photo][attribute] = value
                 last[photo, attribute] = decision
-    return Replayed(*_applied(manifest, state, last=last), tuple(refused))
+    return Replayed(*_applied(manifest, state, last=last), tuple(refused), n_so_already)
 
 
 def _state(manifest: Manifest) -> tuple[dict[str, dict[str, str]], dict[str, list[str]]]:
@@ -111,13 +117,22 @@ def _photos(decision: Decision, people: dict[str, list[str]]) -> list[str]:
     return [decision.subject] if decision.scope == "photo" else people.get(decision.subject, [])
 
 
+def _is_so_already(decision: Decision, state: dict[str, dict[str, str]], *, people: dict[str, list[str]]) -> bool:
+    """Whether a decision was applied before: nothing of it is left to do, though its `old` stands nowhere."""
+    name, photos = decision.attribute, [photo for photo in _photos(decision, people) if photo in state]
+    if not photos or name == VERDICT or _same(decision.old, decision.new):
+        return False
+    return all(_same(state[photo].get(name, decision.old), decision.new) for photo in photos)
+
+
 def _why_not(
     decision: Decision, state: dict[str, dict[str, str]], *, people: dict[str, list[str]], schema: LabelSchema
 ) -> str:
     """Why a decision cannot be applied; "" where it can."""
     attribute, photos = decision.attribute, _photos(decision, people)
     if not photos or (decision.scope == "photo" and decision.subject not in state):
-        return f"no such {decision.scope}"
+        is_person = decision.scope == "photo" and decision.subject in people
+        return f"no such {decision.scope}" + ("; it is a person: scope person" if is_person else "")
     if why := why_no_value(attribute, decision.new, schema=schema):
         return why
     if attribute == VERDICT:
@@ -200,11 +215,23 @@ def _applied(
     return made, changes
 
 
-def refuse(refused: Sequence[Refused], *, where: object) -> None:
-    """Stops where decisions were refused, the first few told. Raises StoreError TRI701."""
+def refuse(refused: Sequence[Refused], *, n_decisions: int, where: object) -> None:
+    """Stops where some of so many decisions were refused, the first few told. Raises StoreError TRI701."""
     if refused:
-        told = [f"{r.decision.scope} {r.decision.subject}: {r.why}" for r in refused]
-        raise error("TRI701", f"{len(told):,} decisions do not fit", where=where, got="; ".join(told[:5]))
+        told = list(dict.fromkeys(f"{r.decision.scope} {r.decision.subject}: {r.why}" for r in refused))
+        what = f"{count_text(len(refused), 'decision')} of {n_decisions:,} do not fit"
+        is_elsewhere = len(refused) == n_decisions and all(r.why.startswith("no such") for r in refused)
+        do = "They are about other photos: check which data they belong to." if is_elsewhere else ""
+        raise error("TRI701", what, where=where, got="; ".join(told[:5]), do=do)
+
+
+def check_new_decisions(out: Path, *inputs: Path | None) -> None:
+    """Refuses a CSV that is there: people edit decisions, so none is replaced. Raises ConfigError TRI104."""
+    check_suffix(out, ".csv", what="decisions")
+    keep_inputs(out, *inputs)
+    if out.exists():
+        do = "Name a new file: people edit decisions, so none is replaced."
+        raise error("TRI104", "something is there already", where="--out", got=f"'{out}'", do=do)
 
 
 def write_decisions(path: Path | str, decisions: Iterable[Decision]) -> None:
@@ -232,12 +259,16 @@ def read_decisions(path: Path | str) -> list[Decision]:
             columns, rows = reader.fieldnames or [], list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise error("TRI702", "cannot be read as CSV", where=path, got=str(problem)) from problem
+    do = f"Needed are {', '.join(NEEDED)}; there may be {', '.join(c for c in COLUMNS if c not in NEEDED)}."
     if foreign := [name for name in columns if name not in COLUMNS]:
-        raise error("TRI702", "columns that decisions do not have", where=path, got=first_few(foreign))
-    if lacking := [name for name in ("subject", "attribute", "old", "new") if name not in columns]:
-        raise error("TRI702", "columns are missing", where=path, got=first_few(lacking))
+        raise error("TRI702", "columns that decisions do not have", where=path, got=first_few(foreign), do=do)
+    if lacking := [name for name in NEEDED if name not in columns]:
+        raise error("TRI702", "columns are missing", where=path, got=first_few(lacking), do=do)
     made, wrong = [], []
     for line, row in enumerate(rows, start=2):
+        if None in row or None in row.values():  # too many cells, or too few: an empty `new` must be meant
+            wrong.append(f"line {line}: not the {len(columns)} cells that the header has")
+            continue
         try:
             made.append(Decision.model_validate({k: v for k, v in row.items() if v not in ("", None)}))
         except ValidationError as problem:

@@ -38,6 +38,7 @@ KINDS = {
     "copy_across_data": "a photo that shows the same picture as one of the data it was compared with",
     "copy_of_own": "a photo that shows the same picture as another one of the same person; counted, not flagged",
     "divided": "a person with photos in several splits",
+    "mixed": "a person with more than one gender or age",
     "dark": "darker than nearly all photos",
     "bright": "brighter than nearly all photos",
     "flat": "with less contrast than nearly all photos",

@@ -154,7 +154,7 @@ MISHAPS: dict[str, Entry] = {
     ),
     "TRI706": Entry(
         "The store is about other data",
-        "Its rulings were made under another label schema.",
+        "Its rulings were made under another label schema, or none of them is about a photo that is here.",
         "Name another store for this data.",
     ),
     "TRI707": Entry(

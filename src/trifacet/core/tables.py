@@ -22,10 +22,12 @@ from trifacet.core.schema import LabelSchema
 METADATA_KEY = "trifacet"
 CSV_HEADS = {  # the first that fits counts
     "changes": ("photo_id,attribute,old,new,",),
+    "findings": ("photo_id,kind,attribute,",),
     "predictions": ("photo_id,",),
     "probabilities": ("Id,P", "L0"),
     "rejects": ("path,status,reason",),
     "problems": ("place,photo,problem",),
+    "decisions": ("number,at,who,scope,subject,attribute,old,new,",),
 }
 PART = 65_536  # rows that are worked on at once, so that what is made on the way takes a few MB of a large table
 

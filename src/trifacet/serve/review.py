@@ -21,6 +21,8 @@ from trifacet.clean.passes import PASSES, Filters
 from trifacet.clean.store import StaleError
 from trifacet.clean.team import agreements
 from trifacet.core.errors import TrifacetError, error
+from trifacet.core.schema import Attribute
+from trifacet.measure.people import OF_A_PERSON
 from trifacet.pixels.decode import Undecodable, decode
 from trifacet.serve.guard import Guard
 
@@ -58,7 +60,10 @@ class Asked(BaseModel):
 
 
 class Answer(BaseModel):
-    """What a reviewer says of a photo: the value of each attribute as it should be, `use` or `verdict`."""
+    """What a reviewer says of a photo: the value of each attribute as it should be, `use` or `verdict`.
+
+    of_person: those that are said of all photos of the person.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -66,7 +71,7 @@ class Answer(BaseModel):
     who: Who
     changes: dict[str, str] = Field(min_length=1, max_length=16)
     seen: int = Field(ge=0)
-    whole_person: bool = False
+    of_person: list[str] = Field(default=[], max_length=16)
     settle: bool = False
     reason: str = Field(default="", max_length=2_000)
 
@@ -121,9 +126,9 @@ def _reading(desk: Desk, *, is_blind: bool) -> APIRouter:
 
     @router.get("/about")
     def about() -> dict[str, Any]:
-        attributes = desk.manifest.schema.attributes
         return {
-            "attributes": [{"name": a.name, "classes": a.classes, "is_age": a.edges is not None} for a in attributes],
+            "years": desk.manifest.schema.years,
+            "attributes": [_told(attribute) for attribute in desk.manifest.schema.attributes],
             "passes": PASSES,
             "kinds": sorted({r["kind"] for reasons in desk.reasons.values() for r in reasons}),
             "splits": desk.splits,
@@ -140,13 +145,15 @@ def _reading(desk: Desk, *, is_blind: bool) -> APIRouter:
         if row is None:
             return told | {"item": None, "then": None}
         then = desk.following(asked.which, asked.who, filters=asked.filters, after=row)
-        item = _shown(desk, row, who=asked.who, is_blind=is_blind)
+        item = _shown(desk, row, who=asked.who, is_blind=is_blind and asked.which != "settle")
         return told | {"item": item, "then": None if then == row else then}
 
     @router.get("/item/{row}")
-    def item(row: int, who: Annotated[Who, Query()]) -> dict[str, Any]:
+    def item(
+        row: int, who: Annotated[Who, Query()], which: Annotated[str, Query(alias="pass")] = "rule"
+    ) -> dict[str, Any]:
         desk.board.refresh()
-        return _shown(desk, _row(desk, row), who=who, is_blind=is_blind)
+        return _shown(desk, _row(desk, row), who=who, is_blind=is_blind and which != "settle")
 
     @router.get("/team")
     def team(asked: Annotated[Asked, Query()]) -> dict[str, Any]:
@@ -160,6 +167,13 @@ def _reading(desk: Desk, *, is_blind: bool) -> APIRouter:
     return router
 
 
+def _told(attribute: Attribute) -> dict[str, Any]:
+    """What the page is to know of an attribute."""
+    name = attribute.name
+    of_person, is_age = name in OF_A_PERSON, attribute.edges is not None
+    return {"name": name, "classes": attribute.classes, "is_age": is_age, "of_person": of_person}
+
+
 def _answering(desk: Desk) -> APIRouter:
     """What a reviewer rules and takes back: on the disk before it is told."""
     router = APIRouter(prefix="/api")
@@ -171,7 +185,7 @@ def _answering(desk: Desk) -> APIRouter:
             answer.changes,
             who=answer.who,
             seen=answer.seen,
-            is_whole_person=answer.whole_person,
+            of_person=answer.of_person,
             is_settling=answer.settle,
             reason=answer.reason,
         )
@@ -235,6 +249,7 @@ def _static(name: str) -> str:
 
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ANYWHERE = ("0.0.0.0", "::", "")  # every address that this machine has: none that a browser could be told
 
 
 @dataclass(frozen=True)
@@ -260,10 +275,13 @@ def serve_review(
     port: 0 takes a free one. ready: called once the port is open. On any address but loopback a token is drawn.
 
     Raises:
-        MachineError: TRI905, the address or the port cannot be had.
+        ConfigError: TRI104, all addresses and no name. MachineError: TRI905, the address or the port cannot be had.
     """
     import uvicorn
 
+    if host in ANYWHERE and not names:
+        do = "Add --name BOX: the name or address of this machine that browsers will use."
+        raise error("TRI104", "nobody could open this address", where="--host", got=f"'{host}' without --name", do=do)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as door:
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -273,7 +291,8 @@ def serve_review(
         except (OSError, OverflowError) as problem:
             got = getattr(problem, "strerror", None) or str(problem)
             raise error("TRI905", "cannot be served here", where=f"{host}:{port}", got=got) from problem
-        found = Served(host, door.getsockname()[1], "" if host in LOOPBACK else secrets.token_urlsafe(24))
+        told = names[0] if host in ANYWHERE and names else host
+        found = Served(told, door.getsockname()[1], "" if host in LOOPBACK else secrets.token_urlsafe(24))
         app = review_app(desk, hosts=_hosts(found, names), token=found.token, is_blind=is_blind)
         ready(found)
         with desk.board.store.kept_open():

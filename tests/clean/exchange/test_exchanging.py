@@ -175,7 +175,7 @@ def test_outputs_are_kept(tmp_path: Path, data: Manifest, table: Path) -> None:
     with pytest.raises(ConfigError, match="the output is the input"):
         import_rulings(table, data, out=table, how=BY_NUMBER)
     import_rulings(table, data, out=tmp_path / "d.csv", how=BY_NUMBER)
-    with pytest.raises(ConfigError, match="decisions would replace another thing"):
+    with pytest.raises(ConfigError, match="people edit decisions, so none is replaced"):
         import_rulings(table, data, out=tmp_path / "d.csv", how=BY_NUMBER)
     with pytest.raises(StoreError, match=r"^TRI703 "):
         import_rulings(table, data, out=write(tmp_path / "x.db", "no store" * 99), how=BY_NUMBER)

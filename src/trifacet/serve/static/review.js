@@ -3,7 +3,7 @@
 
 const ROWS = ["123456789", "qwertyuio", "asdfghjkl"]; // the keys of the first, second and third attribute
 const KEYS = { right: "Enter", drop: "x", unusable: "v", notFace: "n", unsure: "c", skip: " ", flag: "f", confirm: "Enter",
-  dismiss: "x", fine: " ", undo: "z", redo: "Z", whole: "p", zoom: "b" };
+  dismiss: "x", fine: " ", undo: "z", redo: "Z", whole: "p", zoom: "b", years: "y" };
 const TOOLS = ["undo", "redo", "zoom"];
 const SWIPES = { look: ["fine", "flag"], flagged: ["confirm", "dismiss"], rule: ["right", "skip"], settle: ["right", "skip"] }; // → ←
 const SWIPE_PX = 60;
@@ -11,7 +11,7 @@ const LARGE_PX = 1024, ZOOMED_PX = 2048, SMALL_PX = 192;
 const FILTERS = ["kinds", "attribute", "classes", "split"];
 
 const $ = (id) => document.getElementById(id);
-const page = { about: null, pass: "rule", item: null, ahead: null, way: { back: null, forth: null }, words: TEXTS.en, actions: [],
+const page = { about: null, pass: "rule", item: null, ahead: null, way: { back: null, forth: null }, isWholeChosen: false, words: TEXTS.en, actions: [],
   pictures: { large: { px: LARGE_PX, n: 4, pictures: new Map() }, small: { px: SMALL_PX, n: 64, pictures: new Map() } } };
 const store = {
   get: (name, other) => JSON.parse(localStorage.getItem(`trifacet-${name}`) ?? JSON.stringify(other)),
@@ -82,7 +82,8 @@ function actionsOf(item) {
       const key = (ROWS[i] ?? "")[j] ?? "";
       add(`${attribute.name}=${value}`, key, readable(value), (stays) => answer({ [attribute.name]: value }, stays), attribute.name);
     }));
-    add("right", KEYS.right, w.right, (stays) => answer(asGiven(item), stays));
+    if (item.labels.age_years !== null) add("years", KEYS.years, readable("age_years"), () => $("years").focus(), band());
+    add("right", KEYS.right, w.right, (stays) => answer(asGiven(item), stays, true));
     for (const [name, value] of [["drop", "dropped"], ["unusable", "unusable"], ["notFace", "not_a_face"]]) {
       add(name, KEYS[name], w[name], (stays) => answer({ use: value }, stays));
     }
@@ -93,18 +94,33 @@ function actionsOf(item) {
   add("redo", KEYS.redo, w.redo, () => takeBack("forth", w.redone));
   if (item) {
     add("zoom", KEYS.zoom, w.zoom, zoom);
-    add("whole", KEYS.whole, w.whole(item.n_of_person), () => { $("whole").checked = !$("whole").checked; });
+    add("whole", KEYS.whole, w.whole(item.n_of_person), () => $("whole").click());
   }
   return made;
 }
 
-// The labels in question, or all of them, ruled to be as they were given.
+const band = () => page.about.attributes.find((a) => a.is_age)?.name;
+
+// The labels in question, or all of them, ruled to be as they were given, and the photo to stay in use or out of it.
 function asGiven(item) {
   const names = page.about.attributes.map((a) => a.name).filter((name) => item.labels[name] !== null);
-  const asked = page.pass === "settle" ? item.differs : item.why.map((reason) => reason.attribute);
+  const doubted = page.pass === "settle" ? item.differs : item.why.map((reason) => reason.attribute);
+  const asked = doubted.map((name) => (name === "age_years" ? band() : name));
   const chosen = names.filter((name) => asked.includes(name));
-  const ruled = chosen.length ? chosen : names;
-  return ruled.length ? Object.fromEntries(ruled.map((name) => [name, item.labels[name]])) : { verdict: "dismissed" };
+  const ruled = chosen.length || asked.includes("use") ? chosen : names;
+  const isUse = page.pass !== "settle" || asked.includes("use");
+  const given = Object.fromEntries(ruled.map((name) => [name, item.labels[name]]));
+  return isUse ? { ...given, use: item.labels.dropped_because ?? "" } : given;
+}
+
+const isOfPerson = (name) => page.about.attributes.some((a) => a.name === name && a.of_person) || name === "age_years";
+
+// What is said of all photos of the person: all that is answered where the reviewer chose so; what is the same in all
+// of them where a finding is about the person, or the answer is that the labels are right.
+function ofPerson(changes, isGiven) {
+  if (!$("whole").checked) return [];
+  const names = Object.keys(changes);
+  return page.isWholeChosen && !isGiven ? names : names.filter(isOfPerson);
 }
 
 // One thing at a time: a key that comes before the next photo stands is not taken for an answer about it.
@@ -121,18 +137,18 @@ async function guarded(work) {
   }
 }
 
-const answer = (changes, stays = false) => guarded(async () => {
+const answer = (changes, stays = false, isGiven = false) => guarded(async () => {
   const { item } = page;
   if (!who()) { say(page.words.name, true); $("who").focus(); return; }
-  const isWhole = $("whole").checked;
-  const body = { row: item.row, who: who(), changes, seen: item.seen, whole_person: isWhole, settle: page.pass === "settle" };
+  const said = ofPerson(changes, isGiven);
+  const body = { row: item.row, who: who(), changes, seen: item.seen, of_person: said, settle: page.pass === "settle" };
   const { status, told } = await call("api/rule", body);
   if (status === 409) { say(page.words.stale, true); await show(item.row); return; }
   if (status !== 200) { say(told.error ?? String(status), true); return; }
   page.way = told.way;
   say(page.words.saved);
   if (stays) { await show(item.row); return; }
-  if (isWhole) page.ahead = null; // what was fetched before may be of this person
+  if (said.length) page.ahead = null; // what was fetched before may be of this person
   await advance(item.row);
 });
 
@@ -177,7 +193,7 @@ function look(number) {
 }
 
 async function show(number) {
-  const { told } = await call(`api/item/${number}?${new URLSearchParams({ who: who() || "-" })}`);
+  const { told } = await call(`api/item/${number}?${new URLSearchParams({ who: who() || "-", pass: page.pass })}`);
   draw(told);
   look(number);
 }
@@ -194,9 +210,11 @@ function draw(item) {
   document.querySelector("main").dataset.state = item ? "photo" : "end";
   document.querySelector("main").dataset.pass = page.pass;
   $("end").hidden = Boolean(item);
-  $("end").textContent = page.words.end;
+  const isFiltered = FILTERS.some((id) => $(id).value);
+  $("end").textContent = [page.words.end, isFiltered ? page.words.filtered : "", page.words.apply].filter(Boolean).join(" ");
   $("stage").classList.remove("zoomed");
-  $("whole").checked = false;
+  $("whole").checked = Boolean(item) && page.pass === "rule" && item.n_of_person > 1 && item.why.some((r) => isOfPerson(r.attribute));
+  page.isWholeChosen = false;
   page.actions = actionsOf(item);
   drawTools();
   document.body.dataset.row = item ? item.row : "end";
@@ -250,7 +268,7 @@ function drawWhy(item) {
   });
   const others = page.pass !== "settle" ? [] : item.rulings.filter((r) => item.differs.includes(r.attribute)).map((r) => {
     const box = part("div", "", "reason");
-    box.append(part("p", [`${r.who} ${page.words.says}: ${readable(r.attribute)} ${readable(r.new)}`, r.reason].filter(Boolean).join(" · ")));
+    box.append(part("p", [`${r.who} ${page.words.says}: ${readable(r.attribute)} ${readable(r.new || "kept")}`, r.reason].filter(Boolean).join(" · ")));
     return box;
   });
   $("why").replaceChildren(...why, ...others);
@@ -276,18 +294,39 @@ function drawAnswers(item) {
   const groups = new Map();
   for (const action of page.actions) {
     if (TOOLS.includes(action.name)) continue;
-    if (action.name === "whole") { $("wholeKey").textContent = keyName(action.key); $("wholeText").textContent = action.text; continue; }
+    if (action.name === "whole") { $("wholeKey").textContent = keyName(action.key); drawWhole(action.text); continue; }
     if (!groups.has(action.group)) {
       const group = part("div", "", "group");
       if (action.group) group.append(part("span", headOf(action.group, item), "of"));
       groups.set(action.group, group);
     }
+    if (action.name === "years") { groups.get(action.group).append(yearsField(action, item)); continue; }
     const made = button(action);
     mark(made, action.name, item);
     groups.get(action.group).append(made);
   }
   $("answers").replaceChildren(...groups.values());
   $("wholeLine").hidden = item.n_of_person < 2;
+}
+
+// Years are written, and Enter rules: the band follows them.
+function yearsField(action, item) {
+  const line = part("label", "", "years");
+  const field = part("input");
+  const [least, most] = page.about.years;
+  Object.assign(field, { id: "years", type: "number", min: least, max: most, placeholder: item.own.age_years ?? item.labels.age_years });
+  field.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Escape") field.blur();
+    if (event.key === "Enter" && field.value) answer({ age_years: field.value }, event.shiftKey);
+  });
+  line.append(part("span", action.text), field, part("kbd", keyName(action.key)));
+  return line;
+}
+
+function drawWhole(text) {
+  const names = page.about.attributes.filter((a) => a.of_person).map((a) => readable(a.name)).join(", ");
+  $("wholeText").textContent = $("whole").checked && !page.isWholeChosen ? `${text}: ${names}` : text;
 }
 
 function headOf(name, item) {
@@ -479,12 +518,14 @@ async function begin() {
   drawChrome();
   listenToStage();
   document.addEventListener("keydown", listenToKeys);
+  $("whole").addEventListener("change", () => { page.isWholeChosen = true; redraw(); });
   $("who").addEventListener("change", () => { store.set("who", who()); $("who").blur(); again(); });
   for (const id of FILTERS) $(id).addEventListener("change", () => { $(id).blur(); again(); });
   $("language").addEventListener("click", () => { store.set("language", store.get("language", "en") === "en" ? "ko" : "en"); again(); });
   $("menu").addEventListener("click", () => { $("menu").setAttribute("aria-expanded", String($("more").classList.toggle("open"))); });
   $("keys").addEventListener("click", () => { drawBindings(); $("mapping").showModal(); });
   $("team").addEventListener("click", () => guarded(async () => { await drawTeam(); $("people").showModal(); }));
+  for (const [id, opener] of [["mapping", "keys"], ["people", "team"]]) $(id).addEventListener("close", () => $(opener).blur()); // else Enter opens it again
   $("mapping").addEventListener("close", () => { if ($("mapping").returnValue === "reset") { store.set("keys", {}); redraw(); } });
   await again();
 }
