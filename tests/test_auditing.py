@@ -20,7 +20,9 @@ from trifacet.core.findings import read_findings
 from trifacet.core.manifest import LEAK, Manifest, read_manifest, write_manifest
 from trifacet.core.predictions import Predictions, write_predictions
 from trifacet.data.split import split
+from trifacet.opening import seen_in_training
 from trifacet.pixels.scan import STATUSES
+from trifacet.prediction import Photo
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +217,16 @@ def test_answers_with_photos_missing_are_refused(clean: Path, tmp_path: Path) ->
         "predictions/oof.parquet that `trifacet train --folds` made of this data."
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_answers_of_a_model_that_learned_these_very_labels_are_refused(clean: Path, tmp_path: Path) -> None:
+    made = train_rows(read_manifest(clean))
+    photos = [Photo(i, Path(i), sha256=s) for i, s in made.table.select("photo_id", "sha256").iter_rows()]
+    stamp = seen_in_training(photos, [clean])
+    write_predictions(tmp_path / "p.parquet", replace(believing(made, {}), stamps=stamp))
+    told = error_of(data=clean, out=tmp_path / "out", oof=tmp_path / "p.parquet")
+    assert told.startswith(f"TRI302 {tmp_path}/p.parquet: answers about photos that the model learned, got of the ")
+    assert "predictions/oof.parquet" in told
 
 
 def test_answers_with_a_number_missing_are_refused(clean: Path, tmp_path: Path) -> None:

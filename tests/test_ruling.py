@@ -11,7 +11,7 @@ from tests.clean.faces import write_faces
 from trifacet import stages
 from trifacet.clean.store import SETTLED, open_store
 from trifacet.core.decisions import VERDICT, Decision, read_decisions, write_decisions
-from trifacet.core.errors import TrifacetError
+from trifacet.core.errors import StoreError, TrifacetError
 from trifacet.core.files import sha256_file
 from trifacet.core.manifest import Manifest, read_manifest, write_manifest
 from trifacet.ruling import apply, back_up, changes_path, decisions_of, export_rulings, open_desk
@@ -211,6 +211,13 @@ def test_a_store_that_is_not_there_is_told_and_none_is_made(do, tmp_path: Path) 
         do(tmp_path / "r.db")
     assert str(caught.value) == f"TRI703 {tmp_path}/r.db: no such file. Check the path; a backup opens in its place."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_about_other_photos_is_not_opened(data: Path, tmp_path: Path) -> None:
+    store = open_store(tmp_path / "r.db")
+    store.add([Decision(who="ann", subject="elsewhere.jpg", attribute="mask", old="worn", new="incorrect")])
+    with pytest.raises(StoreError, match=r"TRI706 .* none of its rulings is about these photos, got .*elsewhere\.jpg"):
+        open_desk(data, store.path, findings=None)
 
 
 def test_a_desk_is_opened_on_the_findings_of_this_data(data: Path, tmp_path: Path) -> None:

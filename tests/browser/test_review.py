@@ -203,7 +203,59 @@ def test_findings_come_first_with_what_the_model_says(place: Place, opened: Open
         assert count(page) == f"0 / {2 * N_PEOPLE}"
         assert page.get_attribute("#why img", "alt") == f"beside it: {place.manifest.photo_ids[3]}"
         press(page, "Enter", to=3)  # the label that is doubted is right, and no other is ruled on
-    assert stands(place) == {("2", "mask", "ann"): place.manifest.table["mask"][2]}
+    kept = {("2", "use", "ann"): ""}  # and the photo is one to use
+    assert stands(place) == {("2", "mask", "ann"): place.manifest.table["mask"][2]} | kept
+
+
+def test_a_doubt_about_a_person_is_answered_for_the_person(place: Place, opened: Opened) -> None:
+    with Server(place, with_findings=True) as server:
+        page = opened(server, "ann")
+        at(page, 1)
+        assert page.inner_text("#wholeLine").startswith("all 7 photos of this person: gender, age")
+        page.click("[data-action='mask=worn']", modifiers=["Shift"])  # it stays; a mask is of the photo alone
+        page.wait_for_selector("[data-action='mask=worn'].own")
+        page.keyboard.press("Shift+W")
+        page.wait_for_selector("[data-action='gender=female'].own")
+        assert stands(place) == {("1", "mask", "ann"): "worn"} | {(str(r), "gender", "ann"): "female" for r in range(7)}
+        press(page, "z", to=1)
+        page.wait_for_selector("[data-action='gender=female']:not(.own)")
+        page.keyboard.press("y")
+        page.keyboard.type("33")
+        page.keyboard.press("Shift+Enter")
+        page.wait_for_selector("#years[placeholder='33']")
+        assert stands(place)["6", "age_years", "ann"] == "33"
+        page.keyboard.press("p")  # not of the person, after all
+        page.keyboard.press("Shift+W")
+        page.wait_for_selector("[data-action='gender=female'].own")
+    assert [key for key in stands(place) if key[1] == "gender"] == [("1", "gender", "ann")]
+
+
+def test_a_drop_beside_a_confirmation_is_settled(place: Place, opened: Opened) -> None:
+    with Server(place) as server:
+        ann, bob = (opened(server, who) for who in ("ann", "bob"))
+        for page, key in ((ann, "x"), (bob, "Enter")):
+            at(page, 0)
+            press(page, key, to=1)
+        choose(bob, "settle")
+        at(bob, 0)
+        assert [*filter(None, bob.inner_text("#why").splitlines())] == ["ann says: use dropped", "bob says: use kept"]
+        press(bob, "Enter", to="end")
+        assert "trifacet apply" in bob.inner_text("#end")
+    found = outcome(Store(place.store_path).events())
+    assert found.disagreements == ()
+    assert [(d.who, d.new) for d in found.decisions if d.attribute == "use"] == [("bob", "")]
+
+
+def test_a_dialog_that_was_closed_is_not_opened_by_the_next_answer(place: Place, opened: Opened) -> None:
+    with Server(place) as server:
+        page = opened(server, "ann")
+        at(page, 0)
+        for name, dialog in (("keys", "mapping"), ("team", "people")):
+            page.click(f"#{name}")
+            page.wait_for_selector(f"#{dialog}[open]")
+            page.keyboard.press("Escape")
+            page.wait_for_selector(f"#{dialog}:not([open])", state="attached")
+        press(page, "Enter", to=1)
 
 
 def test_a_blind_reviewer_sees_the_proposal_only_after_answering(place: Place, opened: Opened) -> None:

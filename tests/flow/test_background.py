@@ -21,6 +21,7 @@ from PIL import Image
 from tests.clean.segmenting import BLUE, draw_face, write_faces, write_model
 from tests.flow.command import done, trifacet
 from trifacet.clean.cutouts import Done
+from trifacet.core.files import sha256_file
 from trifacet.core.manifest import Manifest, read_manifest, write_manifest
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.pixels.decode import decode
@@ -269,10 +270,18 @@ def test_an_unfinished_folder_is_gone_on_with_by_the_same_settings_alone(
     begun(world)
     before = hashes(world.root)
     said = trifacet("background", world.data, *world.model, "--out", world.root / "new", *words)
-    do = "Give the same settings as then, or delete the folder NAME.part, or name another --out."
+    do = f"Give the same settings as then, or delete {world.root}/new.part, or name another --out."
     what = f"TRI124 {world.root}/new.part: photos were being cut out here otherwise, got {got}."
     assert (said.status, said.err) == (3, f"{what} {do}\n")
     assert hashes(world.root) == before
+
+
+def test_what_stopped_before_the_first_photo_is_in_nobodys_way(world: World) -> None:
+    (world.root / "no.onnx").write_bytes(b"no network")
+    wrong = ("--model", world.root / "no.onnx", "--sha256", sha256_file(world.root / "no.onnx"))
+    assert "TRI122" in trifacet("background", world.data, *wrong, "--out", world.root / "new").err
+    done("background", world.data, *world.model, "--out", world.root / "new")
+    assert not (world.root / "new.part").exists()
 
 
 def test_two_commands_do_not_cut_into_one_folder(world: World) -> None:

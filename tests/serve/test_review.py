@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from tests.core.tiny import manifest
 from trifacet.clean.desk import Desk
 from trifacet.clean.store import open_store, outcome
-from trifacet.core.errors import MachineError
+from trifacet.core.errors import ConfigError, MachineError
 from trifacet.core.findings import Finding, Findings, findings_table
 from trifacet.core.schema import DEFAULT_SCHEMA
 from trifacet.serve.guard import MAX_BODY
@@ -139,6 +139,29 @@ def test_a_blind_reviewer_is_told_why_only_afterwards(desk: Desk) -> None:
     assert (before["why"], before["rulings"]) == ([], [])
     assert [(why["proposed"], round(why["confidence"], 3)) for why in after["why"]] == [("female", 0.9)]
     assert "female" not in str(before)
+
+
+def test_who_settles_is_not_blind(desk: Desk) -> None:
+    with TestClient(review_app(desk, hosts=frozenset({HOST}), is_blind=True), base_url=f"http://{HOST}") as client:
+        for who, new in (("ann", "worn"), ("bob", "incorrect")):
+            assert client.post("/api/rule", json=ruling(row=0, who=who, changes={"mask": new})).status_code == 200
+        for path, more in (("next", {"after": -1}), ("item/0", {})):
+            told = client.get(f"/api/{path}", params={"who": "cem", "pass": "settle"} | more).json()
+            assert [r["new"] for r in told.get("item", told)["rulings"]] == ["worn", "incorrect"]
+        assert client.get("/api/item/0", params={"who": "cem"}).json()["rulings"] == []
+
+
+def test_all_addresses_are_served_under_a_name_alone(desk: Desk) -> None:
+    with pytest.raises(ConfigError, match=r"^TRI104 --host: nobody could open this address, .* Add --name BOX"):
+        serve_review(desk, host="0.0.0.0", port=0, is_blind=False, ready=lambda _: None)
+
+    def told(served: Served) -> None:
+        assert served.url.startswith("http://box:")
+        assert "?token=" in served.url
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        serve_review(desk, host="0.0.0.0", port=0, is_blind=False, names=["box"], ready=told)
 
 
 def test_a_blind_reviewer_who_skips_is_told_nothing(desk: Desk) -> None:

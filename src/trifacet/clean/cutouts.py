@@ -126,7 +126,11 @@ def workplace(part: Path, settings: Mapping[str, Any]) -> Iterator[None]:
         raise error("TRI124", "this folder is in the way", where=part, do="Delete it, or name another --out.")
     begun = read_json(known)
     if differ := [name for name in settings if begun.get(name) != settings[name]]:
-        raise error("TRI124", "photos were being cut out here otherwise", where=part, got=f"other {', '.join(differ)}")
+        got, do = (
+            f"other {', '.join(differ)}",
+            f"Give the same settings as then, or delete {part}, or name another --out.",
+        )
+        raise error("TRI124", "photos were being cut out here otherwise", where=part, got=got, do=do)
     try:
         with FileLock(part / _LOCK_NAME, blocking=False):
             yield
