@@ -149,11 +149,9 @@ def _reading(desk: Desk, *, is_blind: bool) -> APIRouter:
         return told | {"item": item, "then": None if then == row else then}
 
     @router.get("/item/{row}")
-    def item(
-        row: int, who: Annotated[Who, Query()], which: Annotated[str, Query(alias="pass")] = "rule"
-    ) -> dict[str, Any]:
+    def item(row: int, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
         desk.board.refresh()
-        return _shown(desk, _row(desk, row), who=who, is_blind=is_blind and which != "settle")
+        return _shown(desk, _row(desk, row), who=asked.who, is_blind=is_blind and asked.which != "settle")
 
     @router.get("/team")
     def team(asked: Annotated[Asked, Query()]) -> dict[str, Any]:
