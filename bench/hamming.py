@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from bench.asked import Asked
 from bench.figures import Figure, figure
-from bench.memory import do
+from bench.memory import FOUND_NAME, HASHES_NAME, do
 from trifacet.clean.duplicates import radius_for
-from trifacet.clean.hamming import Hashes, joined, near_pairs
+from trifacet.clean.hamming import Hashes
 
 NUMBERS = (10_000, 100_000, 1_000_000, 10_000_000)
 RADIUS = 6  # bits, at which numbers of hashes compare
@@ -18,7 +16,6 @@ PEAK_MB = 1000  # what a process may hold in all, however many hashes there are
 # Rows that are compared with all others one by one: every row where that is at most so many comparisons.
 COMPARED, MOST_COMPARISONS = 1000, 10_000_000_000
 
-_HASHES, _FOUND = "hashes.npy", "found.npy"
 _AT_ONCE = 1 << 24  # comparisons
 
 
@@ -30,9 +27,9 @@ def hamming(asked: Asked) -> list[Figure]:
             folder = asked.temp / f"hamming-{n}-{radius}"
             folder.mkdir(parents=True)
             hashes, planted = hashes_with_pairs(n, radius=radius, seed=n)
-            np.save(folder / _HASHES, hashes)
+            np.save(folder / HASHES_NAME, hashes)
             told = do("near_pairs", folder, radius)
-            words, found = f"{n:,} hashes, {radius} bits", np.load(folder / _FOUND)
+            words, found = f"{n:,} hashes, {radius} bits", np.load(folder / FOUND_NAME)
             made += [
                 figure("hamming", f"near pairs of {words}", [told["seconds"]], unit="s", n=n),
                 figure("hamming", f"near pairs of {words}, of a processor", [told["cpu_seconds"]], unit="s", n=n),
@@ -65,13 +62,6 @@ def hashes_with_pairs(n: int, *, radius: int, seed: int) -> tuple[Hashes, np.nda
     changes = np.where(is_changed, np.uint64(1) << bits.astype(np.uint64), np.uint64(0))
     hashes[pairs[:, 1]] = hashes[pairs[:, 0]] ^ np.bitwise_or.reduce(changes, axis=1)
     return hashes, np.sort(pairs, axis=1)
-
-
-def find(folder: Path, radius: int) -> None:
-    """Finds the pairs of the hashes that lie in a folder, and leaves their rows (n, 2) there."""
-    hashes = np.load(folder / _HASHES, mmap_mode="r")
-    found = joined(list(near_pairs(hashes, radius=radius, folder=folder)))
-    np.save(folder / _FOUND, np.stack([found.first, found.second], axis=1))
 
 
 def share(wanted: np.ndarray, found: np.ndarray) -> float:

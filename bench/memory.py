@@ -29,6 +29,7 @@ CACHE = Geometry(256, 192)
 SHARE_OF_FILE = 0.25
 ROWS_MB = 1000
 SAMPLE_SECONDS = 0.01
+HASHES_NAME, FOUND_NAME = "hashes.npy", "found.npy"
 ROW_WORKS = ("read", "write", "split", "read_predictions", "write_predictions", "evaluate", "slices")
 
 
@@ -167,10 +168,13 @@ def _rewrite_predictions(folder: Path, _: int) -> None:
     write_predictions(folder / "again.parquet", read_predictions(folder / "answers.parquet"))
 
 
-def _near_pairs(folder: Path, radius: int) -> None:
-    from bench.hamming import find
+def find_near(folder: Path, radius: int) -> None:
+    """Finds the pairs of the hashes that lie in a folder, and leaves their rows (n, 2) there."""
+    from trifacet.clean.hamming import joined, near_pairs
 
-    find(folder, radius)
+    hashes = np.load(folder / HASHES_NAME, mmap_mode="r")
+    found = joined(list(near_pairs(hashes, radius=radius, folder=folder)))
+    np.save(folder / FOUND_NAME, np.stack([found.first, found.second], axis=1))
 
 
 def _evaluate(folder: Path, _: int) -> None:
@@ -196,7 +200,7 @@ WORKS: dict[str, Callable[[Path, int], object]] = {
     "read_predictions": _read_predictions,
     "write_predictions": _rewrite_predictions,
     "evaluate": _evaluate,
-    "near_pairs": _near_pairs,
+    "near_pairs": find_near,
     "slices": _slices,
 }
 

@@ -10,7 +10,8 @@ import pytest
 from bench import hamming as measure
 from bench.__main__ import main
 from bench.figures import read_history
-from bench.hamming import by_comparing, find, hashes_with_pairs, share
+from bench.hamming import by_comparing, hashes_with_pairs, share
+from bench.memory import find_near
 from bench.page import page
 
 
@@ -34,7 +35,7 @@ def test_comparing_all_or_some_rows_tells_the_same_pairs(monkeypatch: pytest.Mon
     assert len(some_rows) == measure.COMPARED
     assert some.tolist() == every[np.isin(every, some_rows).any(axis=1)].tolist()
     np.save(tmp_path / "hashes.npy", hashes)
-    find(tmp_path, 6)
+    find_near(tmp_path, 6)
     assert np.load(tmp_path / "found.npy").tolist() == every.tolist()
 
 
