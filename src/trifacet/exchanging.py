@@ -99,11 +99,15 @@ class ExportAs:
 
 @dataclass(frozen=True)
 class Exported:
-    """How many photos and rulings were written, and the decisions that the form cannot say."""
+    """How many photos and rulings were written, and the decisions that the form cannot say.
+
+    n_differing: labels that reviewers see differently, which are not written but by Label Studio's form.
+    """
 
     n_photos: int
     n_rulings: int
     unsaid: tuple[Decision, ...]
+    n_differing: int
 
 
 def import_rulings(
@@ -230,11 +234,12 @@ def export_form(
     _check_new(out, how.form)
     manifest = open_data(data, progress=progress)
     each = standing(open_store(rulings).events()) if how.form == LABEL_STUDIO and is_store(rulings) else None
-    told = decisions_of(rulings)[0] if each is None else each
+    told, differing = decisions_of(rulings) if each is None else (each, ())
     seen = read_findings(findings, photo_ids=manifest.photo_ids) if findings else None
     made = sheets_of(manifest, told, findings=seen, is_all=how.is_all)
     _write(made.sheets, manifest.schema, out=out, how=how)
-    return Exported(len(made.sheets), sum(len(sheet.rulings) for sheet in made.sheets), made.unsaid)
+    n_rulings = sum(len(sheet.rulings) for sheet in made.sheets)
+    return Exported(len(made.sheets), n_rulings, made.unsaid, len(differing))
 
 
 def _config_path(out: Path) -> Path:

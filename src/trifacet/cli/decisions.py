@@ -67,6 +67,7 @@ def export_decisions(
     if told.unsaid:
         kinds = first_few(sorted({f"{d.scope} {d.attribute}" for d in told.unsaid}))
         render.warn(f"{count_text(len(told.unsaid), 'decision')} cannot be said in this form: {kinds}")
+    _warn_of_differing(told.n_differing)
 
 
 def _export_csv(store: Path, out: Path, *, events: bool) -> None:
@@ -75,9 +76,14 @@ def _export_csv(store: Path, out: Path, *, events: bool) -> None:
 
     told = ruling.export_rulings(store, out, is_all=events)
     render.say(f"{count_text(len(told.decisions), 'decision')} in [bold]{out}[/]")
-    if told.disagreements and not events:
-        n_open = count_text(len(told.disagreements), "label")
-        render.warn(f"left out: {n_open} that reviewers see differently; settle them first")
+    _warn_of_differing(0 if events else len(told.disagreements))
+
+
+def _warn_of_differing(n: int) -> None:
+    from trifacet.cli import render
+
+    if n:
+        render.warn(f"left out: {count_text(n, 'label')} that reviewers see differently; settle them first")
 
 
 @decisions.command("import", cls=Command)

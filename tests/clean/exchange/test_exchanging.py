@@ -249,3 +249,16 @@ def test_the_commands_say_what_they_did(tmp_path: Path, data: Manifest, table: P
 def test_what_does_not_go_together_is_told(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     said = trifacet("decisions", "export", tmp_path / "r.db", "--out", tmp_path / "o.xml", *words)
     assert said.err.strip() == message
+
+
+@pytest.mark.parametrize(("form", "name", "n_differing"), [("label-studio", "t.json", 0), ("cvat", "t.xml", 1)])
+def test_what_reviewers_see_differently_is_told_where_it_is_left_out(
+    tmp_path: Path, data: Manifest, form: str, name: str, n_differing: int
+) -> None:
+    photo, store = data.photo_ids[0], open_store(tmp_path / "r.db")
+    store.add(
+        [Decision(who="ann", subject=photo, attribute="use"), Decision(who="ann", subject=photo, attribute="mask")]
+    )
+    store.add([Decision(who="bob", subject=photo, attribute="use", new="dropped")])
+    made = export_form(store.path, data, out=tmp_path / name, how=ExportAs(form))
+    assert made.n_differing == n_differing
