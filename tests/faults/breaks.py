@@ -1715,6 +1715,48 @@ REVIEWING = (
         "]",
         "clean/test_team.py::test_what_settled_a_disagreement_leaves_what_was_said_before",
     ),
+    one(
+        "review: what is of a photo is ruled of it alone",
+        "clean/desk.py",
+        "            if one == row or name in of_person\n",
+        "            if name\n",
+        "clean/test_desk.py::test_what_is_of_the_photo_alone_is_ruled_of_it_alone",
+    ),
+    one(
+        "review: a store about other photos is refused",
+        "ruling.py",
+        "if desk.board.last and not desk.board.trail:",
+        "if not desk.board.last and desk.board.trail:",
+        "test_ruling.py::test_a_store_about_other_photos_is_not_opened",
+    ),
+    one(
+        "apply: an exported log counts as its store does",
+        "ruling.py",
+        "if not all(event.number for event in events):",
+        "if not is_store(path):",
+        "clean/test_persons.py::test_an_exported_log_counts_as_its_store_does",
+    ),
+    one(
+        "apply: a row with a cell too few removes no label",
+        "core/decisions.py",
+        "if None in row or None in row.values():",
+        "if None in row:",
+        "core/test_decisions.py::test_a_row_of_too_few_or_too_many_cells_is_refused",
+    ),
+    one(
+        "audit: no answers of a model that learned these labels",
+        "auditing.py",
+        "if TRAINED_ON in stamp]",
+        "if stamp == TRAINED_ON]",
+        "test_auditing.py::test_answers_of_a_model_that_learned_these_very_labels_are_refused",
+    ),
+    one(
+        "audit: a person of two genders is told",
+        "clean/persons.py",
+        "pl.col(name).n_unique().over(PERSON) > 1",
+        "pl.col(name).n_unique().over(PERSON) > 99",
+        "clean/test_persons.py::test_a_person_of_two_genders_is_told_by_the_photo_that_differs",
+    ),
 )
 
 EXCHANGE = (
