@@ -207,6 +207,6 @@ def tell_agreement(store: StoreArgument) -> None:
         )
         for a in found
     ]
-    render.show(str(store), ("attribute", "reviewers", "#photos", "#the same", "#kappa"), rows)
+    render.show(str(store), ("attribute", "reviewers", "#photos", "#the same", "#kappa, of more alpha"), rows)
     if not found:
         render.say("No two reviewers have ruled on the same photo yet.")
