@@ -278,7 +278,7 @@ def test_a_place_that_is_taken_is_refused_and_left_as_it_is(faces: Faces, tmp_pa
     (tmp_path / "out" / "mine.txt").write_text("mine")
     assert error_of(data=faces.folder, out=tmp_path / "out") == (
         f"TRI402 {tmp_path}/out: this place is taken. Choose another --out (`train --name` numbers runs by itself); "
-        "nothing is ever overwritten."
+        "a folder is never overwritten."
     )
     assert [p.read_text() for p in (tmp_path / "out").iterdir()] == ["mine"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]

@@ -19,6 +19,7 @@ from trifacet.clean.quality import face_findings, quality_findings
 from trifacet.core.errors import error, first_few
 from trifacet.core.files import atomic_folder, sha256_file, write_text
 from trifacet.core.findings import Finding, Findings, findings_table, write_findings
+from trifacet.core.folds import OWN_RULE
 from trifacet.core.manifest import Manifest, merged_stamps, with_schema
 from trifacet.core.predictions import Predictions, read_predictions
 from trifacet.core.schema import MISSING, require_same_schema
@@ -87,12 +88,13 @@ def audit(
         paths = dict(zip(manifest.photo_ids, manifest.paths, strict=True))
         if other is not None:
             others = open_data(other, progress=progress).where(pl.col("dropped_because").is_null())
-            more, said = _against((manifest, looks), others, where=other, progress=progress)
+            more, said = _against((manifest, looks), others, places=(data, other), progress=progress)
             found, notes = found + more, notes + said
             paths |= {f"{OTHER}{photo}": path for photo, path in zip(others.photo_ids, others.paths, strict=True)}
         given = {"data": data, "other": other, "oof": oof}
         inputs = {name: sha256_file(path) for name, path in given.items() if path and path.is_file()}
-        stamps = merged_stamps(manifest.stamps, told[1].stamps if told else ())
+        judged = [stamp for stamp in told[1].stamps if stamp != OWN_RULE] if told else []  # nothing here uses a rule
+        stamps = merged_stamps(manifest.stamps, judged)
         findings = Findings(findings_table(found), manifest.schema, inputs, stamps)
         write_findings(folder / FINDINGS_NAME, findings)
         write_text(folder / TABLE_NAME, findings.table.write_csv())
@@ -176,8 +178,13 @@ def _looked(manifest: Manifest, what: str, *, progress: Progress) -> Looks:
     return look(manifest.paths, hashes=manifest.table["sha256"].to_list(), progress=telling(progress, what))
 
 
-def _against(seen: Seen, others: Manifest, *, where: Path, progress: Progress) -> tuple[list[Finding], tuple[str, ...]]:
+def _against(
+    seen: Seen, others: Manifest, *, places: tuple[Path, Path], progress: Progress
+) -> tuple[list[Finding], tuple[str, ...]]:
     """What other data show of these: photos that stand in both, what differs; and what a person should know of it."""
+    where = places[1]
+    names = (places[0].name, where.name)
+    one, other = names if names[0] != names[1] else map(str, places)
     looks = _looked(others, f"looking at photos of {where.name}", progress=progress)
     found = copies_across(seen, (others, looks), progress=telling(progress, f"comparing with {where.name}"))
     n_people = min(len(set(manifest.groups)) for manifest in (seen[0], others))
@@ -185,7 +192,7 @@ def _against(seen: Seen, others: Manifest, *, where: Path, progress: Progress) -
     if looks.failed:
         n, ids = len(looks.failed), [others.photo_ids[i] for i in looks.failed]
         notes.append(f"{n:,} photos of {where} could not be read: {first_few(ids)}")
-    return found + shift_findings(seen, (others, looks)), tuple(notes)
+    return found + shift_findings(seen, (others, looks), names=(one, other)), tuple(notes)
 
 
 def _thumbnails(paths: Mapping[str, Path], ids: list[str]) -> dict[str, str]:

@@ -79,7 +79,7 @@ def _names(paths: list[Path]) -> list[str]:
 
 def _looked_at(path: Path, name: str, *, wanted: _Shown, progress: Progress) -> Data:
     """The data at `path`, each photo decoded once: how it looks, and what the page shows of it."""
-    opened, notes = _opened(path, progress=progress)
+    opened, notes, remarks, n_rejected = _opened(path, progress=progress)
     manifest, more = kept(opened)
     if not len(manifest):
         raise error("TRI205", "no photo that was not dropped", where=path, do="Pass a manifest with photos to look at.")
@@ -98,17 +98,18 @@ def _looked_at(path: Path, name: str, *, wanted: _Shown, progress: Progress) -> 
     if looks.failed:
         ids = [f"{manifest.photo_ids[i]} ({why})" for i, why in sorted(looks.failed.items())]
         more += (f"{count_text(len(ids), 'photo')} could not be read: {first_few(ids, MAX_NAMED)}",)
-    return Data(name, manifest, looks, gathering.pictures() if gathering else None, (*notes, *more))
+    shown = gathering.pictures() if gathering else None
+    return Data(name, manifest, looks, shown, (*notes, *more), remarks=remarks, n_rejected=n_rejected)
 
 
-def _opened(path: Path, *, progress: Progress) -> tuple[Manifest, tuple[str, ...]]:
-    """The manifest of the data, and which files of a folder are no photos."""
+def _opened(path: Path, *, progress: Progress) -> tuple[Manifest, tuple[str, ...], tuple[str, ...], int]:
+    """The manifest of the data, which of its files are no photos, how it was read, and how many those are."""
     if not (path.is_dir() or is_archive(path)):
-        return open_data(path, progress=progress), ()
+        return open_data(path, progress=progress), (), (), 0
     source = unpacked(Source(path), into=None, progress=progress)
     found = ingest([source], progress=telling(progress, f"reading {path.name}"))
     rejects = [
         f"{name} ({why})" for name, why in found.rejects.select("path", "status").iter_rows() if why != "ignored"
     ]
     told = f"{count_text(len(rejects), 'file')} cannot be used: {first_few(rejects, MAX_NAMED)}"
-    return found.manifest, (*found.notes, *([told] if rejects else []))
+    return found.manifest, (told,) if rejects else (), found.notes, len(rejects)

@@ -19,6 +19,7 @@ from trifacet.data.drawn import draw_person, draw_photo
 from trifacet.pixels.looks import look
 
 N_PEOPLE = 24
+NAMES = ("train", "eval")
 
 
 def seen(folder: Path, images: dict[int, ImageArray], *, mask: str = "not_worn") -> Seen:
@@ -68,18 +69,25 @@ def test_copies_across_are_found_by_bytes_and_by_pixels_and_told_once(
     assert all(0 <= f.score <= 0.13 for f in found)
 
 
+def test_a_spread_of_nothing_is_told_in_words(one: Seen, tmp_path: Path) -> None:
+    alike = seen(tmp_path / "alike", {i: np.full((96, 96, 3), 100, np.uint8) for i in range(N_PEOPLE)})
+    told = {f.detail.partition(":")[0]: f.detail for f in shift_findings(one, alike, names=NAMES)}
+    assert "all alike in eval" in told["brightness"]
+    assert "times the spread" not in told["brightness"]
+
+
 def test_other_people_are_no_copies_and_no_shift(photos: list[ImageArray], one: Seen, tmp_path: Path) -> None:
     other = seen(tmp_path / "other", dict(enumerate(photos[N_PEOPLE:])))
     assert copies_across(one, other) == []
-    assert [f.detail for f in shift_findings(one, other) if f.score < 0.5] == []
-    assert shift_findings(one, one) == []
+    assert [f.detail for f in shift_findings(one, other, names=NAMES) if f.score < 0.5] == []
+    assert shift_findings(one, one, names=NAMES) == []
 
 
 def test_darker_smaller_photos_of_another_class_are_told_each_by_itself(
     photos: list[ImageArray], one: Seen, tmp_path: Path
 ) -> None:
     images = {i: np.ascontiguousarray(image[::2, ::2] // 2) for i, image in enumerate(photos[N_PEOPLE:])}
-    found = shift_findings(one, seen(tmp_path / "other", images, mask="worn"))
+    found = shift_findings(one, seen(tmp_path / "other", images, mask="worn"), names=NAMES)
     told = {f.detail.partition(":")[0]: f for f in found}
     assert {"shorter side, px", "brightness", "contrast", "worn", "not worn"} <= set(told)
     assert "male" not in told
@@ -88,10 +96,10 @@ def test_darker_smaller_photos_of_another_class_are_told_each_by_itself(
     assert {f.kind for f in found} == {"shift"}
     assert told["worn"].attribute == "mask"
     assert told["shorter side, px"].detail == (
-        "shorter side, px: median 96 where these have 192, -100.00 [-100.00, -100.00] standard deviations, "
+        "shorter side, px: median 96 in eval, 192 in train; -100.00 [-100.00, -100.00] standard deviations, "
         "1.00 times the spread; 24 people and 24 people"
     )
-    assert told["worn"].detail.startswith("worn: 100.0 % where these have 0.0 %, +100.00 ")
+    assert told["worn"].detail.startswith("worn: 100.0 % in eval, 0.0 % in train; +100.00 ")
     assert told["shorter side, px"].score == pytest.approx(0.0025)
     few = one[0].where(pl.col("photo_id").is_in(["0.jpg", "1.jpg"]))
-    assert shift_findings((few, look(few.paths)), seen(tmp_path / "third", images)) == []
+    assert shift_findings((few, look(few.paths)), seen(tmp_path / "third", images), names=NAMES) == []

@@ -135,10 +135,10 @@ def test_findings_say_whose_label_it_is_and_what_the_model_says() -> None:
     made = relabelled(made, "mask", {4: "not_worn", 5: "incorrect"})
     table = findings_table(label_findings(made, answers)).filter("is_issue")
     told = {(row["kind"], row["attribute"], row["photo_id"]): row["detail"] for row in table.iter_rows(named=True)}
-    assert told["label", "gender", "12.jpg"] == "3 photos of a person labelled female; the model says male (0.90)"
-    assert told["age", "age_years", "0.jpg"] == "3 photos of a person labelled 41 years; the model expects 25"
-    assert told["label", "mask", "4.jpg"] == "a photo labelled not_worn; the model says incorrect (0.90)"
-    assert told["swap", "mask", "4.jpg"] == "more likely by 5.8 nats with each other's mask"
+    assert told["label", "gender", "14.jpg"] == "3 photos of a person labelled female; the model says male (0.90)"
+    assert told["age", "age_years", "2.jpg"] == "3 photos of a person labelled 41 years; the model expects 25"
+    assert told["label", "mask", "4.jpg"] == "a photo labelled not worn; the model says incorrect (0.90)"
+    assert told["swap", "mask", "4.jpg"] == "324 times as likely with each other's mask"
 
 
 def test_doubting_needs_cleanlab(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def test_each_kind_says_what_it_proposes(tmp_path: Path) -> None:
     made = relabelled(made, "age_years", dict.fromkeys((0, 1, 2), 50.0))  # of 25
     write_findings(tmp_path / "f.parquet", Findings(findings_table(label_findings(made, answers)), DEFAULT_SCHEMA))
     found = read_findings(tmp_path / "f.parquet").issues.rows_by_key(["kind", "photo_id"], named=True, unique=True)
-    gender, swap, age = found["label", "12.jpg"], found["swap", "3.jpg"], found["age", "0.jpg"]
+    gender, swap, age = found["label", "14.jpg"], found["swap", "3.jpg"], found["age", "2.jpg"]
     assert (gender["attribute"], gender["proposed"]) == ("gender", "male")
     assert gender["confidence"] == pytest.approx(0.9, abs=0.01)
     assert (swap["other_id"], swap["proposed"]) == ("5.jpg", "worn")

@@ -482,7 +482,7 @@ CASES = {
         "search --data ROOT/good --out ROOT/finished --over optim.lr=1e-4..1e-3",
         6,
         "TRI402 ROOT/finished: this place is taken. Choose another --out (`train --name` numbers runs by itself); "
-        "nothing is ever overwritten.",
+        "a folder is never overwritten.",
     ),
     "no search to go on with": Case(
         "search --resume ROOT/finished",
@@ -505,7 +505,7 @@ CASES = {
         "import-weights ROOT/best.pth --out ROOT/finished",
         6,
         "TRI402 ROOT/finished: this place is taken. Choose another --out (`train --name` numbers runs by itself); "
-        "nothing is ever overwritten.",
+        "a folder is never overwritten.",
     ),
     "a split into the manifest it is of": Case(
         "split ROOT/truth.parquet --out ROOT/truth.parquet",
@@ -604,7 +604,7 @@ CASES = {
         "audit ROOT/good --out ROOT/finished",
         6,
         "TRI402 ROOT/finished: this place is taken. Choose another --out (`train --name` numbers runs by "
-        "itself); nothing is ever overwritten.",
+        "itself); a folder is never overwritten.",
     ),
     "an audit with answers that are not there": Case(
         "audit ROOT/good --oof ROOT/none.parquet --out ROOT/a",

@@ -209,7 +209,7 @@ def test_a_folder_that_is_taken_is_left_alone_and_an_empty_one_is_filled(tmp_pat
         raise AssertionError("never reached")
     assert str(told.value) == (
         f"TRI402 {tmp_path}/empty: this place is taken. Choose another --out (`train --name` numbers "
-        "runs by itself); nothing is ever overwritten."
+        "runs by itself); a folder is never overwritten."
     )
     assert [p.name for p in tmp_path.iterdir()] == ["empty"]
 

@@ -93,7 +93,7 @@ def test_a_taken_place_is_refused_and_left_alone(tmp_path: Path, kind: str) -> N
         create_run(place, about())
     assert str(caught.value) == (
         f"TRI402 {place}: this place is taken. "
-        "Choose another --out (`train --name` numbers runs by itself); nothing is ever overwritten."
+        "Choose another --out (`train --name` numbers runs by itself); a folder is never overwritten."
     )
     assert kept.read_text() == "mine"
     assert len(list(tmp_path.rglob("*"))) == (2 if kind == "folder" else 1)

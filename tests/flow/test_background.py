@@ -307,7 +307,7 @@ def test_two_commands_do_not_cut_into_one_folder(world: World) -> None:
             ("--out", "ROOT/faces"),
             6,
             "TRI402 ROOT/faces: this place is taken. Choose another --out (`train --name` numbers runs by itself); "
-            "nothing is ever overwritten.",
+            "a folder is never overwritten.",
             id="taken",
         ),
         pytest.param(

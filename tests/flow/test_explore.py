@@ -170,7 +170,8 @@ def test_two_datasets_are_shown_side_by_side(root: Path, tmp_path: Path) -> None
     page = tmp_path / "page/index.html"
     assert sections(page) == ["summary", "differences", "looks", "means", "photos"]
     shown = text(page)
-    assert re.search(r"brightness [\d.]+ [\d.]+ [+-][\d.]+ \[[+-][\d.]+, [+-][\d.]+\] [\d.]+ [\d.]+ ", shown)
+    span = r"\[[+-]?[\d.]+, [+-]?[\d.]+\]"
+    assert re.search(rf"brightness [\d.]+ [\d.]+ [+-][\d.]+ {span} [\d.]+ {span} [\d.]+ ", shown)
     assert "split.parquet has 12 people; nobody knows whom 84 photos of eval.parquet show: each counts as one" in shown
     done("explore", root / "split.parquet", root / "all.parquet", "--out", tmp_path / "both")
     assert sections(tmp_path / "both/index.html") == [
@@ -212,7 +213,7 @@ def test_an_audit_tells_a_shift_of_the_data_as_a_whole(bare: Path, tmp_path: Pat
     assert found.table.filter(pl.col("kind") == "copy_across_data").is_empty()
     shifts = found.table.filter(pl.col("kind") == "shift")
     assert set(shifts["photo_id"]) == {""}
-    told = "shorter side, px: median 96 where these have 48, +100.00 [+100.00, +100.00] standard deviations, "
+    told = "shorter side, px: median 96 in eval, 48 in bare.parquet; +100.00 [+100.00, +100.00] standard deviations, "
     assert [detail for detail in shifts["detail"] if detail.startswith(told)] == [
         f"{told}1.00 times the spread; 12 people and 14 photos of people unknown"
     ]

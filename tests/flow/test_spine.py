@@ -294,7 +294,7 @@ def test_a_second_run_in_the_same_place_is_refused_and_changes_nothing(way: Way)
     assert said.status == 6
     assert said.err.splitlines()[0] == (
         f"TRI402 {way.root}/run: this place is taken. Choose another --out (`train --name` numbers "
-        "runs by itself); nothing is ever overwritten."
+        "runs by itself); a folder is never overwritten."
     )
     assert hashes(way.root / "run") == before
 

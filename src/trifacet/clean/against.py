@@ -9,7 +9,7 @@ import numpy as np
 from trifacet.clean.duplicates import find_copies
 from trifacet.core.findings import Finding
 from trifacet.core.manifest import Manifest
-from trifacet.measure.shift import Shift, label_columns, shift
+from trifacet.measure.shift import MOST, Shift, label_columns, shift
 from trifacet.pages.html import readable
 from trifacet.pixels.looks import Looks
 from trifacet.pixels.quantities import comparable, quantities
@@ -51,8 +51,11 @@ def copies_across(one: Seen, other: Seen, *, progress: Callable[[int, int], None
     ]
 
 
-def shift_findings(one: Seen, other: Seen) -> list[Finding]:
-    """A finding for each quantity, and each class, in which the other data differ by more than chance and a little."""
+def shift_findings(one: Seen, other: Seen, *, names: tuple[str, str]) -> list[Finding]:
+    """A finding for each quantity, and each class, in which the other data differ by more than chance and a little.
+
+    names: what the two are called.
+    """
     (manifest, looks), (others, their_looks) = one, other
     groups = (manifest.groups, others.groups)
     mine, theirs = quantities(manifest, looks), quantities(others, their_looks)
@@ -61,24 +64,27 @@ def shift_findings(one: Seen, other: Seen) -> list[Finding]:
         told = shift(comparable(name, mine[name]), comparable(name, theirs[name]), groups=groups)
         if told is not None and told.is_far:
             here, there = (float(np.nanmedian(side[name])) for side in (mine, theirs))
-            detail = f"{name}: median {there:.4g} where these have {here:.4g}, {_words(told, manifest, others)}"
+            detail = f"{name}: median {there:.4g} in {names[1]}, {here:.4g} in {names[0]}; "
+            detail += _words(told, (manifest, others), names=names)
             found.append(Finding("", "shift", told.score, detail=detail))
     columns, their_columns = label_columns(manifest, others)
     for key in columns:
         told = shift(columns[key], their_columns[key], groups=groups)
         if told is not None and told.is_apart:
             here, there = (100 * float(np.nanmean(side[key])) for side in (columns, their_columns))
-            detail = (
-                f"{readable(key[1])}: {there:.1f} % where these have {here:.1f} %, {_words(told, manifest, others)}"
-            )
+            detail = f"{readable(key[1])}: {there:.1f} % in {names[1]}, {here:.1f} % in {names[0]}; "
+            detail += _words(told, (manifest, others), names=names)
             found.append(Finding("", "shift", told.score, attribute=key[0], detail=detail))
     return found
 
 
-def _words(told: Shift, *sides: Manifest) -> str:
+def _words(told: Shift, sides: tuple[Manifest, Manifest], *, names: tuple[str, str]) -> str:
     """By how much, and of how many, such as `+0.61 [+0.50, +0.72] standard deviations of 1,790 and 501 people`."""
     counts = [
         f"{n:,} {'people' if side.n_persons is not None else 'photos of people unknown'}"
         for n, side in zip(told.n_groups, sides, strict=True)
     ]
-    return f"{told.effect:+.2f} standard deviations, {told.spread.value:.2f} times the spread; {' and '.join(counts)}"
+    spread = told.spread.value
+    still = names[0] if spread >= MOST else names[1] if spread <= 1 / MOST else ""
+    varies = f"all alike in {still}" if still else f"{spread:.2f} times the spread"
+    return f"{told.effect:+.2f} standard deviations, {varies}; {' and '.join(counts)}"

@@ -21,8 +21,10 @@ from trifacet.core.manifest import Manifest
 from trifacet.core.predictions import Predictions
 from trifacet.core.schema import MISSING, FloatArray, IntArray, require_same_schema
 from trifacet.measure.people import OF_A_PERSON, as_people
+from trifacet.pages.html import readable
 
 YEARS_OFF = 15.0  # expected years between the label and the person from which it is flagged; docs/log.md, "Labels"
+MANY_NATS = float(np.log(1e6))  # from where a number of times is no longer written out
 SWAPPED = 4.0  # nats by which two labels are more likely when they change places; the same entry
 TINY = 1e-9
 
@@ -181,30 +183,46 @@ def _likelier(rows: Sequence[int], labels: IntArray, *, logs: FloatArray) -> lis
 
 def label_findings(manifest: Manifest, told: Predictions) -> list[Finding]:
     """All of it as findings: `label` a unit (is_issue as confident learning has it), `age` a person, `swap` a pair."""
-    ids, found = manifest.photo_ids, []
+    ids, found, is_bare = manifest.photo_ids, [], _is_bare(manifest)
     for doubt in doubts(manifest, told):
         classes = next(a.classes for a in manifest.schema.attributes if a.name == doubt.attribute)
         for u in doubt.worst_first.tolist():
             given, proposed = classes[doubt.given[u]], classes[doubt.proposed[u]]
-            detail = f"{_whose(doubt.members[u])} labelled {given}; the model says {proposed} ({doubt.proposal[u]:.2f})"
+            whose = f"{_whose(doubt.members[u])} labelled {readable(given)}"
+            detail = f"{whose}; the model says {readable(proposed)} ({doubt.proposal[u]:.2f})"
             score, is_issue = float(doubt.belief[u]), bool(doubt.is_issue[u])
             sure = float(doubt.proposal[u])
-            photo = ids[doubt.units[u]]
+            photo = ids[_to_show(doubt.members[u], is_bare)]
             found.append(Finding(photo, "label", score, is_issue, doubt.attribute, "", detail, proposed, sure))
     if (aged := age_doubt(manifest, told)) is not None:
         for u in aged.worst_first.tolist():
             off, row, expected = float(aged.off[u]), int(aged.units[u]), f"{aged.expected[u]:.0f}"
             detail = f"{_whose(aged.members[u])} labelled {manifest.ages[row]:g} years; the model expects {expected}"
             score, is_issue = 1 / (1 + off / YEARS_OFF), off >= YEARS_OFF
-            found.append(Finding(ids[row], "age", score, is_issue, YEARS, "", detail, expected))
+            photo = ids[_to_show(aged.members[u], is_bare)]
+            found.append(Finding(photo, "age", score, is_issue, YEARS, "", detail, expected))
     for one, two, name, nats in swaps(manifest, told):
-        detail = f"more likely by {nats:.1f} nats with each other's {name}"
+        times = f"{np.exp(nats):,.0f}" if nats < MANY_NATS else "over a million"
+        detail = f"{times} times as likely with each other's {readable(name)}"
         proposed = manifest.table[name][two]
         classes = next(a.classes for a in manifest.schema.attributes if a.name == name)
         confidence = float(told.marginals[name][one, classes.index(proposed)])
         score = float(np.exp(-nats))
         found.append(Finding(ids[one], "swap", score, True, name, ids[two], detail, proposed, confidence))
     return found
+
+
+def _is_bare(manifest: Manifest) -> npt.NDArray[np.bool_]:
+    """Whether each photo (N,) is labelled as one without a mask: age and gender show best there."""
+    schema = manifest.schema
+    if "mask" not in schema.names or "not_worn" not in schema.attribute("mask").classes:
+        return np.zeros(len(manifest), dtype=bool)
+    return manifest.table["mask"].eq_missing("not_worn").to_numpy()
+
+
+def _to_show(members: Sequence[int], is_bare: npt.NDArray[np.bool_]) -> int:
+    """Which of these photos shows a person best: the first without a mask, else the first."""
+    return next((row for row in members if is_bare[row]), members[0])
 
 
 def _whose(members: Sequence[int]) -> str:

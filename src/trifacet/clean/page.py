@@ -15,7 +15,10 @@ from trifacet.pages.contact import PhotoTile, photo_grid_html
 
 MAX_OF_A_KIND = 60  # photos that the page shows of a kind; the table has all
 OF_THE_DATA = ("shift",)  # kinds that are about no single photo
+PEOPLE = ("divided", "mixed", "age")  # kinds that are about a person
 PAIRED = ("copy", "copy_other_label", "copy_across_splits", "swap")  # kinds that are about two photos
+UNITS = dict.fromkeys(PAIRED, ("pair", "")) | dict.fromkeys(PEOPLE, ("person", "people"))
+UNITS |= {"unusable": ("file", ""), "label": ("label", "")}
 
 
 def shown_on_page(findings: Findings) -> list[str]:
@@ -57,8 +60,8 @@ def kind_sections(
         has_pictures = thumbnails is not None and any(i in thumbnails for i in shown["photo_id"])
         body = _pictured(shown, thumbnails or {}, labels=labels) if has_pictures else _listed(shown, kind)
         which = f" The {len(shown)} worst are shown." if len(shown) < len(_each_once(rows, kind)) else ""
-        one = "file" if kind == "unusable" else "photo"
-        note = f"{html.sentence(what)}: {count_text(rows['photo_id'].n_unique(), one)}. Worst first.{which}"
+        one, many = UNITS.get(kind, ("photo", ""))
+        note = f"{html.sentence(what)}: {count_text(len(_each_once(rows, kind)), one, many=many)}. Worst first.{which}"
         sections.append(html.Section(html.sentence(html.readable(kind)), body, f"kind-{kind}", note))
     return sections
 

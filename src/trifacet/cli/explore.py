@@ -44,6 +44,6 @@ def explore(
         rows.append((each.name, f"{len(each.manifest):,}", people, f"{len(each.looks.failed):,}"))
     render.show(str(out), ("data", "#photos", "#people", "#not readable"), rows)
     for each in made.data:
-        for note in notices(each):
+        for note in (*each.remarks, *notices(each)):
             render.warn(f"in {each.name}: {note}" if other else note)
     render.say(f"page: [bold]{made.page_path}[/]")

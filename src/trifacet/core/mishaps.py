@@ -27,7 +27,7 @@ MISHAPS: dict[str, Entry] = {
     "TRI402": Entry(
         "The place for the run is taken",
         "The output folder exists and is not empty.",
-        "Choose another --out (`train --name` numbers runs by itself); nothing is ever overwritten.",
+        "Choose another --out (`train --name` numbers runs by itself); a folder is never overwritten.",
     ),
     "TRI403": Entry(
         "Weights cannot be loaded",

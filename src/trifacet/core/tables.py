@@ -29,6 +29,11 @@ CSV_HEADS = {  # the first that fits counts
     "problems": ("place,photo,problem",),
     "decisions": ("number,at,who,scope,subject,attribute,old,new,",),
 }
+INSTEAD = {  # what to pass where a table of another form was
+    "manifest": "Photos are passed as a folder; a table goes through `trifacet ingest` first.",
+    "findings": "Pass findings.parquet, which lies beside findings.csv.",
+    "predictions": "Pass predictions as Parquet, such as predictions/oof.parquet of folds.",
+}
 PART = 65_536  # rows that are worked on at once, so that what is made on the way takes a few MB of a large table
 
 
@@ -121,7 +126,7 @@ def read_table(
         if isinstance(problem, pl.exceptions.PolarsError) and not _is_parquet(path):
             got = "a file that is not Parquet"
         is_other = path.suffix.lower() in (".csv", ".tsv", ".xlsx", ".jpg", ".jpeg", ".png", ".webp")
-        do = "Photos are passed as a folder; a table goes through `trifacet ingest` first." if is_other else ""
+        do = INSTEAD.get(kind.name, INSTEAD["manifest"]) if is_other else ""
         raise error("TRI202", f"not a {kind.name} file", where=str(path), got=got, do=do) from None
     if found != kind.name:
         raise error("TRI202", f"expected a {kind.name} file", where=str(path), got=f"a {found} file")

@@ -48,7 +48,8 @@ class Cut:
 class Data:
     """A dataset as it is shown: its kept photos, how they look, and pictures of them (None for none).
 
-    name: what the page calls it. notes: what a person should know before reading on.
+    name: what the page calls it. notes: what a person should know before reading on. remarks: how it was read.
+    n_rejected: files that are no photos.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Data:
     looks: Looks
     pictures: Pictures | None = None
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    n_rejected: int = 0
 
 
 @dataclass(frozen=True)

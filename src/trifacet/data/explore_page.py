@@ -43,7 +43,7 @@ def explore_page(data: Data, *, title: str) -> str:
     made = [make(data.manifest) for make in makers]
     shown = [looks_section(data), means_section(data), sheets_section(data)]
     sections = [section for section in (*made, *shown) if section is not None]
-    return html.render_page(title, sections, subtitle=size_text(data.manifest), notices=notices(data))
+    return html.render_page(title, sections, subtitle=size_text(data), notices=notices(data))
 
 
 def notices(data: Data) -> tuple[str, ...]:
@@ -56,11 +56,12 @@ def notices(data: Data) -> tuple[str, ...]:
     return tuple(told)
 
 
-def size_text(manifest: Manifest) -> str:
-    """How much there is: `12,530 photos of 1,790 people`."""
-    photos, people = count_text(len(manifest), "photo"), manifest.table["person_id"]
+def size_text(data: Data) -> str:
+    """How much there is, and how it was read: `12,530 photos of 1,790 people`."""
+    photos, people = count_text(len(data.manifest), "photo"), data.manifest.table["person_id"]
     n_people = people.filter(people != "").n_unique()
-    return f"{photos} of {count_text(n_people, 'person', many='people')}" if n_people else f"{photos}, people unknown"
+    whose = f" of {count_text(n_people, 'person', many='people')}" if n_people else ", people unknown"
+    return f"{photos}{whose}" + (f" ({'; '.join(data.remarks)})" if data.remarks else "")
 
 
 def is_labelled(manifest: Manifest) -> bool:

@@ -40,7 +40,7 @@ def pair_page(pair: Pair, *, title: str) -> str:
     makers = [summary(pair), differences(pair, measured), classes(pair), ages(pair), plots(pair, measured)]
     sections = [section for section in (*makers, means(pair), photos(pair)) if section is not None]
     told = [f"in {data.name}: {note}" for data in pair for note in notices(data)]
-    subtitle = " and ".join(f"{data.name}, {size_text(data.manifest)}" for data in pair)
+    subtitle = " and ".join(f"{data.name}, {size_text(data)}" for data in pair)
     return html.render_page(title, sections, subtitle=f"{subtitle}.", notices=told)
 
 
@@ -68,7 +68,8 @@ def summary(pair: Pair) -> html.Section:
         known = manifest.table["person_id"].filter(manifest.table["person_id"] != "")
         labels = [name for name in manifest.schema.names if manifest.table[name].null_count() < len(manifest)]
         n_people = known.n_unique() if len(known) else None
-        rows.append([data.name, len(manifest), n_people, ", ".join(labels) or "none", len(data.looks.failed)])
+        n_unread = len(data.looks.failed) + data.n_rejected
+        rows.append([data.name, len(manifest), n_people, ", ".join(labels) or "none", n_unread])
     columns = ["data", "photos", "people", "labels", "not readable"]
     tables = [size_table(data.manifest, of=short(data.name)) for data in pair]
     body = html.below(html.table_html(columns, rows, caption="Both"), html.side_by_side(*tables, at_least_rem=22))
@@ -82,15 +83,16 @@ def differences(pair: Pair, measured: list[Compared]) -> html.Section:
     for each in sorted(measured, key=lambda c: -abs(c.shift.effect.value)):
         middles = [html.Number(number(float(np.nanmedian(values)))) for values in each.values]
         told = each.shift
-        more = [html.Number(f"{told.spread.value:.2f}"), html.Number(f"{told.distance:.2f}")]
+        more = [html.Number(f"{told.spread:.2f}"), html.Number(f"{told.distance:.2f}")]
         rows.append([each.name, *middles, _effect(told), *more, _verdict(told, is_far=told.is_far)])
     sides = [Markup("median<br>{}").format(html.name_html(name)) for name in (one, other)]
-    columns = ["quantity", *sides, "difference in sd", "spread", "distance", "verdict"]
+    columns = ["quantity", *sides, "difference in sd", "ratio of sd", "distance", "verdict"]
     note = (
         f"Difference of the means in standard deviations, {other} less {one}, with its 95 % interval (.2 is called "
-        "small, .5 medium, .8 large); how many times as widely they vary; and the largest difference of the "
-        "cumulative shares (0 the same .. 1 apart). They are said to differ where the interval leaves out 0 and the "
-        f"difference is {FAR} or more, or where the variances differ more than {FAR_SPREAD:g} times. "
+        "small, .5 medium, .8 large); the standard deviation of the one by that of the other, likewise; and the "
+        "largest difference of the cumulative shares (0 the same .. 1 apart). They are said to differ where the "
+        f"interval leaves out 0 and the difference is {FAR} or more, or where the ratio's interval leaves out 1 and "
+        f"it is above {FAR_SPREAD**0.5:.2f} or below {FAR_SPREAD**-0.5:.2f} (variances {FAR_SPREAD:g} times apart). "
         f"{_people_note(pair)}"
     )
     return html.Section("What differs", html.table_html(columns, rows, caption="Quantities"), "differences", note)
