@@ -313,6 +313,13 @@ def test_info_csv_names_the_photos_whatever_truth_or_answers_lie_beside_it(tmp_p
         ingest([tmp_path])
 
 
+def test_labels_beside_image_ids_are_not_lost_in_silence(tmp_path: Path) -> None:
+    csv = "ImageID,mask,age\n" + "".join(f"{i},0,40\n" for i in IDS)
+    root = write_eval(tmp_path, IDS, csv=csv)
+    told = "no labels were read from mask, age of info.csv: pass --map path=ImageID,mask=mask,age=age to read them"
+    assert told in ingest([root]).notes
+
+
 def test_the_eval_form_needs_no_csv(tmp_path: Path) -> None:
     write_eval(tmp_path, IDS)
     ingested = ingest([tmp_path / "images"], layout="boostcamp")

@@ -11,7 +11,7 @@ import polars as pl
 
 from trifacet.core.errors import error, first_few
 from trifacet.data.sources.entries import Labelled, Reading, refuse_bad_labels
-from trifacet.data.sources.labels import JOINT, age_key, read_labels
+from trifacet.data.sources.labels import JOINT, age_key, label_keys, read_labels
 from trifacet.data.sources.table import (
     extra_columns,
     photo_root,
@@ -193,8 +193,19 @@ def read_eval_form(source: Path, reading: Reading, *, csv: Path) -> Labelled:
         *extra_columns(table, ["ImageID", "ans"]),
     )
     found = find_files(root, is_following_links=reading.is_following_links)
-    notes = () if reading.is_ans_truth else _note_on_answers(table, csv)
+    notes = _note_on_labels(table, csv, reading=reading)
+    notes += () if reading.is_ans_truth else _note_on_answers(table, csv)
     return Labelled("boostcamp", root, tuple(found), rows, f"not named in {csv.name}", tables=(csv,), notes=notes)
+
+
+def _note_on_labels(table: pl.DataFrame, csv: Path, *, reading: Reading) -> tuple[str, ...]:
+    """A note where columns of the eval form are named as labels are: it has none of its own but `ans`."""
+    there = [name for name in table.columns if name in {*label_keys(reading.schema), "person_id", "person"} - {JOINT}]
+    if not there:
+        return ()
+    mapped = ",".join(f"{name}={name}" for name in there if name != "person_id")
+    told = f"no labels were read from {', '.join(there)} of {csv.name}"
+    return (f"{told}: pass --map path=ImageID,{mapped} to read them",)
 
 
 def _note_on_answers(table: pl.DataFrame, csv: Path) -> tuple[str, ...]:
