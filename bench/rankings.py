@@ -83,11 +83,11 @@ def ours(made: Mistaken, told: Predictions, *, facts: Facts) -> Iterator[Ranking
 
 
 def baselines(
-    made: Mistaken, told: Predictions, *, fitted: Predictions, rng: np.random.Generator
+    made: Mistaken, told: Predictions, *, fitted: Predictions | None, rng: np.random.Generator
 ) -> Iterator[tuple[str, Ranking]]:
     """(name, order) of what others do, a photo a look: by chance, where the answer differs, by loss, by cleanlab.
 
-    fitted: answers of a model that was trained on these very labels, whose loss orders.
+    fitted: answers of a model that was trained on these very labels, whose loss orders; None where there are none.
     """
     from cleanlab.rank import get_label_quality_scores
 
@@ -96,14 +96,11 @@ def baselines(
         labels, probs = made.manifest.classes[:, i], np.asarray(told.marginals[name], dtype=float)
         chance = rng.permutation(len(told))
         differs = np.lexsort([chance, probs.argmax(axis=1) == labels])
-        loss = -np.log(np.maximum(fitted.marginals[name][rows, labels], 1e-9))
         quality = get_label_quality_scores(labels, probs / probs.sum(axis=1, keepdims=True), method="self_confidence")
-        orders = {
-            "random": chance,
-            "argmax differs": differs,
-            "loss": np.argsort(-loss, kind="stable"),
-            "cleanlab, by photo": np.argsort(quality, kind="stable"),
-        }
+        orders = {"random": chance, "argmax differs": differs, "cleanlab, by photo": np.argsort(quality, kind="stable")}
+        if fitted is not None:
+            loss = -np.log(np.maximum(fitted.marginals[name][rows, labels], 1e-9))
+            orders["loss"] = np.argsort(-loss, kind="stable")
         for told_as, order in orders.items():
             yield told_as, _by_photo(name, order, made.wrong[name])
     if made.off_years.any() and told.age_probs is not None:

@@ -640,15 +640,15 @@ CASES = {
     "rulings that do not fit": Case(
         "apply ROOT/truth.parquet --decisions ROOT/rulings/other.csv --out ROOT/n.parquet",
         9,
-        "TRI701 ROOT/rulings/other.csv: 3 decisions do not fit, got photo 0.jpg: mask of 0.jpg is 'worn', not"
-        " 'incorrect'; photo 0.jpg: no attribute 'hat'; person nobody: no such person. Correct the rows that "
+        "TRI701 ROOT/rulings/other.csv: 3 decisions of 3 do not fit, got photo 0.jpg: mask of 0.jpg is 'worn', "
+        "not 'incorrect'; photo 0.jpg: no attribute 'hat'; person nobody: no such person. Correct the rows that "
         "are named, or pass --skip: the others are applied and these are listed.",
     ),
     "rulings without a column": Case(
         "apply ROOT/truth.parquet --decisions ROOT/rulings/short.csv --out ROOT/n.parquet",
         9,
-        "TRI702 ROOT/rulings/short.csv: columns are missing, got old. `trifacet decisions export` writes a "
-        "file with every column; correct the rows that are named.",
+        "TRI702 ROOT/rulings/short.csv: columns are missing, got old. Needed are subject, attribute, old, new; "
+        "there may be number, at, who, scope, reason, source, certainty, undo_of, batch.",
     ),
     "rulings that break a rule": Case(
         "apply ROOT/truth.parquet --decisions ROOT/rulings/rows.csv --out ROOT/n.parquet",
@@ -667,8 +667,8 @@ CASES = {
     "rulings of another kind": Case(
         "apply ROOT/truth.parquet --decisions ROOT/truth.csv --out ROOT/n.parquet",
         9,
-        "TRI702 ROOT/truth.csv: columns that decisions do not have, got ImageID, mask. `trifacet decisions "
-        "export` writes a file with every column; correct the rows that are named.",
+        "TRI702 ROOT/truth.csv: columns that decisions do not have, got ImageID, mask. Needed are subject, attribute, "
+        "old, new; there may be number, at, who, scope, reason, source, certainty, undo_of, batch.",
     ),
     "rulings into the manifest they are about": Case(
         "apply ROOT/truth.parquet --decisions ROOT/rulings/other.csv --out ROOT/truth.parquet",

@@ -78,7 +78,7 @@ RUNS: dict[str, list[Ran]] = {
     "audit": [
         Ran("audit G/photos/train --out OUT/a"),
         Ran("audit G/split.parquet G/new.parquet --out OUT/a"),
-        Ran("audit G/split.parquet --oof G/oof.parquet --out OUT/a", needs="cleanlab"),
+        Ran("audit G/split.parquet --oof G/folds/predictions/oof.parquet --out OUT/a", needs="cleanlab"),
     ],
     "explore": [
         Ran("explore G/split.parquet --out OUT/e"),
@@ -151,7 +151,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             done("train", "--data", root / "split.parquet", "--out", root / name, *TINY, *sets)
         done("predict", root / "run", world.eval_dir, "--out", root / "answers.parquet")
         done("predict", root / "twin", world.eval_dir, "--out", root / "others.parquet")
-        done("predict", root / "run", root / "split.parquet", "--out", root / "oof.parquet")
+        done("train", "--data", root / "split.parquet", "--out", root / "folds", "--folds", 2, *TINY, *QUIET)
         _write_rulings(root)
         write_model(root / "model.onnx")
         (root / "old").mkdir()
