@@ -119,14 +119,15 @@ def test_what_reviewers_see_differently_is_not_applied_until_somebody_settles_it
 def test_a_ruling_that_does_not_fit_stops_all_of_it_or_is_left_out_and_told(
     data: Path, manifest: Manifest, tmp_path: Path
 ) -> None:
-    wrong = ruling(manifest.photo_ids[1], "gender", other_gender(manifest, 1), "male")
+    wrong = ruling(manifest.photo_ids[1], "gender", other_gender(manifest, 1), "")
     write_decisions(tmp_path / "r.csv", [flipped(manifest, 0), wrong, ruling("nobody.jpg", "mask", "worn", "")])
     with pytest.raises(TrifacetError) as caught:
         apply(data, tmp_path / "r.csv", out=tmp_path / "new.parquet")
     why = f"gender of {wrong.subject} is '{given(manifest, 1, 'gender')}', not '{wrong.old}'"
     assert str(caught.value) == (
-        f"TRI701 {tmp_path}/r.csv: 2 decisions do not fit, got photo {wrong.subject}: {why}; photo nobody.jpg: no such "
-        "photo. Correct the rows that are named, or pass --skip: the others are applied and these are listed."
+        f"TRI701 {tmp_path}/r.csv: 2 of 3 decisions cannot be applied, got photo {wrong.subject}: {why}; photo "
+        "nobody.jpg: no such photo. Correct the rows that are named, or pass --skip: the others are applied and "
+        "these are listed."
     )
     assert [p.name for p in tmp_path.iterdir()] == ["r.csv"]
     made = apply(data, tmp_path / "r.csv", out=tmp_path / "new.parquet", skip=True)

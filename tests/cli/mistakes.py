@@ -640,7 +640,7 @@ CASES = {
     "rulings that do not fit": Case(
         "apply ROOT/truth.parquet --decisions ROOT/rulings/other.csv --out ROOT/n.parquet",
         9,
-        "TRI701 ROOT/rulings/other.csv: 3 decisions of 3 do not fit, got photo 0.jpg: mask of 0.jpg is 'worn', "
+        "TRI701 ROOT/rulings/other.csv: 3 of 3 decisions cannot be applied, got photo 0.jpg: mask of 0.jpg is 'worn', "
         "not 'incorrect'; photo 0.jpg: no attribute 'hat'; person nobody: no such person. Correct the rows that "
         "are named, or pass --skip: the others are applied and these are listed.",
     ),

@@ -102,7 +102,7 @@ def test_a_decision_that_does_not_fit_is_refused_and_the_others_count(decision: 
     assert made.manifest.table["mask"][2] == "worn"
     with pytest.raises(StoreError) as caught:
         refuse(made.refused, n_decisions=2, where="d.csv")
-    assert str(caught.value).startswith(f"TRI701 d.csv: 1 decision of 2 do not fit, got {decision.scope} ")
+    assert str(caught.value).startswith(f"TRI701 d.csv: 1 of 2 decisions cannot be applied, got {decision.scope} ")
     refuse((), n_decisions=1, where="d.csv")
 
 

@@ -219,7 +219,7 @@ def refuse(refused: Sequence[Refused], *, n_decisions: int, where: object) -> No
     """Stops where some of so many decisions were refused, the first few told. Raises StoreError TRI701."""
     if refused:
         told = list(dict.fromkeys(f"{r.decision.scope} {r.decision.subject}: {r.why}" for r in refused))
-        what = f"{count_text(len(refused), 'decision')} of {n_decisions:,} do not fit"
+        what = f"{len(refused):,} of {count_text(n_decisions, 'decision')} cannot be applied"
         is_elsewhere = len(refused) == n_decisions and all(r.why.startswith("no such") for r in refused)
         do = "They are about other photos: check which data they belong to." if is_elsewhere else ""
         raise error("TRI701", what, where=where, got="; ".join(told[:5]), do=do)
