@@ -30,7 +30,6 @@ N_AXES = (
 WEIGHT_DECAY = 1e-3
 BLUR_YEARS = 2.0  # the deviation of the years that a label stands for; as the recipes have it
 STEPS = 60  # of L-BFGS
-N_NEAREST = 10
 LEAST_SHARE = 1e-3  # what nobody near is labelled is not thought impossible
 
 Logits = Mapping[str, Tensor]
@@ -97,8 +96,8 @@ def linear(seen: Tensor, manifest: Manifest, rows: IntArray) -> Answering:
 
 
 def nearest(seen: Tensor, manifest: Manifest, rows: IntArray) -> Answering:
-    """What the N_NEAREST likest photos among these rows are labelled, each with the same weight: a model that knows
-    people again, as a network does that was trained for long.
+    """What the likest photo among these rows is labelled: a model that knows people again, as a network does that was
+    trained for long.
 
     seen: (N, D) float32, a row for each of the manifest.
     """
@@ -106,8 +105,8 @@ def nearest(seen: Tensor, manifest: Manifest, rows: IntArray) -> Answering:
     targets = _targets(manifest, rows)
 
     def answered(other: Tensor) -> Logits:
-        close = (torch.nn.functional.normalize(other, dim=1) @ known.T).topk(N_NEAREST, dim=1).indices
-        return {name: target[close].mean(dim=1).clamp_min(LEAST_SHARE).log() for name, target in targets.items()}
+        closest = (torch.nn.functional.normalize(other, dim=1) @ known.T).argmax(dim=1)
+        return {name: target[closest].clamp_min(LEAST_SHARE).log() for name, target in targets.items()}
 
     return answered
 
