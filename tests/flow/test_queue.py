@@ -230,8 +230,8 @@ def killed_queue(root: Path, manifest: Path, *, n_jobs: int, n_kills: int, n_epo
     print(f"{n_hits} of {n_kills} kills in training, {sum(row.n_starts for row in rows)} starts of {n_jobs} jobs")
 
 
-def test_three_kills_of_three_recipes_leave_three_results(tmp_path: Path, manifest: Path) -> None:
-    killed_queue(tmp_path, manifest, n_jobs=3, n_kills=3, n_epochs=8)
+def test_two_kills_of_two_recipes_leave_two_results(tmp_path: Path, manifest: Path) -> None:
+    killed_queue(tmp_path, manifest, n_jobs=2, n_kills=2, n_epochs=8)
 
 
 @pytest.mark.prove

@@ -73,9 +73,9 @@ def test_each_value_has_a_run_and_all_have_the_same_say(cuts: Path, world: World
 def test_stopped_variants_are_gone_on_with_to_the_same_bytes(root: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     long = (*TINY, "--set", "train.batch_size=4", "--set", "report.pictures=false")
-    words = ["train", "--data", str(root / "split.parquet"), "--each", "train.epochs=2|12", *long]
+    words = ["train", "--data", str(root / "split.parquet"), "--each", "train.epochs=1|5", *long]
     done(*words, "--out", tmp_path / "whole")
-    status, _, err = stop_in_training(run / "variant_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
+    status, _, err = stop_in_training(run / "variant_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=1)
     assert (status, err.splitlines()[-1]) == (130, f"Go on with: trifacet train --resume {run}")
     refused = trifacet("predict", run, root / "split.parquet", "--out", tmp_path / "p.parquet")
     assert refused.err.startswith(f"TRI401 {run}: these are variants, and not all of them are trained. Go on with")
@@ -168,7 +168,7 @@ def test_a_recipe_may_name_several_networks(root: Path, pair: Path, world: World
 
 def test_several_networks_are_trained_in_the_same_folds(root: Path, pair: Path, tmp_path: Path) -> None:
     words = ["train", str(pair), "--data", str(root / "all.parquet"), *OWN, "--folds", "2"]
-    words += ["--set", "report.pictures=false", "--set", "train.epochs=6", "--set", "train.batch_size=4"]
+    words += ["--set", "report.pictures=false", "--set", "train.epochs=4", "--set", "train.batch_size=8"]
     words += ["--set", "data.image_size=[32,32]", "--set", "small.train.epochs=1"]
     done(*words, "--out", tmp_path / "whole")
     made = open_ensemble(tmp_path / "whole")
@@ -182,7 +182,7 @@ def test_several_networks_are_trained_in_the_same_folds(root: Path, pair: Path, 
     assert people[0] == people[1]
 
     run = tmp_path / "run"
-    status, _, err = stop_in_training(run / "variant_1/fold_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
+    status, _, err = stop_in_training(run / "variant_1/fold_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=1)
     assert (status, err.splitlines()[-1]) == (130, f"Go on with: trifacet train --resume {run}")
     assert "2/2 wide, fold 2/2" in err
     assert "data:image/" not in (tmp_path / "whole/report/index.html").read_text()  # report.pictures is false
@@ -298,10 +298,10 @@ def test_where_one_network_is_wanted_several_are_refused(pair: Path) -> None:
 
 def test_all_start_from_the_weights_that_were_there_at_first(root: Path, tmp_path: Path) -> None:
     done("train", "--data", root / "split.parquet", *TINY, "--out", tmp_path / "base")
-    words = ["train", "--data", str(root / "all.parquet"), "--each", "train.epochs=1|9", "--folds", "2", *TINY]
+    words = ["train", "--data", str(root / "all.parquet"), "--each", "train.epochs=1|5", "--folds", "2", *TINY]
     words += ["--set", "train.batch_size=4", "--init", str(tmp_path / "base")]
     run = tmp_path / "run"
-    stop_in_training(run / "variant_1/fold_0", signal.SIGTERM, [*words, "--out", str(run)], n_seen=2)
+    stop_in_training(run / "variant_1/fold_0", signal.SIGTERM, [*words, "--out", str(run)], n_seen=1)
     shutil.rmtree(run / "variant_1")  # as if it had been killed before
     weights = open_run(tmp_path / "base").weights_path()
     whole = weights.read_bytes()
