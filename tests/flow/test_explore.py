@@ -98,7 +98,8 @@ def test_photos_that_cannot_be_read_are_named_and_the_rest_is_shown(root: Path, 
     told = f"3 photos could not be read: 1.jpg ({other}), 2.jpg (No such file or directory), 3.jpg ({other})"
     assert f"Note {told}" in said.err
     assert told in text(tmp_path / "page/index.html")
-    done("explore", folder, "--out", tmp_path / "folder")
+    said = done("explore", folder, "--out", tmp_path / "folder")
+    assert re.search(r"photos +4 +unknown +1\n", said.out)
     assert "1 file cannot be used: 1.jpg (truncated)" in text(tmp_path / "folder/index.html")
 
 

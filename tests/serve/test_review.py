@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,9 @@ from tests.core.tiny import manifest
 from trifacet.clean.desk import Desk
 from trifacet.clean.store import open_store, outcome
 from trifacet.core.errors import ConfigError, MachineError
-from trifacet.core.findings import Finding, Findings, findings_table
+from trifacet.core.findings import KINDS, Finding, Findings, findings_table
 from trifacet.core.schema import DEFAULT_SCHEMA
+from trifacet.serve import review
 from trifacet.serve.guard import MAX_BODY
 from trifacet.serve.review import LOOPBACK, Served, _hosts, review_app, serve_review
 
@@ -240,3 +242,9 @@ def test_every_answer_forbids_what_a_page_does_not_need(client: TestClient) -> N
         headers = client.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
+def test_every_kind_of_finding_has_a_korean_name() -> None:
+    texts = (Path(review.__file__).parent / "static" / "texts.js").read_text(encoding="utf-8")
+    korean = set(re.findall(r"[{ ](\w+): \"[^\"]*[가-힣]", texts.split("names: {")[-1]))
+    assert set(KINDS) - korean == set()

@@ -41,7 +41,7 @@ def explore(
     for each in made.data:
         known = each.manifest.table["person_id"].filter(each.manifest.table["person_id"] != "")
         people = f"{known.n_unique():,}" if len(known) else "unknown"
-        rows.append((each.name, f"{len(each.manifest):,}", people, f"{len(each.looks.failed):,}"))
+        rows.append((each.name, f"{len(each.manifest):,}", people, f"{each.n_unread:,}"))
     render.show(str(out), ("data", "#photos", "#people", "#not readable"), rows)
     for each in made.data:
         for note in (*each.remarks, *notices(each)):

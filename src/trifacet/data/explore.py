@@ -60,6 +60,11 @@ class Data:
     remarks: tuple[str, ...] = ()
     n_rejected: int = 0
 
+    @property
+    def n_unread(self) -> int:
+        """Files that are no photos, and photos that could not be read."""
+        return len(self.looks.failed) + self.n_rejected
+
 
 @dataclass(frozen=True)
 class Pictures:

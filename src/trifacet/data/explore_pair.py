@@ -68,8 +68,7 @@ def summary(pair: Pair) -> html.Section:
         known = manifest.table["person_id"].filter(manifest.table["person_id"] != "")
         labels = [name for name in manifest.schema.names if manifest.table[name].null_count() < len(manifest)]
         n_people = known.n_unique() if len(known) else None
-        n_unread = len(data.looks.failed) + data.n_rejected
-        rows.append([data.name, len(manifest), n_people, ", ".join(labels) or "none", n_unread])
+        rows.append([data.name, len(manifest), n_people, ", ".join(labels) or "none", data.n_unread])
     columns = ["data", "photos", "people", "labels", "not readable"]
     tables = [size_table(data.manifest, of=short(data.name)) for data in pair]
     body = html.below(html.table_html(columns, rows, caption="Both"), html.side_by_side(*tables, at_least_rem=22))

@@ -79,8 +79,9 @@ def known_corrections(manifest: Manifest, *, certainty: str = LEVELS[0]) -> Know
         else:
             made += found
             n_done += not found
+    other = list(dict.fromkeys(other))  # a person with two corrections is left out for one reason
     if not made and not n_done:
-        got = first_few(list(dict.fromkeys(other)), 3) if other else f"none of {len(dict.fromkeys(absent)):,} people"
+        got = first_few(other, 3) if other else f"none of {len(dict.fromkeys(absent)):,} people"
         raise error("TRI712", "none of the known corrections is about this data", got=got)
     return Known(tuple(made), n_done, tuple(dict.fromkeys(absent)), tuple(other))
 

@@ -42,7 +42,7 @@ const TEXTS = {
       dropped: "제외", unusable: "사용 불가", not_a_face: "얼굴 아님", train: "학습", val: "검증", test: "시험",
       changed: "바뀐 파일", copy: "복사본", copy_other_label: "라벨이 다른 복사본", copy_across_splits: "분할을 넘는 복사본",
       copy_across_data: "다른 데이터와의 복사본", copy_of_own: "같은 사람의 복사본", shift: "데이터 차이", divided: "나뉜 사람", mixed: "값이 여럿인 사람", dark: "어두움", bright: "밝음", flat: "대비 낮음", blurred: "흐림",
-      tiny: "너무 작음", no_face: "얼굴 없음", several_faces: "얼굴 여럿", cut_face: "잘린 얼굴", small_face: "작은 얼굴",
+      tiny: "너무 작음", no_face: "얼굴 없음", several_faces: "얼굴 여럿", cut_face: "잘린 얼굴", small_face: "작은 얼굴", blurred_face: "흐린 얼굴",
       turned_face: "돌린 얼굴", exif: "메타데이터", label: "의심스러운 라벨", swap: "뒤바뀐 라벨",
     },
   },
