@@ -23,6 +23,7 @@ pytestmark = pytest.mark.browser
 N_PEOPLE = 3
 LEAST_TOUCH_PX = 44  # a side of what a finger presses. Source: WCAG 2.2, 2.5.5
 BLINDED = "--blind"
+KOREAN = {"male": "남성", "female": "여성"}
 KEEP = """for (const [name, value] of Object.entries(KEPT))
     if (!localStorage.getItem(name)) localStorage.setItem(name, JSON.stringify(value));"""
 
@@ -198,6 +199,10 @@ def test_findings_come_first_with_what_the_model_says(place: Place, opened: Open
         assert f"gender\t{given}\t{other} 93 %" in page.inner_text("#labels")
         assert "model 93 %" in page.inner_text(f"[data-action='gender={other}']")
         assert f"the model says {other}" in page.inner_text("#why")
+        page.click("#language")
+        page.wait_for_selector(f"#why p:text('모델의 판단: {KOREAN[other]} (0.93)')")
+        page.click("#language")
+        page.wait_for_selector(f"#why p:text('the model says {other}')")
         page.select_option("#kinds", "swap")
         at(page, 2)
         assert count(page) == f"0 / {2 * N_PEOPLE}"

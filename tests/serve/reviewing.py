@@ -53,13 +53,12 @@ def place_with_photos(folder: Path, *, n_people: int, size_px: tuple[int, int] =
         other = "female" if given == "male" else "male"
         detail = f"7 photos of a person labelled {given}; the model says {other} (0.93)"
         photo, one, two = (manifest.photo_ids[row + k] for k in (1, 2, 3))
+        swapped = "164 times as likely with each other's mask"
         found += [
             Finding(
                 photo, "label", 0.05 + row / 1e4, attribute="gender", detail=detail, proposed=other, confidence=0.93
             ),
-            Finding(
-                one, "swap", 0.2, attribute="mask", other_id=two, detail="more likely by 5.1 nats", proposed="worn"
-            ),
+            Finding(one, "swap", 0.2, attribute="mask", other_id=two, detail=swapped, proposed="worn"),
         ]
     write_findings(place.findings_path, Findings(findings_table(found), manifest.schema))
     return place

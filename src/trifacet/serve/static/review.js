@@ -17,6 +17,7 @@ const store = {
   get: (name, other) => JSON.parse(localStorage.getItem(`trifacet-${name}`) ?? JSON.stringify(other)),
   set: (name, value) => localStorage.setItem(`trifacet-${name}`, JSON.stringify(value)),
 };
+const phrased = (text) => page.words.phrases.reduce((told, [pattern, words]) => told.replace(pattern, words), text);
 const readable = (text) => page.words.names[text] ?? String(text ?? "–").replaceAll("_", " ");
 const keyName = (key) => ({ " ": "space", Enter: "⏎" })[key] ?? key;
 const percent = (share) => `${Math.round(100 * share)} %`;
@@ -260,7 +261,7 @@ function head(text) {
 
 function drawWhy(item) {
   const why = item.why.map((reason) => {
-    const told = [readable(reason.kind), reason.attribute && readable(reason.attribute), reason.detail].filter(Boolean).join(" · ");
+    const told = [readable(reason.kind), reason.attribute && readable(reason.attribute), phrased(reason.detail)].filter(Boolean).join(" · ");
     const box = part("div", "", "reason");
     box.append(part("p", told));
     if (reason.other !== null) box.append(picture(reason.other, SMALL_PX, `${page.words.beside}: ${reason.other_id}`));
@@ -274,13 +275,18 @@ function drawWhy(item) {
   $("why").replaceChildren(...why, ...others);
 }
 
+// A button that a pointer pressed lets go of the keyboard: else the next Enter would press it again.
+function onPress(made, run) {
+  made.addEventListener("click", (event) => { if (event.detail) made.blur(); run(event); });
+}
+
 function button(action) {
   const made = part("button");
   made.type = "button";
   made.dataset.action = action.name;
   made.append(part("span", action.text));
   if (action.key) made.append(part("kbd", keyName(action.key)));
-  made.addEventListener("click", (event) => { if (event.detail) made.blur(); action.run(event.shiftKey); });
+  onPress(made, (event) => action.run(event.shiftKey));
   return made;
 }
 
@@ -374,7 +380,7 @@ function drawChrome() {
     tab.type = "button";
     tab.setAttribute("aria-current", String(name === page.pass));
     tab.dataset.pass = name;
-    tab.addEventListener("click", (event) => { if (event.detail) tab.blur(); choose(name); });
+    onPress(tab, () => choose(name));
     return tab;
   });
   $("passes").replaceChildren(...tabs);
@@ -521,8 +527,8 @@ async function begin() {
   $("whole").addEventListener("change", () => { page.isWholeChosen = true; redraw(); });
   $("who").addEventListener("change", () => { store.set("who", who()); $("who").blur(); again(); });
   for (const id of FILTERS) $(id).addEventListener("change", () => { $(id).blur(); again(); });
-  $("language").addEventListener("click", () => { store.set("language", store.get("language", "en") === "en" ? "ko" : "en"); again(); });
-  $("menu").addEventListener("click", () => { $("menu").setAttribute("aria-expanded", String($("more").classList.toggle("open"))); });
+  onPress($("language"), () => { store.set("language", store.get("language", "en") === "en" ? "ko" : "en"); again(); });
+  onPress($("menu"), () => { $("menu").setAttribute("aria-expanded", String($("more").classList.toggle("open"))); });
   $("keys").addEventListener("click", () => { drawBindings(); $("mapping").showModal(); });
   $("team").addEventListener("click", () => guarded(async () => { await drawTeam(); $("people").showModal(); }));
   for (const [id, opener] of [["mapping", "keys"], ["people", "team"]]) $(id).addEventListener("close", () => $(opener).blur()); // else Enter opens it again
