@@ -213,7 +213,8 @@ def test_the_manifests_own_folds_are_taken_and_others_refused(root: Path, tmp_pa
     keep = ~pl.col("person_id").is_in(old[1:])
     write_manifest(few, table.where(keep))
     said = trifacet("train", "--data", few, "--folds", 3, "--out", tmp_path / "run", *TINY)
-    assert said.err.startswith("TRI250 --folds: 3 folds, but '60_plus' of age has 1 person. Leave that class out.")
+    told = "TRI250 --folds: 3 folds, but '60_plus' of age has 1 person. Add people of that class, or drop its photos"
+    assert said.err.startswith(told)
     assert not (tmp_path / "run").exists()
     done("train", "--data", own, "--folds", 2, "--out", tmp_path / "run", *TINY)
     manifest = read_manifest(own)

@@ -135,9 +135,8 @@ def in_folds(manifest: Manifest, n_folds: int, *, keep_val: bool = False) -> Man
     least = min(filter(None, by_class.values()), key=len, default=set())
     if 0 < len(least) < n_folds:
         what = f"{n_folds} folds, but {next(n for n, has in by_class.items() if has is least)} has {_count(least)}"
-        do = (
-            f"Take {len(least)} folds or fewer, or leave that class out." if len(least) > 1 else "Leave that class out."
-        )
+        fewer = f"Take {len(least)} folds or fewer" if len(least) > 1 else "Add people of that class"
+        do = f"{fewer}, or drop its photos by rulings (`trifacet apply`)."
         raise error("TRI250", what, where="--folds", do=do)
     if not there:
         rest = split(rest, val=0, folds=n_folds)
