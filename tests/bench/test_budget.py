@@ -43,7 +43,12 @@ def test_a_row_of_two_networks_is_one_score_and_made_once(tmp_path: Path, capsys
     faces = draw_dataset(tmp_path / "drawn", n_train_people=9, n_eval_people=1, size_px=(48, 64), workers=1)
     whole = trifacet.ingest([faces.train_dir], tmp_path / "whole.parquet").manifest
     trifacet.split(whole, tmp_path / "split.parquet", val=0.3, test=0.3)
-    tiny = ("model.backbone=baseline_cnn", "data.image_size=[32,32]", "train.batch_size=8")
+    tiny = (
+        "model.backbone=baseline_cnn",
+        "data.image_size=[32,32]",
+        "train.batch_size=8",
+        "train.memory_format=channels_last",
+    )
     row = Row("system4", "a tiny network", tiny, (("mask", "gender"), ("age",)))
     (tmp_path / "out").mkdir()
     table = Table(tmp_path / "split.parquet", tmp_path / "out", minutes=0.02, cores=["0"])

@@ -53,10 +53,13 @@ TINY = tuple(
         "train.head_epochs=0",
         "train.batch_size=32",
         "track.tensorboard=false",
+        "report.pictures=false",
         "train.memory_format=channels_last",
     )
     for word in ("--set", setting)
 )
+
+PICTURED = (*TINY, "--set", "report.pictures=true")
 
 
 def write_manifest_of(root: Path) -> Path:

@@ -57,7 +57,7 @@ def root(world: World) -> Path:
         "d": ("decide.fit=rates", "decide.tta=flips4"),
     }
     for name, own in sets.items():
-        words = [word for one in ("report.pictures=false", *own) for word in ("--set", one)]
+        words = [word for one in own for word in ("--set", one)]
         data = root / ("other.parquet" if name == "d" else "split.parquet")
         done("train", "--data", data, "--out", root / name, *TINY, *words)
     return root

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.flow.command import TINY, done, trifacet
+from tests.flow.command import PICTURED, TINY, done, trifacet
 from trifacet import load_model
 from trifacet.core.findings import read_findings
 from trifacet.core.manifest import CROP_COLUMNS, FACE_COLUMNS, read_manifest
@@ -128,7 +128,7 @@ def test_a_photo_that_changed_is_named(world: World, tmp_path: Path) -> None:
 
 def test_the_picture_of_inputs_shows_what_is_drawn_on_them(world: World, tmp_path: Path) -> None:
     for name, sets in {"plain": (), "masked": ("--set", "augment.masks=1")}.items():
-        done("train", "--data", world.faces, "--out", tmp_path / name, *TINY, "--set", "data.crop=face", *sets)
+        done("train", "--data", world.faces, "--out", tmp_path / name, *PICTURED, "--set", "data.crop=face", *sets)
     plain, masked = (np.asarray(Image.open(tmp_path / n / "pictures/inputs.png")) for n in ("plain", "masked"))
     assert plain.shape == masked.shape
     assert (plain != masked).any()

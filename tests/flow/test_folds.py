@@ -168,7 +168,7 @@ def test_an_attribute_that_nobody_labelled_is_left_out_of_all_folds(root: Path, 
 
 def test_stopped_folds_are_gone_on_with_to_the_same_bytes(root: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    long = (*TINY, "--set", "train.epochs=5", "--set", "train.batch_size=4", "--set", "report.pictures=false")
+    long = (*TINY, "--set", "train.epochs=5", "--set", "train.batch_size=4")
     words = ["train", "--data", str(root / "split.parquet"), "--folds", "2", *long]
     done(*words, "--out", tmp_path / "whole")
     status, _, err = stop_in_training(run / "fold_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=1)

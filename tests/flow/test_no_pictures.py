@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.command import TINY, done, trifacet
+from tests.flow.command import PICTURED, done, trifacet
 from tests.flow.photos import World, write_world
 
 # How files and parts of files begin that hold a picture; a page holds them as data URIs. Each is long enough that
@@ -23,7 +23,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     done("ingest", world.train_dir, "--out", root / "all.parquet", "--workers", 1)
     done("split", root / "all.parquet", "--out", root / "split.parquet", "--test", 0.25)
     for name, words in (("private", ("--no-pictures",)), ("shown", ())):
-        done("train", "--data", root / "split.parquet", "--out", root / name, *TINY, *BOARD, *words)
+        done("train", "--data", root / "split.parquet", "--out", root / name, *PICTURED, *BOARD, *words)
     return world
 
 
@@ -71,7 +71,7 @@ def test_a_page_of_answers_without_pictures_lists_names(
 
 def test_a_dry_run_without_pictures_writes_none(root: Path, tmp_path: Path) -> None:
     said = done(
-        "train", "--data", root / "split.parquet", "--dry-run", "--no-pictures", "--out", tmp_path / "d.png", *TINY
+        "train", "--data", root / "split.parquet", "--dry-run", "--no-pictures", "--out", tmp_path / "d.png", *PICTURED
     )
     assert "none: report.pictures is false" in said.out
     assert list(tmp_path.iterdir()) == []

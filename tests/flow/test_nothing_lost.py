@@ -32,8 +32,6 @@ from trifacet.core.decisions import Decision, write_decisions
 from trifacet.core.manifest import read_manifest, write_manifest
 from trifacet.queue.folder import open_queue
 
-QUIET = ("--set", "report.pictures=false")
-
 
 @dataclass(frozen=True)
 class Ran:
@@ -147,11 +145,11 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         done("split", root / "all.parquet", "--out", root / "split.parquet", "--test", 0.2)
         done("ingest", world.eval_dir, "--out", root / "new.parquet", "--workers", 1)
         for name, seed in (("run", 0), ("twin", 1)):
-            sets = ("--set", f"train.seed={seed}", "--set", "train.epochs=2", "--set", "train.keep_epochs=2", *QUIET)
+            sets = ("--set", f"train.seed={seed}", "--set", "train.epochs=2", "--set", "train.keep_epochs=2")
             done("train", "--data", root / "split.parquet", "--out", root / name, *TINY, *sets)
         done("predict", root / "run", world.eval_dir, "--out", root / "answers.parquet")
         done("predict", root / "twin", world.eval_dir, "--out", root / "others.parquet")
-        done("train", "--data", root / "split.parquet", "--out", root / "folds", "--folds", 2, *TINY, *QUIET)
+        done("train", "--data", root / "split.parquet", "--out", root / "folds", "--folds", 2, *TINY)
         _write_rulings(root)
         write_model(root / "model.onnx")
         (root / "old").mkdir()
@@ -198,7 +196,7 @@ def run_checked(
         places.get(w.partition("/")[0] + "/", "") + w.partition("/")[2] if "/" in w else w for w in ran.words.split()
     ]
     words = [before["model.onnx"] if word == "SHA256" else word for word in words]
-    done(*words, *((*TINY, *QUIET) if ran.tiny else ()))
+    done(*words, *(TINY if ran.tiny else ()))
     if breach:
         breach(given, out)
     check_files(before, given)

@@ -42,7 +42,7 @@ def root(world: World) -> Path:
     for name, sets in PARTS.items():
         more = [f"loss.teachers=[{root / 'pair'}]"] if name == "mask" else []
         more += ["train.epochs=2"] if name in ("pair", "age") else []
-        more += ["report.pictures=false"] if name != "age" else []
+        more += ["report.pictures=true"] if name == "age" else []
         words = [word for one in (*sets, *more) for word in ("--set", one)]
         said = done("train", "--data", root / "split.parquet", "--out", root / name, *TINY, *words)
         (root / f"{name}.txt").write_text(said.out, encoding="utf-8")
@@ -160,7 +160,7 @@ def test_a_part_is_averaged_and_seen_from_several_sides(root: Path, world: World
 
 
 def test_a_part_starts_from_a_run_of_another_part(root: Path, tmp_path: Path) -> None:
-    sets = ("--set", "model.tasks=[gender]", "--set", "model.pooling=attention", "--no-pictures")
+    sets = ("--set", "model.tasks=[gender]", "--set", "model.pooling=attention")
     data = ("--data", root / "split.parquet")
     done("train", *data, "--out", tmp_path / "r", *TINY, *sets, "--init", root / "pair")
     assert open_run(tmp_path / "r").info.label_schema.names == ("gender",)
@@ -187,7 +187,7 @@ def test_folds_of_a_part_are_trained_and_combined_out_of_folds(root: Path, tmp_p
     done("split", root / "all.parquet", "--out", tmp_path / "folds.parquet", "--val", 0, "--folds", 2)
     told = []
     for name, tasks in (("age", "[age]"), ("rest", "[mask, gender]")):
-        sets = ("--set", f"model.tasks={tasks}", "--set", "train.unfreeze_epochs=1", "--no-pictures")
+        sets = ("--set", f"model.tasks={tasks}", "--set", "train.unfreeze_epochs=1")
         folds = tmp_path / name
         said = done("train", "--data", tmp_path / "folds.parquet", "--folds", 2, "--out", folds, *TINY, *sets)
         told.append(folds / "predictions" / "oof.parquet")

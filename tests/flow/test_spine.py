@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flow.command import TINY, Said, done, trifacet
+from tests.flow.command import PICTURED, TINY, Said, done, trifacet
 from tests.flow.photos import World, write_world
 from trifacet.core.evaluation import BY_ROW
 from trifacet.core.files import read_json, read_jsonl, sha256_file
@@ -64,8 +64,8 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Way:
     said = {
         "ingest": done("ingest", world.train_dir, "--out", root / "photos.parquet", "--workers", 1),
         "split": done("split", root / "photos.parquet", "--out", manifest, "--val", 0.25, "--test", 0.25),
-        "dry": done("train", "--data", manifest, "--dry-run", "--out", root / "dry.png", *TINY),
-        "train": done("train", "--data", manifest, "--out", root / "run", *TINY),
+        "dry": done("train", "--data", manifest, "--dry-run", "--out", root / "dry.png", *PICTURED),
+        "train": done("train", "--data", manifest, "--out", root / "run", *PICTURED),
         "predict": done("predict", root / "run", world.eval_dir, "--out", answers, "--page", root / "answers.html"),
         "again": done("predict", root / "run", manifest, "--split", "test", "--out", root / "test.parquet"),
         "decide": done("decide", root / "run", "--out", root / "rule.json"),

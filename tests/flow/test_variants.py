@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 import trifacet as package
-from tests.flow.command import TINY, done, trifacet
+from tests.flow.command import PICTURED, TINY, done, trifacet
 from tests.flow.photos import World, write_world
 from tests.flow.test_folds import weights_of
 from tests.flow.test_interrupted import stop_in_training
@@ -45,7 +45,7 @@ def root(world: World) -> Path:
 
 @pytest.fixture(scope="module")
 def cuts(root: Path) -> Path:
-    said = done("train", "--data", root / "split.parquet", "--each", CUTS, "--out", root / "cuts", *TINY, *CLASSES)
+    said = done("train", "--data", root / "split.parquet", "--each", CUTS, "--out", root / "cuts", *PICTURED, *CLASSES)
     assert "data.label_map.age_edges=[25, 58]" in said.out
     assert said.out.splitlines()[-1] == f"next: trifacet predict {root / 'cuts'} PHOTOS --out answers.parquet"
     return root / "cuts"
@@ -72,7 +72,7 @@ def test_each_value_has_a_run_and_all_have_the_same_say(cuts: Path, world: World
 
 def test_stopped_variants_are_gone_on_with_to_the_same_bytes(root: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    long = (*TINY, "--set", "train.batch_size=4", "--set", "report.pictures=false")
+    long = (*TINY, "--set", "train.batch_size=4")
     words = ["train", "--data", str(root / "split.parquet"), "--each", "train.epochs=1|5", *long]
     done(*words, "--out", tmp_path / "whole")
     status, _, err = stop_in_training(run / "variant_1", signal.SIGTERM, [*words, "--out", str(run)], n_seen=1)
@@ -168,7 +168,7 @@ def test_a_recipe_may_name_several_networks(root: Path, pair: Path, world: World
 
 def test_several_networks_are_trained_in_the_same_folds(root: Path, pair: Path, tmp_path: Path) -> None:
     words = ["train", str(pair), "--data", str(root / "all.parquet"), *OWN, "--folds", "2"]
-    words += ["--set", "report.pictures=false", "--set", "train.epochs=4", "--set", "train.batch_size=8"]
+    words += ["--set", "train.epochs=4", "--set", "train.batch_size=8"]
     words += ["--set", "data.image_size=[32,32]", "--set", "small.train.epochs=1"]
     done(*words, "--out", tmp_path / "whole")
     made = open_ensemble(tmp_path / "whole")
@@ -192,7 +192,16 @@ def test_several_networks_are_trained_in_the_same_folds(root: Path, pair: Path, 
 
 
 def test_one_batch_of_each_network_is_shown(root: Path, pair: Path, tmp_path: Path) -> None:
-    words = ("--data", root / "split.parquet", *OWN, "--dry-run", "--out", tmp_path / "seen.png")
+    words = (
+        "--data",
+        root / "split.parquet",
+        *OWN,
+        "--dry-run",
+        "--out",
+        tmp_path / "seen.png",
+        "--set",
+        "report.pictures=true",
+    )
     said = done("train", pair, *words)
     assert "One batch of small" in said.out
     apart = ("--set", "wide.model.tasks=[age]")
@@ -263,7 +272,7 @@ def test_what_is_said_of_one_network_beats_what_is_said_of_all(pair: Path) -> No
 
 
 def test_the_rule_of_all_is_the_one_that_the_recipe_asks_for(root: Path, pair: Path, tmp_path: Path) -> None:
-    asked = ("--set", "decide.fit=argmax", "--set", "data.image_size=[32,32]", "--set", "report.pictures=false")
+    asked = ("--set", "decide.fit=argmax", "--set", "data.image_size=[32,32]")
     done("train", pair, "--data", root / "all.parquet", *OWN, *asked, "--folds", "2", "--out", tmp_path / "run")
     rules = [read_json(tmp_path / "run" / own / "decision.json") for own in (".", "variant_0")]
     assert [rule["fitted_on"] for rule in rules] == ["nothing", "nothing"]

@@ -46,6 +46,8 @@ def trained(folder: Path, name: str, network: str) -> tuple[Run, Recipe]:
         "train.batch_size=2",
         "train.head_batch_size=2",
         "train.device=cpu",
+        "train.threads=1",
+        "train.memory_format=channels_last",
         "track.tensorboard=false",
     ]
     if asked.model.backbone.startswith("timm/"):
