@@ -55,7 +55,7 @@ imports: $(READY)
 	$(BIN)/lint-imports --no-logo --no-cache
 
 house: $(READY)
-	$(BIN)/python -m pytest -q tests/house $(ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/house $(ARGS)
 
 licences: $(READY)
 	$(BIN)/python scripts/check_licences.py
