@@ -927,6 +927,13 @@ AVERAGES_AND_FOLDS = (
         f"{FOLDS}test_what_is_told_is_what_the_tables_hold",
     ),
     one(
+        "folds: their page shows photos",
+        "folding.py",
+        'photos_to_show(scores["held-out folds"])["photo_id"]',
+        "[]",
+        f"{FOLDS}test_what_is_told_is_what_the_tables_hold",
+    ),
+    one(
         "folds: the last epoch answers",
         "folding.py",
         'update={"choose": "last"}',

@@ -192,16 +192,8 @@ def test_several_networks_are_trained_in_the_same_folds(root: Path, pair: Path, 
 
 
 def test_one_batch_of_each_network_is_shown(root: Path, pair: Path, tmp_path: Path) -> None:
-    words = (
-        "--data",
-        root / "split.parquet",
-        *OWN,
-        "--dry-run",
-        "--out",
-        tmp_path / "seen.png",
-        "--set",
-        "report.pictures=true",
-    )
+    shown = ("--set", "report.pictures=true", "--out", tmp_path / "seen.png")
+    words = ("--data", root / "split.parquet", *OWN, "--dry-run", *shown)
     said = done("train", pair, *words)
     assert "One batch of small" in said.out
     apart = ("--set", "wide.model.tasks=[age]")
@@ -211,9 +203,9 @@ def test_one_batch_of_each_network_is_shown(root: Path, pair: Path, tmp_path: Pa
     assert refused.err.startswith("TRI250 --folds: 20 folds, but ")
     assert "One batch of wide" in said.out
     assert {path.name for path in tmp_path.iterdir()} == {"seen.png", "seen-2.png"}
-    shown = done("config", "show", pair).out
-    assert f"{pair}: small" in shown
-    assert "pair.yaml, wide" in shown
+    told = done("config", "show", pair).out
+    assert f"{pair}: small" in told
+    assert "pair.yaml, wide" in told
 
 
 @pytest.mark.parametrize(
